@@ -1,0 +1,3 @@
+//! Faults: inject, prove, recover.
+
+pub mod proxy;

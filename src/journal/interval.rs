@@ -1,0 +1,254 @@
+//! What the load measured, second by second (`intervals.jsonl`).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Distribution;
+use crate::units::{PhaseName, PodName, RunTime, Version, WorkloadName};
+
+/// How a request ended. Classified once, by the load; everything else
+/// consumes the class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// As asked, completely.
+    Ok,
+    /// Nobody listens, or the name does not resolve.
+    ConnectRefused,
+    /// No connection in time.
+    ConnectTimeout,
+    /// 4xx other than a shed request.
+    #[serde(rename = "http-4xx")]
+    Http4xx,
+    /// 5xx other than a shed request.
+    #[serde(rename = "http-5xx")]
+    Http5xx,
+    /// 429, or 503 with `Retry-After` or a breaker's mark.
+    Shed,
+    /// Still open at its deadline.
+    Timeout,
+    /// The connection broke.
+    Reset,
+    /// The stream ended with neither a finish reason nor `[DONE]`, or the
+    /// body was shorter than promised.
+    Truncated,
+    /// `data: {"error": …}` under HTTP 200.
+    InBandError,
+    /// No chunk for the idle limit.
+    Stalled,
+    /// Fewer tokens than were asked for.
+    Short,
+    /// Numbered tokens lost, repeated or out of order.
+    Discontinuous,
+    /// Not the protocol.
+    Malformed,
+    /// The wrong answer to a golden prompt.
+    Mismatch,
+    /// Given up by the harness (the run was stopped).
+    Cancelled,
+}
+
+impl Outcome {
+    /// Every class, in the order of reports.
+    pub const ALL: [Self; 16] = [
+        Self::Ok,
+        Self::Shed,
+        Self::Http4xx,
+        Self::Http5xx,
+        Self::ConnectRefused,
+        Self::ConnectTimeout,
+        Self::Reset,
+        Self::Timeout,
+        Self::Stalled,
+        Self::Truncated,
+        Self::InBandError,
+        Self::Short,
+        Self::Discontinuous,
+        Self::Malformed,
+        Self::Mismatch,
+        Self::Cancelled,
+    ];
+
+    /// Its name, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::ConnectRefused => "connect-refused",
+            Self::ConnectTimeout => "connect-timeout",
+            Self::Http4xx => "http-4xx",
+            Self::Http5xx => "http-5xx",
+            Self::Shed => "shed",
+            Self::Timeout => "timeout",
+            Self::Reset => "reset",
+            Self::Truncated => "truncated",
+            Self::InBandError => "in-band-error",
+            Self::Stalled => "stalled",
+            Self::Short => "short",
+            Self::Discontinuous => "discontinuous",
+            Self::Malformed => "malformed",
+            Self::Mismatch => "mismatch",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What a cache did with a request, by the answer's headers.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum CacheUse {
+    /// No cache showed itself.
+    #[default]
+    Unknown,
+    /// Answered from the cache.
+    Hit,
+    /// Forwarded upstream.
+    Miss,
+    /// Waited for another request's answer.
+    Collapsed,
+    /// The cache was not asked.
+    Bypass,
+}
+
+/// What an answer's headers and body said about who gave it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Served {
+    /// The model version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// The pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodName>,
+    /// The cache.
+    pub cache: CacheUse,
+    /// It came from a fallback.
+    pub fallback: bool,
+    /// It was rejected by an open breaker.
+    pub breaker_open: bool,
+}
+
+/// What a cell counts apart.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct CellKey {
+    /// The second of the run's clock in which the requests were due.
+    pub second: u32,
+    /// The phase in which they were due. None: warm-up.
+    pub phase: Option<PhaseName>,
+    /// The workload.
+    pub workload: WorkloadName,
+    /// How they ended.
+    pub outcome: Outcome,
+    /// Who answered.
+    pub served: Served,
+    /// Whether their right answer is known.
+    pub golden: bool,
+}
+
+/// Requests with one key. The same key may occur in several intervals (slow
+/// requests end later): cells with equal keys add up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Cell {
+    /// What they have in common.
+    pub key: CellKey,
+    /// How many.
+    pub count: u64,
+    /// How many were `ok` within every limit of their phase.
+    pub good: u64,
+    /// When the first of them ended.
+    pub first_end: RunTime,
+    /// When the last of them ended.
+    pub last_end: RunTime,
+    /// Scheduled time → first token.
+    pub ttft: Distribution,
+    /// Sent → first token.
+    pub service_ttft: Distribution,
+    /// Scheduled time → last content (or the end, where there was none).
+    pub e2e: Distribution,
+    /// Sent → the same.
+    pub service_e2e: Distribution,
+    /// Gaps between content chunks.
+    pub itl: Distribution,
+    /// Mean time per output token after the first.
+    pub tpot: Distribution,
+    /// Output tokens delivered in `ok` answers.
+    pub tokens: u64,
+    /// Output tokens delivered in answers that ended otherwise.
+    pub wasted_tokens: u64,
+    /// Sum of upstream attempts that answers stated.
+    pub attempts: u64,
+    /// How many answers stated them.
+    pub attempts_stated: u64,
+    /// Misses that were forwarded while one for the same prompt was under way.
+    pub overlapping_misses: u64,
+}
+
+impl Cell {
+    /// A cell with nothing in it yet.
+    pub fn new(key: CellKey, first_end: RunTime) -> Self {
+        Self {
+            key,
+            count: 0,
+            good: 0,
+            first_end,
+            last_end: first_end,
+            ttft: Distribution::default(),
+            service_ttft: Distribution::default(),
+            e2e: Distribution::default(),
+            service_e2e: Distribution::default(),
+            itl: Distribution::default(),
+            tpot: Distribution::default(),
+            tokens: 0,
+            wasted_tokens: 0,
+            attempts: 0,
+            attempts_stated: 0,
+            overlapping_misses: 0,
+        }
+    }
+
+    /// Adds a cell with the same key.
+    pub fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.good += other.good;
+        self.first_end = self.first_end.min(other.first_end);
+        self.last_end = self.last_end.max(other.last_end);
+        self.ttft.merge(&other.ttft);
+        self.service_ttft.merge(&other.service_ttft);
+        self.e2e.merge(&other.e2e);
+        self.service_e2e.merge(&other.service_e2e);
+        self.itl.merge(&other.itl);
+        self.tpot.merge(&other.tpot);
+        self.tokens += other.tokens;
+        self.wasted_tokens += other.wasted_tokens;
+        self.attempts += other.attempts;
+        self.attempts_stated += other.attempts_stated;
+        self.overlapping_misses += other.overlapping_misses;
+    }
+}
+
+/// One line of `intervals.jsonl`: what ended in one second of the clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Interval {
+    /// When it was written.
+    pub at: RunTime,
+    /// What ended since the last one.
+    pub cells: Vec<Cell>,
+    /// How the generator itself did since the last one.
+    pub generator: Generator,
+}
+
+/// How the generator did in one interval.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Generator {
+    /// Arrivals that were due.
+    pub due: u64,
+    /// Requests that were sent.
+    pub sent: u64,
+    /// Arrivals that had to wait for a free user.
+    pub starved: u64,
+    /// Scheduled time → sent, for those sent.
+    pub lag: Distribution,
+    /// Requests open at the end of the interval.
+    pub in_flight: u64,
+}

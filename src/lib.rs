@@ -1,0 +1,19 @@
+//! Firedrill: fire drills for inference services.
+//!
+//! scenario → plan → run {load, chaos, observe} → journal → verdict → report.
+//! ARCHITECTURE.md tells what each module is and must not know.
+
+pub mod chaos;
+pub mod cli;
+pub mod clock;
+pub mod journal;
+pub mod lab;
+pub mod load;
+pub mod observe;
+pub mod plan;
+pub mod process;
+pub mod report;
+pub mod run;
+pub mod scenario;
+pub mod units;
+pub mod verdict;

@@ -1,0 +1,1 @@
+//! Goose users, executors, protocols, outcome classification.

@@ -1,0 +1,5 @@
+//! The `firedrill` command.
+
+fn main() -> std::process::ExitCode {
+    firedrill::cli::main()
+}

@@ -1,0 +1,1 @@
+//! Watchers that turn what the target shows into signals.

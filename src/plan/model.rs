@@ -1,0 +1,164 @@
+//! The resolved plan: everything that a run will do, decided before it
+//! starts. Written to `plan.json`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    scenario::{
+        chaos::Manifest,
+        model::{Deploy, Executor, Expectation, Slo, StopCondition, Target, Unsteady, Workload},
+    },
+    units::{CheckId, FaultId, PhaseName, PodName, RunTime, Span, WorkloadName},
+};
+
+/// A scenario, resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    /// The scenario's name.
+    pub name: String,
+    /// The scenario's description.
+    pub description: Option<String>,
+    /// The seed in force (the file's, or `--seed`).
+    pub seed: u64,
+    /// What is drilled.
+    pub target: Target,
+    /// The warm-up, from the clock's zero to the first phase's start.
+    pub warm_up: Span,
+    /// The phases, gapless, in order; never empty.
+    pub phases: Vec<PlannedPhase>,
+    /// The workloads.
+    pub workloads: Vec<PlannedWorkload>,
+    /// The load streams.
+    pub load: Vec<PlannedLoad>,
+    /// The timeline, in order of time. A `Schedule` is already unrolled.
+    pub timeline: Vec<PlannedAct>,
+    /// When to stop.
+    pub stop_when: Vec<StopCondition>,
+    /// What to do when the first phase breaks its SLOs.
+    pub unless_steady: Unsteady,
+    /// What is judged, in the order of the report.
+    pub checks: Vec<Check>,
+}
+
+/// A phase on the run's clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedPhase {
+    /// Its name.
+    pub name: PhaseName,
+    /// When it starts.
+    pub start: RunTime,
+    /// When it ends. A closed load with a number of requests may end the last
+    /// phase earlier; then the journal says when.
+    pub end: RunTime,
+    /// Limits of a good request whose scheduled time is in this phase.
+    pub good: GoodLimits,
+}
+
+/// Limits that a single request must keep to count as good, beside being
+/// `ok`. They are the limits of the latency SLOs that apply to the phase, or
+/// else of those of the first phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GoodLimits {
+    /// On the scheduled TTFT.
+    pub ttft: Option<Span>,
+    /// On the TPOT.
+    pub tpot: Option<Span>,
+    /// On the scheduled E2E latency.
+    pub e2e: Option<Span>,
+}
+
+/// A workload by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedWorkload {
+    /// Its name.
+    pub name: WorkloadName,
+    /// What it is.
+    pub workload: Workload,
+}
+
+/// A load stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedLoad {
+    /// Its name; also names its streams of randomness.
+    pub name: String,
+    /// What it sends.
+    pub workload: WorkloadName,
+    /// When it sends, in the clock of the first phase.
+    pub executor: Executor,
+    /// Arrivals that are planned, for an open loop (an expectation for
+    /// display; the schedule itself is drawn from the seed).
+    pub planned_arrivals: Option<u64>,
+}
+
+/// One act on the timeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedAct {
+    /// Its id; those of a schedule end in `#1`, `#2`…
+    pub id: FaultId,
+    /// When it is due.
+    pub at: RunTime,
+    /// When it is to be recovered. None: one-shot.
+    pub until: Option<RunTime>,
+    /// What it does.
+    pub action: PlannedAction,
+}
+
+/// What an act does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlannedAction {
+    /// Injects a fault. The manifest is never a `Schedule`.
+    Fault(Manifest),
+    /// Rolls out a version.
+    Deploy(Deploy),
+}
+
+/// Something that will be judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Check {
+    /// Unique, stable: `slo.ttft.baseline`, `circuit-breaker.slow.opens-within`.
+    pub id: CheckId,
+    /// What is judged.
+    pub subject: Subject,
+}
+
+/// What a check judges.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// An SLO in one phase.
+    Slo {
+        /// The objective, as the scenario has it.
+        slo: Slo,
+        /// The phase, always resolved.
+        phase: PhaseName,
+    },
+    /// An expectation, with exactly one of its demands set: an expectation
+    /// with three demands becomes three checks. `after` is always resolved
+    /// where a demand needs it.
+    Expectation(Expectation),
+    /// The fault must have been proven. One for each act of the timeline.
+    Fault(FaultId),
+    /// The generator must have kept up.
+    Generator,
+}
+
+/// A pod as a target sees it, to select from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Pod {
+    /// Its name.
+    pub name: PodName,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its labels.
+    pub labels: indexmap::IndexMap<String, String>,
+    /// Its annotations.
+    pub annotations: indexmap::IndexMap<String, String>,
+    /// The node it is on.
+    pub node: String,
+    /// `Pending`, `Running`, `Failed`…
+    pub phase: String,
+    /// Whether it says that it is ready.
+    pub ready: bool,
+}

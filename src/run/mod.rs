@@ -1,0 +1,1 @@
+//! The supervisor: clock, phases, stop conditions, recovery on every way out.

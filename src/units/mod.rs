@@ -1,0 +1,12 @@
+//! Units and ids that the whole crate speaks: time on the run's clock, spans,
+//! rates, ratios, and thresholds, each read and written as people write them.
+
+mod human;
+mod ids;
+mod threshold;
+mod time;
+
+pub use human::{ParseUnitError, Rate, Ratio, Span};
+pub use ids::{CheckId, FaultId, PhaseName, PodName, Version, WorkloadName};
+pub use threshold::{Comparison, LatencyThreshold, Quantile, RatioThreshold};
+pub use time::{RunTime, Seen};

@@ -1,0 +1,3 @@
+//! Journal → verdict. Pure: no I/O, no clock.
+
+pub mod model;

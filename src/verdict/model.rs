@@ -1,0 +1,202 @@
+//! `verdict.json`: stable and documented. Times on the run's clock are
+//! seconds, latencies milliseconds.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    journal::{event::Evidence, interval::Outcome},
+    units::{CheckId, FaultId, PhaseName, PodName},
+};
+
+/// The format's version.
+pub const FORMAT: u32 = 1;
+
+/// What came out of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunVerdict {
+    /// [`FORMAT`].
+    pub version: u32,
+    /// The run's id.
+    pub run: String,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The seed.
+    pub seed: u64,
+    /// The run's verdict.
+    pub verdict: Verdict,
+    /// The exit code that goes with it.
+    pub exit_code: u8,
+    /// Why, in one sentence.
+    pub why: String,
+    /// Every check.
+    pub checks: Vec<CheckVerdict>,
+    /// Requests by class, of all judged phases.
+    pub outcomes: IndexMap<Outcome, u64>,
+    /// Figures by phase, and under `all` of all phases.
+    pub latency: IndexMap<String, PhaseFigures>,
+    /// How the generator did.
+    pub generator: GeneratorFigures,
+    /// Every act of the timeline.
+    pub faults: Vec<FaultFigures>,
+}
+
+/// The verdict of a check or a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It holds, and there is evidence.
+    Pass,
+    /// It does not hold.
+    Fail,
+    /// It can't be said.
+    Inconclusive,
+    /// The run was ended before its time (of a run, never of a check).
+    Aborted,
+}
+
+impl Verdict {
+    /// The run's exit code.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Fail => 1,
+            Self::Inconclusive => 3,
+            Self::Aborted => 4,
+        }
+    }
+
+    /// Its name, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Inconclusive => "inconclusive",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+/// What kind of thing a check judges: the mechanism that a failure names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckKind {
+    /// A service level objective.
+    Slo,
+    /// A fault's proof.
+    Fault,
+    /// The load generator itself.
+    Generator,
+    /// A circuit breaker.
+    CircuitBreaker,
+    /// A cache.
+    Cache,
+    /// A rollback.
+    Rollback,
+    /// A fallback.
+    Fallback,
+    /// Load shedding.
+    Shedding,
+    /// Retries.
+    Retries,
+    /// Replacement of pods.
+    Pods,
+    /// Recovery.
+    Recovery,
+}
+
+/// One check, judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckVerdict {
+    /// As in the plan.
+    pub id: CheckId,
+    /// What is judged.
+    pub kind: CheckKind,
+    /// What is judged, for people: `TTFT p95`, `breaker opens`.
+    pub title: String,
+    /// The phase, where it has one.
+    pub phase: Option<PhaseName>,
+    /// Pass, fail or inconclusive.
+    pub verdict: Verdict,
+    /// What was to hold, as the scenario has it: `p95 < 500ms`, `within 5s`.
+    pub expected: String,
+    /// The figure that was observed, in `unit`. None: not observed.
+    pub observed: Option<f64>,
+    /// Unit of `observed` and `error`: `ms`, `s`, `ratio`, `x`, `count`.
+    pub unit: String,
+    /// What is known of `observed`: [lowest, highest] it may be.
+    pub error: Option<(f64, f64)>,
+    /// What the verdict stands on.
+    pub evidence: Vec<Evidence>,
+    /// Why, in one sentence.
+    pub why: String,
+}
+
+/// Figures of a phase.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PhaseFigures {
+    /// Requests that were due in it.
+    pub requests: u64,
+    /// Share that ended `ok`.
+    pub availability: Option<f64>,
+    /// Share that was good.
+    pub goodput: Option<f64>,
+    /// Quantiles by measure: `ttft`, `service_ttft`, `itl`, `tpot`, `e2e`,
+    /// `service_e2e`.
+    pub quantiles: IndexMap<String, Quantiles>,
+    /// Output tokens a second, of `ok` answers.
+    pub tokens_per_second: f64,
+}
+
+/// Quantiles of successes, and with failures as +∞ (None: among the
+/// failures), in milliseconds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Quantiles {
+    /// Samples.
+    pub n: u64,
+    /// p50, p90, p95, p99 of successes; empty without samples.
+    pub successes: IndexMap<String, f64>,
+    /// The same with failures as +∞.
+    pub attempts: IndexMap<String, Option<f64>>,
+    /// The longest.
+    pub max: Option<f64>,
+}
+
+/// How the generator did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GeneratorFigures {
+    /// Arrivals that were due.
+    pub due: u64,
+    /// Requests sent.
+    pub sent: u64,
+    /// Arrivals that had to wait for a free user.
+    pub starved: u64,
+    /// p50, p99 and longest lag, ms.
+    pub lag_ms: IndexMap<String, f64>,
+    /// Records dropped.
+    pub dropped: u64,
+}
+
+/// An act of the timeline. Times in seconds on the run's clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FaultFigures {
+    /// Its id.
+    pub id: FaultId,
+    /// `PodChaos/pod-kill`, `deploy v2`.
+    pub what: String,
+    /// The manifest, or the rollout.
+    pub manifest: serde_json::Value,
+    /// The pods it hit.
+    pub targets: Vec<PodName>,
+    /// When it was due and asked for.
+    pub requested_at: Option<f64>,
+    /// When the driver said that it was in place.
+    pub injected_at: Option<f64>,
+    /// When it was first seen to act.
+    pub proven_at: Option<f64>,
+    /// When it was seen to be gone.
+    pub recovered_at: Option<f64>,
+    /// What its proof stands on.
+    pub proof: Vec<Evidence>,
+}
