@@ -4,9 +4,11 @@
 pub mod distribution;
 pub mod event;
 pub mod interval;
+pub mod record;
 pub mod sink;
 
 pub use distribution::Distribution;
 pub use event::{Event, Record};
 pub use interval::{Cell, CellKey, Interval};
+pub use record::RunRecord;
 pub use sink::Sink;
