@@ -1,1 +1,5 @@
 //! The supervisor: clock, phases, stop conditions, recovery on every way out.
+
+pub mod environment;
+pub mod interrupt;
+pub mod stop;
