@@ -6,13 +6,16 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 use super::{Event, Interval, Record};
 use crate::clock::Clock;
 
 /// Lines that may wait for the disk.
 const BACKLOG: usize = 16_384;
+
+/// Events that a slow listener may be behind before it misses some.
+const NEWS: usize = 1024;
 
 /// One line for one of the journal's files.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,13 +32,15 @@ pub struct Sink {
     lines: mpsc::Sender<Line>,
     dropped: Arc<AtomicU64>,
     clock: Clock,
+    news: broadcast::Sender<Record>,
 }
 
 impl Sink {
     /// A sink, and the end where its lines come out.
     pub fn new(clock: Clock) -> (Self, mpsc::Receiver<Line>) {
         let (lines, out) = mpsc::channel(BACKLOG);
-        (Self { lines, dropped: Arc::default(), clock }, out)
+        let (news, _) = broadcast::channel(NEWS);
+        (Self { lines, dropped: Arc::default(), clock, news }, out)
     }
 
     /// The run's clock.
@@ -45,7 +50,16 @@ impl Sink {
 
     /// Writes down what happened, now.
     pub fn event(&self, event: Event) {
-        self.send(Line::Event(Record { at: self.clock.now(), event }));
+        let record = Record { at: self.clock.now(), event };
+        // Nobody need listen.
+        let _ = self.news.send(record.clone());
+        self.send(Line::Event(record));
+    }
+
+    /// Hears events as they are written down. A slow listener misses some; the
+    /// journal does not.
+    pub fn listen(&self) -> broadcast::Receiver<Record> {
+        self.news.subscribe()
     }
 
     /// Writes down what the load measured.

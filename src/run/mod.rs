@@ -3,3 +3,4 @@
 pub mod environment;
 pub mod interrupt;
 pub mod stop;
+pub mod ui;
