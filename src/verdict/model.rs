@@ -125,8 +125,10 @@ pub struct CheckVerdict {
     pub observed: Option<f64>,
     /// Unit of `observed` and `error`: `ms`, `s`, `ratio`, `x`, `count`.
     pub unit: String,
-    /// What is known of `observed`: [lowest, highest] it may be.
-    pub error: Option<(f64, f64)>,
+    /// What is known of `observed`: [lowest, highest] it may be; a highest of
+    /// None has no bound (a quantile that may lie among the failures, a time
+    /// that was not over when the record ends).
+    pub error: Option<(f64, Option<f64>)>,
     /// What the verdict stands on.
     pub evidence: Vec<Evidence>,
     /// Why, in one sentence.
