@@ -550,10 +550,17 @@ pub struct SheddingExpectation {
     pub admitted: Option<LatencyThreshold>,
 }
 
-/// Retries must not multiply the load.
+/// Retries must absorb faults, and not multiply the load.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct RetryExpectation {
+    /// The fault that they must absorb.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<FaultId>,
+    /// Share of requests that end `ok` among those due while the fault acts
+    /// (one-shot: in the 5 s after its effect).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absorbs: Option<RatioThreshold>,
     /// Upstream attempts per request that went upstream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amplification: Option<RatioThreshold>,
