@@ -1,4 +1,5 @@
-//! The supervisor: clock, phases, stop conditions, recovery on every way out.
+//! The supervisor: preflight, clock, phases, stop conditions, recovery on
+//! every way out.
 
 pub mod environment;
 pub mod interrupt;

@@ -1,6 +1,7 @@
 //! Tests of the whole, with real processes.
 
 mod chaos;
+mod defects;
 mod gateway;
 mod lab;
 mod load;

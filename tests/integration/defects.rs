@@ -1,0 +1,140 @@
+//! The defect matrix: each defect of the lab is caught, by the check of its
+//! mechanism and no other, and the same drill without the defect passes.
+//!
+//! Takes minutes, so it runs on demand:
+//! `cargo test --release --test integration -- --ignored defect_matrix`.
+//! `FIREDRILL_SEEDS=7,8,9` sets the seeds, `FIREDRILL_JOBS` how many drills run
+//! at a time, `FIREDRILL_ONLY` a part of the names.
+
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Mutex,
+};
+
+use firedrill::verdict::model::{RunVerdict, Verdict};
+
+use crate::support::exe;
+
+/// One drill of the matrix.
+#[derive(Debug, Clone)]
+struct Drill {
+    scenario: PathBuf,
+    seed: u64,
+    /// `--set` arguments that heal the lab.
+    heal: Option<String>,
+}
+
+impl Drill {
+    fn name(&self) -> String {
+        self.scenario.file_stem().expect("a file has a name").to_string_lossy().into_owned()
+    }
+
+    /// The mechanism that the file's name begins with.
+    fn mechanism(&self) -> &'static str {
+        const MECHANISMS: [&str; 7] =
+            ["circuit-breaker", "cache", "rollback", "fallback", "shedding", "retries", "pods"];
+        let name = self.name();
+        MECHANISMS.into_iter().find(|mechanism| name.starts_with(mechanism)).expect("a known mechanism")
+    }
+
+    /// The switch of the lab's gateway for that mechanism.
+    fn switch(&self) -> &'static str {
+        match self.mechanism() {
+            "circuit-breaker" => "breaker",
+            mechanism => mechanism,
+        }
+    }
+
+    /// Runs it, and says what was wrong with its end.
+    fn run(&self, runs: &Path) -> Result<String, String> {
+        let mut command = Command::new(exe());
+        command.arg("run").arg(&self.scenario).args(["--ui", "none", "--seed", &self.seed.to_string()]);
+        command.arg("--runs").arg(runs).stderr(Stdio::piped());
+        if let Some(heal) = &self.heal {
+            command.args(["--set", heal]);
+        }
+        let out = command.output().expect("the program starts");
+        let stdout = String::from_utf8_lossy(&out.stdout);
+        let folder = stdout.lines().last().unwrap_or_default();
+        let text = fs::read_to_string(Path::new(folder).join("verdict.json"))
+            .map_err(|error| format!("no verdict ({error}): {}", String::from_utf8_lossy(&out.stderr)))?;
+        let verdict: RunVerdict = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        let (want, failing) = match self.heal {
+            Some(_) => (0, BTreeSet::new()),
+            None => (1, BTreeSet::from([self.mechanism().to_owned()])),
+        };
+        let kinds = |wanted: Verdict| -> BTreeSet<String> {
+            let of = verdict.checks.iter().filter(|check| check.verdict == wanted);
+            of.map(|check| serde_json::to_value(check.kind).expect("JSON").as_str().expect("text").to_owned())
+                .collect()
+        };
+        let got = (out.status.code(), kinds(Verdict::Fail));
+        let whys: Vec<_> = verdict
+            .checks
+            .iter()
+            .filter(|check| check.verdict != Verdict::Pass)
+            .map(|check| format!("    {} {}: {}", check.verdict.as_str(), check.id, check.why))
+            .collect();
+        if got == (Some(want), failing) {
+            Ok(verdict.why)
+        } else {
+            Err(format!("exit {:?}, {}\n{}\n    {folder}", got.0, verdict.why, whys.join("\n")))
+        }
+    }
+}
+
+fn drills() -> Vec<Drill> {
+    let seeds = env::var("FIREDRILL_SEEDS").unwrap_or_else(|_| "7".to_owned());
+    let seeds: Vec<u64> = seeds.split(',').map(|seed| seed.trim().parse().expect("a seed")).collect();
+    let only = env::var("FIREDRILL_ONLY").unwrap_or_default();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/defects");
+    let mut files: Vec<_> =
+        fs::read_dir(folder).expect("the defect scenarios").flatten().map(|f| f.path()).collect();
+    files.sort();
+    let mut drills = Vec::new();
+    for scenario in files {
+        for &seed in &seeds {
+            let drill = Drill { scenario: scenario.clone(), seed, heal: None };
+            if !drill.name().contains(&only) {
+                continue;
+            }
+            let heal = Some(format!("target.lab.gateway.{}=on", drill.switch()));
+            drills.push(drill.clone());
+            drills.push(Drill { heal, ..drill });
+        }
+    }
+    drills
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn defect_matrix() {
+    let runs = tempfile::tempdir().expect("a folder");
+    let jobs = env::var("FIREDRILL_JOBS").map_or(2, |jobs| jobs.parse().expect("a number of jobs"));
+    let (queue, failures) = (Mutex::new(drills().into_iter()), Mutex::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let Some(drill) = queue.lock().expect("no panic").next() else { break };
+                    let state = if drill.heal.is_some() { "healed" } else { "defect" };
+                    let head = format!("{:<32} {state} seed {}", drill.name(), drill.seed);
+                    match drill.run(runs.path()) {
+                        Ok(why) => println!("ok    {head}  {why}"),
+                        Err(why) => {
+                            *failures.lock().expect("no panic") += 1;
+                            println!("WRONG {head}  {why}");
+                        }
+                    }
+                }
+            });
+        }
+    });
+    if env::var_os("FIREDRILL_KEEP").is_some() {
+        println!("runs kept in {}", runs.keep().display());
+    }
+    assert_eq!(failures.into_inner().expect("no panic"), 0, "drills ended otherwise than they should");
+}
