@@ -37,7 +37,8 @@ pub struct LinkStatus {
     pub toxics: Vec<ToxicStatus>,
 }
 
-/// `PUT /links/{name}/toxics/{id}`; `DELETE` the same path takes it back.
+/// `PUT /links/{name}/toxics/{id}`; `DELETE` the same path takes it back. Both
+/// answer with its [`ToxicStatus`] (the last, when it is taken back).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NewToxic {
     /// Which bytes.
@@ -100,7 +101,7 @@ pub enum Toxic {
         /// bytes
         bytes: u64,
     },
-    /// Pieces of about this size with pauses between.
+    /// Pieces of this size with pauses between.
     Slicer {
         /// bytes
         average_size: u32,

@@ -1,10 +1,39 @@
-//! The fault proxy: TCP links whose bytes can be delayed, lost, cut.
+//! The fault proxy: TCP links whose bytes can be delayed, lost, cut. A
+//! process of its own that ends with its parent; `api` is how it is talked to.
 
 pub mod api;
 
-use crate::process::ProcessError;
+mod admin;
+mod line;
+mod link;
+mod pump;
+mod toxic;
 
-/// Runs the proxy until its parent is gone.
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+
+use crate::{
+    lab::api::Listening,
+    process::{self, ProcessError},
+};
+
+/// The proxy's configuration: nothing yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyConfig {}
+
+/// Runs the proxy until its parent is gone. Says where its admin API listens.
 pub async fn serve() -> Result<(), ProcessError> {
-    Ok(())
+    let (ProxyConfig {}, parent_gone) = process::lifeline()?;
+    let io = |source| ProcessError::Io { command: api::COMMAND.to_owned(), source };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(io)?;
+    let listening = listener.local_addr().map_err(io)?;
+    let server = axum::serve(listener, admin::router());
+    process::ready(&Listening { listening })?;
+    tokio::select! {
+        served = async { server.await } => served.map_err(io),
+        _ = parent_gone => Ok(()),
+    }
 }
