@@ -1,1 +1,3 @@
-//! Tests of lab.
+//! Tests of the lab's processes.
+
+mod replica;
