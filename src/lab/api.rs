@@ -65,6 +65,10 @@ pub struct ReplicaConfig {
     pub error_rate: f64,
     /// Where it writes one JSON line a request ([`ReplicaLogLine`]), if at all.
     pub request_log: Option<std::path::PathBuf>,
+    /// The port to listen on, so that a container started again is found
+    /// where its pod was; none takes a free one.
+    #[serde(default)]
+    pub port: Option<u16>,
 }
 
 /// One line of a replica's request log.

@@ -9,11 +9,11 @@ pub const GOLDEN: &[(&str, &str)] = &[
     ("What is the capital of France?", "Paris"),
     ("Which planet is closest to the Sun?", "Mercury"),
     ("How many legs does a spider have?", "eight"),
-    ("What is the chemical symbol of gold?", "Au"),
+    ("What is the chemical symbol for gold?", "Au"),
     ("Who wrote Hamlet?", "Shakespeare"),
     ("What is the largest ocean on Earth?", "Pacific"),
     ("In which country is Machu Picchu?", "Peru"),
-    ("What colour do blue and yellow paint make?", "green"),
+    ("How many days are in a week?", "seven"),
 ];
 
 /// The index in [`GOLDEN`] of the question that `text` is.

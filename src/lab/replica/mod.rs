@@ -101,7 +101,7 @@ impl Shared {
 pub async fn serve() -> Result<(), ProcessError> {
     let (config, parent_gone) = process::lifeline::<ReplicaConfig>()?;
     let io = |source| ProcessError::Io { command: super::api::command::REPLICA.to_owned(), source };
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(io)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port.unwrap_or(0))).await.map_err(io)?;
     let address = listener.local_addr().map_err(io)?;
     let log = config.request_log.as_deref().map(request_log::start).transpose().map_err(io)?;
     let (log, writer) = log.unzip();

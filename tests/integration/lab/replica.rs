@@ -29,6 +29,7 @@ fn config() -> ReplicaConfig {
         extra_delay_ms: 0,
         error_rate: 0.0,
         request_log: None,
+        port: None,
     }
 }
 
