@@ -17,6 +17,12 @@ impl Clock {
         Self { zero: Instant::now() }
     }
 
+    /// Starts the clock with its zero `lead` ahead, so that everything can be
+    /// in place by then. Until then, the present is zero.
+    pub fn starting_in(lead: Duration) -> Self {
+        Self { zero: Instant::now() + lead }
+    }
+
     /// The present.
     pub fn now(&self) -> RunTime {
         self.at(Instant::now())

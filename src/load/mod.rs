@@ -1,1 +1,54 @@
 //! Goose users, executors, protocols, outcome classification.
+//!
+//! Each load stream is a schedule that its users share. A user claims the next
+//! request, sleeps until it is due, sends it on a connection that it owns while
+//! it lasts, and records how it ended. Latencies count from the scheduled time,
+//! so an answer that keeps a user busy makes nobody's wait invisible.
+//! `classify` decides the outcome, once; nothing downstream sees a status code.
+
+mod answer;
+mod attack;
+mod classify;
+mod connection;
+mod crew;
+mod drive;
+mod exchange;
+mod misses;
+mod probe;
+mod progress;
+mod prompts;
+mod record;
+mod schedule;
+mod served;
+mod sse;
+
+pub use drive::{LoadJob, LoadSummary, drive};
+pub use probe::{ProbeAnswer, probe};
+pub use progress::{Progress, Second};
+
+/// Why load can't be sent. Requests that fail are no errors: they are outcomes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// The target's URL can't be used.
+    #[error("`{url}` can't be loaded: {why}")]
+    Url {
+        /// The URL.
+        url: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A workload can't be sent as it is described.
+    #[error("workload: {0}")]
+    Workload(String),
+    /// A load stream names a workload that the plan does not have.
+    #[error("load `{load}` names the workload `{workload}`, which the plan does not have")]
+    NoWorkload {
+        /// The load stream.
+        load: String,
+        /// What it names.
+        workload: String,
+    },
+    /// Goose failed.
+    #[error("goose: {0}")]
+    Goose(String),
+}

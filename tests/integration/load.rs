@@ -1,1 +1,377 @@
-//! Tests of load.
+//! Tests of load: real Goose users against a real server that goes wrong.
+
+mod server;
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use firedrill::{
+    clock::Clock,
+    journal::{
+        Cell, Event, Interval, Sink,
+        event::Exemplar,
+        interval::{CacheUse, Outcome},
+        sink::Line,
+    },
+    load::{LoadError, LoadJob, LoadSummary, Progress, drive, probe},
+    plan::{
+        Plan,
+        model::{GoodLimits, PlannedLoad, PlannedPhase, PlannedWorkload},
+    },
+    scenario::model::{
+        Arrivals, Closed, Endpoint, Executor, Golden, GoldenPrompt, OpenAiChat, Popularity, Profile, Prompts,
+        Synthetic, Target, Tokens, Unsteady, Workload,
+    },
+    units::{PhaseName, Rate, Ratio, RunTime, Span, WorkloadName},
+};
+use server::{Fault, Manner, Server, TOKENS};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+fn workload(path: &str) -> Workload {
+    Workload {
+        endpoint: Endpoint::OpenaiChat(OpenAiChat {
+            model: "demo".into(),
+            stream: true,
+            path: path.into(),
+            headers: [("x-tenant".to_owned(), "drill".to_owned())].into_iter().collect(),
+        }),
+        prompts: Prompts {
+            synthetic: Synthetic {
+                input_tokens: Tokens::Fixed(12),
+                output_tokens: Tokens::Fixed(TOKENS as u32),
+                popularity: None,
+                shared_prefix: 4,
+            },
+            golden: None,
+        },
+        timeout: Span::secs(5),
+        idle_timeout: Span::millis(300),
+    }
+}
+
+fn closed(users: u32, requests: Option<u64>) -> Executor {
+    Executor::Closed(Closed { users, requests, think: Span::secs(0) })
+}
+
+fn constant(rate: f64) -> Executor {
+    Executor::Arrivals(Arrivals::Constant(Profile::Rate(Rate(rate))))
+}
+
+/// A plan of one phase with one load for each workload.
+fn plan(seconds: u64, loads: Vec<(Workload, Executor)>) -> Plan {
+    let name = |i: usize, w: &Workload| {
+        let Endpoint::OpenaiChat(chat) = &w.endpoint;
+        format!("{i}{}", chat.path.replace('/', "-"))
+    };
+    Plan {
+        name: "test".into(),
+        description: None,
+        seed: 1,
+        target: Target::Url(String::new()),
+        warm_up: Span::secs(0),
+        phases: vec![PlannedPhase {
+            name: PhaseName::from("load"),
+            start: RunTime::ZERO,
+            end: RunTime(seconds * 1_000_000),
+            good: GoodLimits::default(),
+        }],
+        workloads: loads
+            .iter()
+            .enumerate()
+            .map(|(i, (workload, _))| PlannedWorkload {
+                name: WorkloadName(name(i, workload)),
+                workload: workload.clone(),
+            })
+            .collect(),
+        load: loads
+            .iter()
+            .enumerate()
+            .map(|(i, (workload, executor))| PlannedLoad {
+                name: name(i, workload),
+                workload: WorkloadName(name(i, workload)),
+                executor: executor.clone(),
+                planned_arrivals: None,
+            })
+            .collect(),
+        timeline: Vec::new(),
+        stop_when: Vec::new(),
+        unless_steady: Unsteady::Stop,
+        checks: Vec::new(),
+    }
+}
+
+/// What a load left behind.
+struct Driven {
+    summary: LoadSummary,
+    intervals: Vec<Interval>,
+    exemplars: Vec<Exemplar>,
+    progress: Progress,
+}
+
+impl Driven {
+    fn cells(&self) -> impl Iterator<Item = &Cell> {
+        self.intervals.iter().flat_map(|interval| &interval.cells)
+    }
+
+    /// Requests by class, of one workload.
+    fn outcomes(&self, workload: &str) -> HashMap<Outcome, u64> {
+        let mut counts = HashMap::new();
+        for cell in self.cells().filter(|cell| cell.key.workload.as_str() == workload) {
+            *counts.entry(cell.key.outcome).or_default() += cell.count;
+        }
+        counts
+    }
+
+    /// All cells as one.
+    fn sum(&self) -> Cell {
+        let mut cells = self.cells();
+        let mut sum = cells.next().expect("a cell").clone();
+        cells.for_each(|cell| sum.merge(cell));
+        sum
+    }
+}
+
+async fn load(plan: Plan, address: SocketAddr) -> Driven {
+    load_until(plan, address, |_| std::future::pending()).await
+}
+
+/// Drives the load; what `then` does with the progress ends with it, or, if it
+/// returns, cancels the load.
+async fn load_until<F: Future<Output = ()>>(
+    plan: Plan,
+    address: SocketAddr,
+    then: impl FnOnce(watch::Receiver<Progress>) -> F,
+) -> Driven {
+    // Loads run one after the other, and the clock must not start before.
+    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let clock = Clock::starting_in(Duration::from_millis(100));
+    let (sink, mut lines) = Sink::new(clock);
+    let cancel = CancellationToken::new();
+    let (progress, watched) = watch::channel(Progress::default());
+    let job = LoadJob {
+        plan: Arc::new(plan),
+        base_url: format!("http://{address}").parse().expect("a URI"),
+        clock,
+        sink,
+        cancel: cancel.clone(),
+        progress,
+    };
+    let drive = drive(job);
+    tokio::pin!(drive);
+    let summary = tokio::select! {
+        summary = &mut drive => summary,
+        () = then(watched.clone()) => {
+            cancel.cancel();
+            drive.await
+        }
+    };
+    let mut driven = Driven {
+        summary: summary.expect("it drives"),
+        intervals: Vec::new(),
+        exemplars: Vec::new(),
+        progress: watched.borrow().clone(),
+    };
+    while let Ok(line) = lines.try_recv() {
+        match line {
+            Line::Interval(interval) => driven.intervals.push(interval),
+            Line::Event(record) => match record.event {
+                Event::Exemplar(exemplar) => driven.exemplars.push(exemplar),
+                other => panic!("{other:?}"),
+            },
+        }
+    }
+    driven
+}
+
+/// The class of every 5th request under a fault.
+fn class(fault: Fault) -> Outcome {
+    match fault {
+        Fault::None => Outcome::Ok,
+        Fault::Truncated | Fault::Cut => Outcome::Truncated,
+        Fault::InBandError => Outcome::InBandError,
+        Fault::Reset | Fault::ResetFirst => Outcome::Reset,
+        Fault::Stall => Outcome::Stalled,
+        Fault::Silence => Outcome::Timeout,
+        Fault::TooMany | Fault::RetryAfter => Outcome::Shed,
+        Fault::Unavailable => Outcome::Http5xx,
+        Fault::Forbidden => Outcome::Http4xx,
+        Fault::Short => Outcome::Short,
+        Fault::Lost => Outcome::Discontinuous,
+        Fault::Malformed | Fault::Html => Outcome::Malformed,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fault_is_noticed_every_time() {
+    let server = Server::start(Manner::default()).await;
+    let loads = Fault::ALL.map(|fault| {
+        let mut workload = workload(&fault.path());
+        if fault == Fault::Silence {
+            workload.timeout = Span::millis(500);
+        }
+        (workload, closed(5, Some(50)))
+    });
+    let driven = load(plan(60, loads.to_vec()), server.address).await;
+    for (i, fault) in Fault::ALL.into_iter().enumerate() {
+        let outcomes = driven.outcomes(&format!("{i}-{fault:?}"));
+        let expected = match class(fault) {
+            Outcome::Ok => HashMap::from([(Outcome::Ok, 50)]),
+            class => HashMap::from([(Outcome::Ok, 40), (class, 10)]),
+        };
+        assert_eq!(outcomes, expected, "{fault:?}");
+    }
+    let all = 50 * Fault::ALL.len() as u64;
+    assert_eq!((driven.summary.sent, driven.summary.done, driven.summary.due), (all, all, all));
+    assert_eq!(driven.summary.outcomes.values().sum::<u64>(), all);
+    assert_eq!((driven.summary.panics, driven.summary.cancelled), (0, false));
+    assert_eq!(server.requests().len() as u64, all, "none is sent twice");
+    // Five of each class, at most, each with its reason.
+    assert!(driven.exemplars.iter().all(|e| !e.detail.is_empty() && e.outcome != Outcome::Ok));
+    let shed = driven.exemplars.iter().filter(|e| e.outcome == Outcome::Shed).count();
+    assert_eq!(shed, 5);
+    let error = driven.exemplars.iter().find(|e| e.outcome == Outcome::InBandError).expect("an exemplar");
+    assert!(error.detail.contains("CUDA out of memory"), "{}", error.detail);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_and_times_are_those_of_the_server() {
+    let manner = Manner { first_token: Duration::from_millis(40), ..Manner::default() };
+    let server = Server::start(manner).await;
+    let driven = load(plan(60, vec![(workload("/None"), closed(2, Some(20)))]), server.address).await;
+    let sum = driven.sum();
+    assert_eq!((sum.count, sum.good), (20, 20));
+    assert_eq!(sum.tokens, 20 * TOKENS as u64);
+    assert_eq!(sum.itl.len(), 20 * (TOKENS as u64 - 1), "neither role, finish, usage nor [DONE] is content");
+    assert_eq!((sum.ttft.len(), sum.tpot.len(), sum.e2e.len()), (20, 20, 20));
+    assert!(sum.service_ttft.quantile(0.01, 0) >= Some(39_900), "{:?}", sum.service_ttft.quantile(0.01, 0));
+    assert!(sum.service_ttft.quantile(1.0, 0) <= sum.ttft.quantile(1.0, 0), "scheduled is before sent");
+    assert_eq!(server.connections(), 2, "connections are kept");
+    let request = &server.requests()[0];
+    assert_eq!(request.headers["x-tenant"], "drill");
+    assert_eq!(request.body["max_tokens"], TOKENS);
+    let ids: std::collections::HashSet<_> =
+        server.requests().iter().map(|r| r.headers["x-request-id"].clone()).collect();
+    assert_eq!(ids.len(), 20, "each request has a name");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_answer_is_measured_too() {
+    let server = Server::start(Manner::default()).await;
+    let mut workload = workload("/None");
+    let Endpoint::OpenaiChat(chat) = &mut workload.endpoint;
+    chat.stream = false;
+    let driven = load(plan(60, vec![(workload, closed(2, Some(10)))]), server.address).await;
+    let sum = driven.sum();
+    assert_eq!((sum.count, sum.key.outcome, sum.tokens), (10, Outcome::Ok, 80));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_connection_is_no_failure() {
+    let server = Server::start(Manner { closes: true, ..Manner::default() }).await;
+    let driven = load(plan(60, vec![(workload("/None"), closed(2, Some(40)))]), server.address).await;
+    assert_eq!(driven.summary.outcomes.get(&Outcome::Ok), Some(&40), "{:?}", driven.exemplars);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_there_is_refused() {
+    let server = Server::start(Manner::default()).await;
+    let address = server.address;
+    drop(server);
+    let driven = load(plan(60, vec![(workload("/None"), closed(2, Some(10)))]), address).await;
+    assert_eq!(driven.summary.outcomes.get(&Outcome::ConnectRefused), Some(&10));
+}
+
+/// A server that stands still for a second makes everybody wait who was due
+/// meanwhile, not only those who were under way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_loop_counts_everybody_who_waited() {
+    let server = Server::start(Manner::default()).await;
+    let driven = load_until(
+        plan(3, vec![(workload("/None"), constant(100.0))]),
+        server.address,
+        async |mut progress| {
+            progress.wait_for(|p| p.done >= 50).await.expect("it goes on");
+            server.freeze(true);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            server.freeze(false);
+            std::future::pending().await
+        },
+    )
+    .await;
+    let summary = &driven.summary;
+    assert_eq!((summary.due, summary.sent, summary.done), (300, 300, 300));
+    assert_eq!(summary.starved, 0);
+    let sum = driven.sum();
+    assert_eq!((sum.count, sum.key.outcome), (300, Outcome::Ok));
+    // 100 were due in that second: half of them waited for 500 ms or more.
+    let waited = sum.ttft.len() - sum.ttft.at_most(490_000);
+    assert!((40..=60).contains(&waited), "{waited}");
+    let due: u64 = driven.intervals.iter().map(|i| i.generator.due).sum();
+    let sent: u64 = driven.intervals.iter().map(|i| i.generator.sent).sum();
+    let lags: u64 = driven.intervals.iter().map(|i| i.generator.lag.len()).sum();
+    assert_eq!((due, sent, lags), (300, 300, 300));
+    assert_eq!(driven.intervals.last().expect("an interval").generator.in_flight, 0);
+    assert_eq!(driven.progress.seconds.iter().map(|s| s.ended).sum::<u64>(), 300);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancelling_ends_what_is_open() {
+    let server = Server::start(Manner::default()).await;
+    server.freeze(true);
+    let driven = load_until(
+        plan(600, vec![(workload("/None"), constant(50.0))]),
+        server.address,
+        async |mut progress| {
+            progress.wait_for(|p| p.in_flight >= 20).await.expect("it goes on");
+        },
+    )
+    .await;
+    let summary = &driven.summary;
+    assert!(summary.cancelled);
+    assert_eq!(summary.sent, summary.done);
+    assert_eq!(Vec::from_iter(summary.outcomes.clone()), [(Outcome::Cancelled, summary.sent)]);
+    assert!(summary.due >= summary.sent && summary.due < 600 * 50);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_are_told_apart_by_who_gave_them() {
+    let headers = "cache-status: gw; fwd=miss\r\nx-model-version: v7\r\nx-served-by: pod-1\r\nx-upstream-attempts: 2\r\n";
+    let server =
+        Server::start(Manner { headers, first_token: Duration::from_millis(100), ..Manner::default() }).await;
+    let mut popular = workload("/None");
+    popular.prompts.synthetic.popularity = Some(Popularity { zipf: 1.0, prompts: 1 });
+    popular.prompts.golden = Some(Golden {
+        share: Ratio(0.5),
+        prompts: vec![GoldenPrompt { ask: "what?".into(), contains: "sword".into() }],
+    });
+    let driven = load(plan(60, vec![(popular, closed(4, Some(40)))]), server.address).await;
+    assert!(driven.cells().all(|cell| {
+        let served = &cell.key.served;
+        served.cache == CacheUse::Miss
+            && served.version.as_ref().is_some_and(|v| v.as_str() == "v7")
+            && served.pod.as_ref().is_some_and(|p| p.as_str() == "pod-1")
+            && !served.fallback
+    }));
+    let sum = driven.sum();
+    assert_eq!((sum.attempts, sum.attempts_stated), (80, 40));
+    // Two prompts in all, four at a time: nearly all misses had company.
+    assert!(sum.overlapping_misses > 20, "{}", sum.overlapping_misses);
+    let wrong: u64 = driven.cells().filter(|c| c.key.golden).map(|c| c.count).sum();
+    assert_eq!(driven.summary.outcomes.get(&Outcome::Mismatch), Some(&wrong));
+    assert!((8..=32).contains(&wrong), "{wrong}");
+}
+
+#[tokio::test]
+async fn the_probe_says_how_the_endpoint_answers() {
+    let server = Server::start(Manner::default()).await;
+    let url = format!("http://{}", server.address).parse().expect("a URI");
+    let answer = probe(&url, &workload("/None")).await.expect("an answer");
+    assert_eq!((answer.outcome, answer.tokens, answer.usage), (Outcome::Ok, TOKENS as u64, true));
+    assert_eq!(server.requests()[0].headers["x-firedrill-probe"], "1");
+    drop(server);
+    let refused = probe(&url, &workload("/None")).await.expect("an answer");
+    assert_eq!(refused.outcome, Outcome::ConnectRefused);
+    let https = "https://127.0.0.1".parse().expect("a URI");
+    assert!(matches!(probe(&https, &workload("/None")).await, Err(LoadError::Url { .. })));
+}

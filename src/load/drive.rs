@@ -1,0 +1,171 @@
+//! The load of a whole run.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use http::Uri;
+use indexmap::IndexMap;
+use tokio::{sync::watch, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    LoadError,
+    attack::{self, Squad},
+    connection::{Base, Connections},
+    crew::Crew,
+    exchange::Protocol,
+    misses::Misses,
+    progress::{Progress, Reporter, TICK},
+    prompts::Source,
+    record::Recorder,
+    schedule::{self, Schedule},
+};
+use crate::{
+    clock::Clock,
+    journal::{Sink, interval::Outcome},
+    plan::Plan,
+    units::RunTime,
+};
+
+/// Everything that the load needs.
+#[derive(Debug)]
+pub struct LoadJob {
+    /// What to send, and when.
+    pub plan: Arc<Plan>,
+    /// Where to: `http://host:port`, with a path that the endpoints' paths
+    /// are below, if any.
+    pub base_url: Uri,
+    /// The run's clock. Let its zero lie half a second ahead
+    /// ([`Clock::starting_in`]): then all users are there when it starts.
+    pub clock: Clock,
+    /// Where intervals and exemplars go.
+    pub sink: Sink,
+    /// Stops the load at once: nothing more is sent, and what is open ends as
+    /// `cancelled`.
+    pub cancel: CancellationToken,
+    /// Told about four times a second.
+    pub progress: watch::Sender<Progress>,
+}
+
+/// What was done in all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadSummary {
+    /// Arrivals that were due.
+    pub due: u64,
+    /// Requests sent.
+    pub sent: u64,
+    /// Requests ended.
+    pub done: u64,
+    /// Arrivals that had to wait for a free user.
+    pub starved: u64,
+    /// Users that panicked: above 0, the harness is broken.
+    pub panics: u64,
+    /// Requests by class.
+    pub outcomes: IndexMap<Outcome, u64>,
+    /// When the last of them ended.
+    pub ended: RunTime,
+    /// Whether the load was stopped before its schedule was over.
+    pub cancelled: bool,
+}
+
+/// Sends the plan's load. Returns when the schedule is over and every request
+/// has ended, or soon after `cancel`. Loads in one process run one after the
+/// other. Dropping the future stops the load without a last interval.
+///
+/// # Errors
+/// [`LoadError`], before anything is sent, unless Goose fails on the way.
+pub async fn drive(job: LoadJob) -> Result<LoadSummary, LoadError> {
+    let base = Base::of(&job.base_url)?;
+    let recorder = Arc::new(Recorder::new(&job.plan));
+    let cancel = job.cancel.child_token();
+    // Whoever drops this future stops the users, too.
+    let _stop = cancel.clone().drop_guard();
+    let squads = squads(&job, &base, &recorder, &cancel)?;
+    raise_file_limit();
+
+    let crews: Vec<Arc<Crew>> = squads.iter().map(|squad| squad.crew.clone()).collect();
+    let mut reporter = Reporter::new(job.clock, job.sink, recorder.clone(), crews, job.progress);
+    let host = format!("http://{}/", base.authority);
+    let attack = attack::run(&host, squads);
+    tokio::pin!(attack);
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let result = loop {
+        tokio::select! {
+            result = &mut attack => break result,
+            _ = ticks.tick() => reporter.tick(),
+        }
+    };
+    reporter.finish();
+    result?;
+
+    let counts = &recorder.counts;
+    Ok(LoadSummary {
+        due: reporter.due_until(job.clock.now()),
+        sent: counts.sent.load(Ordering::Relaxed),
+        done: counts.done.load(Ordering::Relaxed),
+        starved: counts.starved.load(Ordering::Relaxed),
+        panics: counts.panics.load(Ordering::Relaxed),
+        outcomes: recorder.outcomes(),
+        ended: recorder.last_end(),
+        cancelled: job.cancel.is_cancelled(),
+    })
+}
+
+fn squads(
+    job: &LoadJob,
+    base: &Base,
+    recorder: &Arc<Recorder>,
+    cancel: &CancellationToken,
+) -> Result<Vec<Squad>, LoadError> {
+    let mut ready = Vec::new();
+    for planned in &job.plan.workloads {
+        let source = Source::new(planned.name.as_str(), &planned.workload, job.plan.seed)?;
+        ready.push((Arc::new(source), Arc::new(Protocol::new(base, &planned.workload)?)));
+    }
+    let misses = Arc::new(Misses::default());
+    job.plan
+        .load
+        .iter()
+        .map(|load| {
+            let index = job.plan.workloads.iter().position(|w| w.name == load.workload).ok_or_else(|| {
+                LoadError::NoWorkload { load: load.name.clone(), workload: load.workload.to_string() }
+            })?;
+            let users = schedule::users(&load.executor, job.plan.workloads[index].workload.timeout);
+            let (source, protocol) = ready[index].clone();
+            let crew = Crew {
+                name: load.name.clone(),
+                workload: u16::try_from(index)
+                    .map_err(|_| LoadError::Workload("there are too many workloads".to_owned()))?,
+                workload_name: load.workload.clone(),
+                schedule: Schedule::of(&job.plan, load),
+                source,
+                protocol,
+                connections: Connections::to(base.clone()),
+                recorder: recorder.clone(),
+                misses: misses.clone(),
+                clock: job.clock,
+                sink: job.sink.clone(),
+                // Apart from other runs' in the target's logs.
+                id_prefix: format!("fd{}-", std::process::id()),
+                cancel: cancel.clone(),
+                seats: AtomicU32::new(users),
+            };
+            Ok(Squad { crew: Arc::new(crew), users })
+        })
+        .collect()
+}
+
+/// Connections are files: take as many as the system lets us have. Where that
+/// fails, requests fail with a message of their own.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::debug!("raise the limit of open files from {soft}: {error}");
+    }
+}

@@ -1,0 +1,333 @@
+//! One request: sent, its answer read, its end classified.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    LoadError,
+    answer::{Answer, snippet},
+    classify::{Asked, End, Head, classify},
+    connection::{Base, Connection, Connections, ended},
+    prompts::{Prompt, Source},
+    served::Labels,
+    sse,
+};
+use crate::{
+    journal::interval::Outcome,
+    scenario::model::{Endpoint, Workload},
+};
+
+/// No connection within this is a `connect-timeout`, if the workload's
+/// timeout is not shorter.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// A body that is not a stream may have this many bytes.
+const MAX_BODY: usize = 16 << 20;
+/// So much of a refusal's body is read, to quote it.
+const MAX_REFUSAL: usize = 64 << 10;
+/// After `[DONE]`, the body's end is waited for this long, to keep the
+/// connection.
+const DRAIN: Duration = Duration::from_millis(100);
+
+/// A workload made ready: what all its requests have in common.
+#[derive(Debug)]
+pub(crate) struct Protocol {
+    uri: Uri,
+    headers: HeaderMap,
+    stream: bool,
+    timeout: Duration,
+    idle: Duration,
+}
+
+impl Protocol {
+    /// The protocol of `workload`, spoken to `base`.
+    pub(crate) fn new(base: &Base, workload: &Workload) -> Result<Self, LoadError> {
+        let Endpoint::OpenaiChat(chat) = &workload.endpoint;
+        let mut headers = HeaderMap::new();
+        let fixed = [
+            (header::HOST, base.authority.as_str()),
+            (header::CONTENT_TYPE, "application/json"),
+            (header::ACCEPT, if chat.stream { "text/event-stream" } else { "application/json" }),
+            (header::USER_AGENT, concat!("firedrill/", env!("CARGO_PKG_VERSION"))),
+        ];
+        let given = chat.headers.iter().map(|(name, value)| {
+            let name = HeaderName::try_from(name)
+                .map_err(|_| LoadError::Workload(format!("`{name}` is not a header's name")))?;
+            Ok((name, value.as_str()))
+        });
+        for header in fixed.into_iter().map(Ok).chain(given) {
+            let (name, text) = header?;
+            let value = HeaderValue::from_str(text)
+                .map_err(|_| LoadError::Workload(format!("`{text}` is not a header's value")))?;
+            headers.insert(name, value);
+        }
+        Ok(Self {
+            uri: base.uri(&chat.path)?,
+            headers,
+            stream: chat.stream,
+            timeout: workload.timeout.0,
+            idle: workload.idle_timeout.0,
+        })
+    }
+
+    fn request(&self, body: Bytes, extra: &[(HeaderName, HeaderValue)]) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        for (name, value) in extra {
+            request.headers_mut().insert(name, value.clone());
+        }
+        request
+    }
+}
+
+/// A request that has ended.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    /// When the user began to send it.
+    pub(crate) sent: Instant,
+    /// When the answer's head came.
+    pub(crate) first_byte: Option<Instant>,
+    /// When it ended.
+    pub(crate) ended: Instant,
+    /// How.
+    pub(crate) outcome: Outcome,
+    /// What was wrong, in words; empty if nothing was.
+    pub(crate) detail: String,
+    /// HTTP status.
+    pub(crate) status: Option<u16>,
+    /// What the answer's head said.
+    pub(crate) labels: Labels,
+    /// What the answer said.
+    pub(crate) answer: Answer,
+}
+
+/// What is known of an exchange while it goes on.
+struct Seen {
+    first_byte: Option<Instant>,
+    status: Option<u16>,
+    labels: Labels,
+    answer: Answer,
+    refusal: String,
+    /// When the answer was complete, where that is before the body's end.
+    complete: Option<Instant>,
+}
+
+/// Sends one request and reads its answer to an end of any kind. Never takes
+/// longer than the workload's timeout.
+pub(crate) async fn exchange(
+    connections: &Connections,
+    protocol: &Protocol,
+    source: &Source,
+    prompt: &Prompt,
+    extra: &[(HeaderName, HeaderValue)],
+    cancel: &CancellationToken,
+) -> Exchange {
+    let golden = prompt.golden.and_then(|index| source.golden(index));
+    let mut seen = Seen {
+        first_byte: None,
+        status: None,
+        labels: Labels::default(),
+        answer: if golden.is_some() { Answer::keeping_text() } else { Answer::default() },
+        refusal: String::new(),
+        complete: None,
+    };
+    let request = protocol.request(prompt.body.clone(), extra);
+    let sent = Instant::now();
+    let pulse = Pulse::new(sent);
+    let end = tokio::select! {
+        biased;
+        end = converse(connections, protocol, request, &mut seen, &pulse) => end,
+        () = cancel.cancelled() => End::Cancelled,
+        end = pulse.watch(protocol) => end,
+    };
+    let ended = seen.complete.unwrap_or_else(Instant::now);
+    seen.labels.fingerprint(seen.answer.fingerprint.as_deref());
+    let asked = Asked {
+        stream: protocol.stream,
+        tokens: prompt.tokens,
+        contains: golden.map(|golden| golden.contains.as_str()),
+    };
+    let head = Head {
+        status: seen.status,
+        retry_after: seen.labels.retry_after,
+        breaker_open: seen.labels.served.breaker_open,
+        refusal: &seen.refusal,
+    };
+    // What is complete stays so, whatever came while the connection was drained.
+    let end = if seen.complete.is_some() { End::Complete } else { end };
+    let (outcome, detail) = classify(asked, head, &seen.answer, &end);
+    Exchange {
+        sent,
+        first_byte: seen.first_byte,
+        ended,
+        outcome,
+        detail,
+        status: seen.status,
+        labels: seen.labels,
+        answer: seen.answer,
+    }
+}
+
+/// The signs of life of an answer, for the watch over it.
+struct Pulse {
+    sent: Instant,
+    /// Microseconds from `sent` to the stream's last event; 0: none began.
+    last: AtomicU64,
+}
+
+impl Pulse {
+    fn new(sent: Instant) -> Self {
+        Self { sent, last: AtomicU64::new(0) }
+    }
+
+    fn beat(&self, at: Instant) {
+        let micros = at.saturating_duration_since(self.sent).as_micros().max(1);
+        self.last.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Resolves at the deadline or when a stream is idle for too long. Sets
+    /// its timer again only when it fires, not on each event.
+    async fn watch(&self, protocol: &Protocol) -> End {
+        let deadline = self.sent + protocol.timeout;
+        loop {
+            let last = self.last.load(Ordering::Relaxed);
+            let quiet = if protocol.stream && last > 0 {
+                self.sent + Duration::from_micros(last) + protocol.idle
+            } else {
+                // Nothing began yet: look again after the shortest idle time.
+                Instant::now() + protocol.idle
+            };
+            let now = Instant::now();
+            if now >= deadline {
+                return End::Timeout;
+            }
+            if now >= quiet {
+                return End::Stalled;
+            }
+            tokio::time::sleep_until(deadline.min(quiet).into()).await;
+        }
+    }
+}
+
+async fn converse(
+    connections: &Connections,
+    protocol: &Protocol,
+    request: Request<Full<Bytes>>,
+    seen: &mut Seen,
+    pulse: &Pulse,
+) -> End {
+    let sent = connections.send(request, protocol.timeout.min(CONNECT_LIMIT)).await;
+    let (connection, response) = match sent {
+        Ok(sent) => sent,
+        Err(end) => return end,
+    };
+    let now = Instant::now();
+    pulse.beat(now);
+    seen.first_byte = Some(now);
+    let (head, body) = response.into_parts();
+    seen.status = Some(head.status.as_u16());
+    seen.labels = Labels::of(&head.headers);
+    if !head.status.is_success() {
+        if let Ok((body, _)) = whole(body, MAX_REFUSAL).await {
+            seen.refusal = snippet(&String::from_utf8_lossy(&body));
+            connections.keep(connection);
+        }
+        return End::Complete;
+    }
+    let is_events = head
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|text| text.trim_start().to_ascii_lowercase().starts_with("text/event-stream"));
+    if protocol.stream && is_events {
+        return events(connections, connection, body, seen, pulse).await;
+    }
+    match whole(body, MAX_BODY).await {
+        Err(end) => end,
+        Ok((body, at)) => {
+            seen.answer.body(&body, at);
+            if protocol.stream && seen.answer.error.is_none() {
+                seen.answer.malformed = Some("a stream was asked for, and the answer is none".to_owned());
+            }
+            seen.complete = Some(at);
+            connections.keep(connection);
+            End::Complete
+        }
+    }
+}
+
+/// Reads a stream until `[DONE]`, its end, or worse.
+async fn events(
+    connections: &Connections,
+    connection: Connection,
+    mut body: Incoming,
+    seen: &mut Seen,
+    pulse: &Pulse,
+) -> End {
+    let mut parser = sse::Parser::default();
+    let answer = &mut seen.answer;
+    while let Some(frame) = body.frame().await {
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => return ended(&error),
+        };
+        let Ok(bytes) = frame.into_data() else { continue };
+        let at = Instant::now();
+        let fed = parser.feed(&bytes, |name, data| {
+            // What follows `[DONE]` is no part of the answer.
+            if !answer.done {
+                pulse.beat(at);
+                answer.event(name, data, at);
+            }
+        });
+        if let Err(error) = fed {
+            answer.malformed = Some(error.to_string());
+        }
+        if answer.done || answer.error.is_some() || answer.malformed.is_some() {
+            seen.complete = Some(at);
+            if let Ok(true) = tokio::time::timeout(DRAIN, drained(&mut body)).await {
+                connections.keep(connection);
+            }
+            return End::Complete;
+        }
+    }
+    let at = Instant::now();
+    parser.finish(|name, data| answer.event(name, data, at));
+    seen.complete = Some(at);
+    connections.keep(connection);
+    End::Complete
+}
+
+/// Whether the rest of a body came to its end.
+async fn drained(body: &mut Incoming) -> bool {
+    while let Some(frame) = body.frame().await {
+        if frame.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+/// A whole body and when its last byte came.
+async fn whole(mut body: Incoming, limit: usize) -> Result<(Vec<u8>, Instant), End> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| ended(&error))?;
+        if let Ok(data) = frame.into_data() {
+            if bytes.len() + data.len() > limit {
+                return Err(End::Malformed(format!("the body is longer than {limit} bytes")));
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok((bytes, Instant::now()))
+}

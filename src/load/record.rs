@@ -1,0 +1,366 @@
+//! Where users put what they measured: cells by key, in shards that few users
+//! share, collected each second.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use indexmap::IndexMap;
+
+use crate::{
+    journal::{
+        Cell, CellKey, Distribution,
+        interval::{Outcome, Served},
+    },
+    plan::model::{GoodLimits, Plan},
+    units::{PhaseName, RunTime, WorkloadName},
+};
+
+/// Exemplars of each class in each phase.
+const EXEMPLARS: u32 = 5;
+
+/// A request that has ended, on the run's clock.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// Index of its workload in the plan.
+    pub(crate) workload: u16,
+    /// When it was due.
+    pub(crate) scheduled: RunTime,
+    /// When it was sent.
+    pub(crate) sent: RunTime,
+    /// When it ended.
+    pub(crate) ended: RunTime,
+    /// Its first token.
+    pub(crate) first: Option<RunTime>,
+    /// Its last token.
+    pub(crate) last: Option<RunTime>,
+    /// How it ended.
+    pub(crate) outcome: Outcome,
+    /// Who answered.
+    pub(crate) served: Served,
+    /// Whether its right answer is known.
+    pub(crate) golden: bool,
+    /// Gaps between content chunks (µs).
+    pub(crate) gaps: Vec<u64>,
+    /// Output tokens delivered.
+    pub(crate) tokens: u64,
+    /// Upstream attempts, if stated.
+    pub(crate) attempts: Option<u64>,
+    /// A miss while one for the same prompt was under way.
+    pub(crate) overlapping_miss: bool,
+}
+
+impl Ended {
+    /// Mean time per output token after the first (µs).
+    fn tpot(&self) -> Option<u64> {
+        let (first, last) = (self.first?, self.last?);
+        // One chunk that holds all tokens says nothing about their pace.
+        (self.tokens > 1 && !self.gaps.is_empty()).then(|| last.0.saturating_sub(first.0) / (self.tokens - 1))
+    }
+
+    /// Whether it is `ok` and within every limit that applies to it.
+    fn is_good(&self, limits: GoodLimits) -> bool {
+        let since = |at: RunTime| at.0.saturating_sub(self.scheduled.0);
+        let within =
+            |limit: Option<crate::units::Span>, value: Option<u64>, missing: bool| match (limit, value) {
+                (None, _) => true,
+                (Some(limit), Some(value)) => value <= limit.micros(),
+                (Some(_), None) => missing,
+            };
+        self.outcome == Outcome::Ok
+            && within(limits.ttft, self.first.map(since), false)
+            && within(limits.e2e, Some(since(self.last.unwrap_or(self.ended))), false)
+            // A single token has no pace.
+            && within(limits.tpot, self.tpot(), true)
+    }
+}
+
+/// A cell's key without the names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    second: u32,
+    phase: Option<u16>,
+    workload: u16,
+    outcome: Outcome,
+    served: Served,
+    golden: bool,
+}
+
+/// What ended in a second of the clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Requests that ended.
+    pub(crate) ended: u64,
+    /// Those that ended other than `ok`.
+    pub(crate) failed: u64,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    cells: HashMap<Key, Cell>,
+    lag: Distribution,
+    /// Scheduled TTFTs of what ended `ok` since the last collection.
+    ttft: Vec<u64>,
+    tallies: IndexMap<u32, Tally>,
+    outcomes: HashMap<Outcome, u64>,
+    last_end: RunTime,
+}
+
+/// Plain counts of the whole load.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// Requests sent.
+    pub(crate) sent: AtomicU64,
+    /// Requests ended.
+    pub(crate) done: AtomicU64,
+    /// Arrivals that had to wait for a free user.
+    pub(crate) starved: AtomicU64,
+    /// Arrivals of closed loops.
+    pub(crate) closed_due: AtomicU64,
+    /// Users that panicked.
+    pub(crate) panics: AtomicU64,
+}
+
+/// All that is measured.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    phases: Vec<(PhaseName, RunTime, GoodLimits)>,
+    workloads: Vec<WorkloadName>,
+    shards: Vec<Mutex<Shard>>,
+    next_shard: AtomicUsize,
+    exemplars: Mutex<HashMap<(Outcome, Option<u16>), u32>>,
+    /// Plain counts.
+    pub(crate) counts: Counts,
+}
+
+/// What came in since the last collection.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
+    /// Cells, merged over the shards and in order.
+    pub(crate) cells: Vec<Cell>,
+    /// Lags of what was sent.
+    pub(crate) lag: Distribution,
+}
+
+/// What came in since the last look, for the progress.
+#[derive(Debug, Default)]
+pub(crate) struct Glance {
+    /// Scheduled TTFTs (µs) of what ended `ok`.
+    pub(crate) ttft: Vec<u64>,
+    /// By second of the end.
+    pub(crate) tallies: IndexMap<u32, Tally>,
+}
+
+impl Recorder {
+    /// An empty record of `plan`'s load.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let shards = std::thread::available_parallelism().map_or(4, usize::from).clamp(1, 16);
+        Self {
+            phases: plan.phases.iter().map(|p| (p.name.clone(), p.start, p.good)).collect(),
+            workloads: plan.workloads.iter().map(|w| w.name.clone()).collect(),
+            shards: (0..shards).map(|_| Mutex::default()).collect(),
+            next_shard: AtomicUsize::new(0),
+            exemplars: Mutex::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// A shard for one more user.
+    pub(crate) fn seat(&self) -> usize {
+        self.next_shard.fetch_add(1, Ordering::Relaxed) % self.shards.len()
+    }
+
+    /// The phase in which `scheduled` lies. None: warm-up.
+    fn phase(&self, scheduled: RunTime) -> Option<u16> {
+        let next = self.phases.partition_point(|(_, start, _)| *start <= scheduled);
+        next.checked_sub(1).and_then(|index| u16::try_from(index).ok())
+    }
+
+    /// The same, by name.
+    pub(crate) fn phase_name(&self, scheduled: RunTime) -> Option<PhaseName> {
+        self.phase(scheduled).map(|index| self.phases[usize::from(index)].0.clone())
+    }
+
+    /// A request was sent, this late (µs).
+    pub(crate) fn sent(&self, shard: usize, lag: u64) {
+        lock(&self.shards[shard]).lag.record(lag);
+    }
+
+    /// A request ended.
+    pub(crate) fn ended(&self, shard: usize, request: Ended) {
+        let phase = self.phase(request.scheduled);
+        let good = phase.map(|index| self.phases[usize::from(index)].2).unwrap_or_default();
+        let good = request.is_good(good);
+        let since = |from: RunTime, to: RunTime| to.0.saturating_sub(from.0);
+        let tpot = request.tpot();
+        let content_end = request.last.unwrap_or(request.ended);
+        let ok = request.outcome == Outcome::Ok;
+        let key = Key {
+            second: request.scheduled.second(),
+            phase,
+            workload: request.workload,
+            outcome: request.outcome,
+            served: request.served,
+            golden: request.golden,
+        };
+        let mut shard = lock(&self.shards[shard]);
+        *shard.outcomes.entry(request.outcome).or_default() += 1;
+        shard.last_end = shard.last_end.max(request.ended);
+        let tally = shard.tallies.entry(request.ended.second()).or_default();
+        tally.ended += 1;
+        tally.failed += u64::from(!ok);
+        if let (true, Some(first)) = (ok, request.first) {
+            shard.ttft.push(since(request.scheduled, first));
+        }
+        let cell = shard.cells.entry(key).or_insert_with_key(|key| Cell::new(self.named(key), request.ended));
+        cell.count += 1;
+        cell.good += u64::from(good);
+        cell.first_end = cell.first_end.min(request.ended);
+        cell.last_end = cell.last_end.max(request.ended);
+        if let Some(first) = request.first {
+            cell.ttft.record(since(request.scheduled, first));
+            cell.service_ttft.record(since(request.sent, first));
+        }
+        cell.e2e.record(since(request.scheduled, content_end));
+        cell.service_e2e.record(since(request.sent, content_end));
+        request.gaps.iter().for_each(|gap| cell.itl.record(*gap));
+        if let Some(tpot) = tpot {
+            cell.tpot.record(tpot);
+        }
+        if ok {
+            cell.tokens += request.tokens;
+        } else {
+            cell.wasted_tokens += request.tokens;
+        }
+        if let Some(attempts) = request.attempts {
+            cell.attempts += attempts;
+            cell.attempts_stated += 1;
+        }
+        cell.overlapping_misses += u64::from(request.overlapping_miss);
+    }
+
+    fn named(&self, key: &Key) -> CellKey {
+        CellKey {
+            second: key.second,
+            phase: key.phase.map(|index| self.phases[usize::from(index)].0.clone()),
+            workload: self.workloads[usize::from(key.workload)].clone(),
+            outcome: key.outcome,
+            served: key.served.clone(),
+            golden: key.golden,
+        }
+    }
+
+    /// Whether a request that ended so is one of the first of its kind.
+    pub(crate) fn is_exemplary(&self, outcome: Outcome, scheduled: RunTime) -> bool {
+        if outcome == Outcome::Ok {
+            return false;
+        }
+        let mut exemplars = self.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = exemplars.entry((outcome, self.phase(scheduled))).or_default();
+        *count += 1;
+        *count <= EXEMPLARS
+    }
+
+    /// Takes what came in since the last collection.
+    pub(crate) fn collect(&self) -> Collected {
+        let mut collected = Collected::default();
+        let mut merged: HashMap<Key, Cell> = HashMap::new();
+        for shard in &self.shards {
+            let (cells, lag) = {
+                let mut shard = lock(shard);
+                (std::mem::take(&mut shard.cells), std::mem::take(&mut shard.lag))
+            };
+            collected.lag.merge(&lag);
+            for (key, cell) in cells {
+                match merged.entry(key) {
+                    std::collections::hash_map::Entry::Occupied(mut entry) => entry.get_mut().merge(&cell),
+                    std::collections::hash_map::Entry::Vacant(entry) => {
+                        entry.insert(cell);
+                    }
+                }
+            }
+        }
+        collected.cells = merged.into_values().collect();
+        collected.cells.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        collected
+    }
+
+    /// Takes what came in since the last look.
+    pub(crate) fn glance(&self) -> Glance {
+        let mut glance = Glance::default();
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            glance.ttft.append(&mut shard.ttft);
+            for (second, tally) in shard.tallies.drain(..) {
+                let sum = glance.tallies.entry(second).or_default();
+                sum.ended += tally.ended;
+                sum.failed += tally.failed;
+            }
+        }
+        glance
+    }
+
+    /// All outcomes so far, in the order of reports; those that never
+    /// happened are left out.
+    pub(crate) fn outcomes(&self) -> IndexMap<Outcome, u64> {
+        let mut sums: HashMap<Outcome, u64> = HashMap::new();
+        for shard in &self.shards {
+            for (outcome, count) in &lock(shard).outcomes {
+                *sums.entry(*outcome).or_default() += count;
+            }
+        }
+        Outcome::ALL.into_iter().filter_map(|outcome| Some((outcome, *sums.get(&outcome)?))).collect()
+    }
+
+    /// When the last request so far ended.
+    pub(crate) fn last_end(&self) -> RunTime {
+        self.shards.iter().map(|shard| lock(shard).last_end).max().unwrap_or_default()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while adding leaves counts that are still counts.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Span;
+
+    fn request(outcome: Outcome) -> Ended {
+        Ended {
+            workload: 0,
+            scheduled: RunTime(1_000),
+            sent: RunTime(3_000),
+            ended: RunTime(103_500),
+            first: Some(RunTime(23_000)),
+            last: Some(RunTime(103_000)),
+            outcome,
+            served: Served::default(),
+            golden: false,
+            gaps: vec![40_000, 40_000],
+            tokens: 5,
+            attempts: Some(2),
+            overlapping_miss: false,
+        }
+    }
+
+    #[test]
+    fn good_is_ok_within_every_limit() {
+        let limits = |ttft, tpot, e2e| GoodLimits { ttft: Some(ttft), tpot: Some(tpot), e2e: Some(e2e) };
+        let ms = Span::millis;
+        assert!(request(Outcome::Ok).is_good(limits(ms(22), ms(20), ms(102))));
+        assert!(!request(Outcome::Ok).is_good(limits(ms(21), ms(20), ms(102))), "scheduled TTFT is 22 ms");
+        assert!(!request(Outcome::Ok).is_good(limits(ms(22), ms(19), ms(102))), "TPOT is 20 ms");
+        assert!(!request(Outcome::Ok).is_good(limits(ms(22), ms(20), ms(101))), "E2E is 102 ms");
+        assert!(!request(Outcome::Short).is_good(GoodLimits::default()));
+        let silent = Ended { first: None, last: None, gaps: Vec::new(), ..request(Outcome::Ok) };
+        assert!(!silent.is_good(GoodLimits { ttft: Some(ms(1000)), ..GoodLimits::default() }));
+        assert!(silent.is_good(GoodLimits { tpot: Some(ms(1)), ..GoodLimits::default() }));
+    }
+}

@@ -1,0 +1,218 @@
+//! Who gave an answer, by its headers: version, pod, cache, fallback, breaker,
+//! upstream attempts.
+
+use http::HeaderMap;
+
+use crate::{
+    journal::interval::{CacheUse, Served},
+    units::{PodName, Version},
+};
+
+/// What an answer's head says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Labels {
+    /// Who gave it.
+    pub(crate) served: Served,
+    /// Upstream attempts, if stated.
+    pub(crate) attempts: Option<u64>,
+    /// `Retry-After` is there.
+    pub(crate) retry_after: bool,
+}
+
+impl Labels {
+    /// Reads the headers.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+        let number = |name: &str| text(name).and_then(|value| value.parse::<u64>().ok());
+        let is = |name: &str, wanted: &str| text(name).is_some_and(|v| v.eq_ignore_ascii_case(wanted));
+        Self {
+            served: Served {
+                version: text("x-model-version").filter(|v| !v.is_empty()).map(Version::new),
+                pod: text("x-served-by").filter(|v| !v.is_empty()).map(PodName::new),
+                cache: cache_use(headers),
+                fallback: is("x-fallback", "true")
+                    || number("x-litellm-attempted-fallbacks").is_some_and(|n| n > 0),
+                breaker_open: is("x-circuit-breaker", "open") || is("x-envoy-overloaded", "true"),
+            },
+            attempts: number("x-upstream-attempts").or_else(|| number("x-envoy-attempt-count")),
+            retry_after: headers.contains_key(http::header::RETRY_AFTER),
+        }
+    }
+
+    /// The body's `system_fingerprint` names the version where no header does:
+    /// `fp_v1` is v1, anything else itself.
+    pub(crate) fn fingerprint(&mut self, fingerprint: Option<&str>) {
+        if self.served.version.is_none()
+            && let Some(text) = fingerprint.filter(|text| !text.is_empty())
+        {
+            self.served.version = Some(Version::new(text.strip_prefix("fp_").unwrap_or(text)));
+        }
+    }
+}
+
+/// What a cache did: by `Cache-Status` (RFC 9211) or else by the marks of
+/// Cloudflare, of many others (`X-Cache`) and of Varnish.
+fn cache_use(headers: &HeaderMap) -> CacheUse {
+    let all = |name: &str| headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    let standard =
+        all("cache-status").flat_map(|value| split(value, ',')).map(member).reduce(|a, b| match (a, b) {
+            // One hit answers; the caches behind it are history.
+            (CacheUse::Hit, _) | (_, CacheUse::Hit) => CacheUse::Hit,
+            (CacheUse::Collapsed, _) | (_, CacheUse::Collapsed) => CacheUse::Collapsed,
+            (CacheUse::Miss, _) | (_, CacheUse::Miss) => CacheUse::Miss,
+            (CacheUse::Bypass, _) | (_, CacheUse::Bypass) => CacheUse::Bypass,
+            (CacheUse::Unknown, CacheUse::Unknown) => CacheUse::Unknown,
+        });
+    let cloudflare = all("cf-cache-status").next().map(|value| match value.trim() {
+        "HIT" | "STALE" | "UPDATING" | "REVALIDATED" => CacheUse::Hit,
+        "MISS" | "EXPIRED" => CacheUse::Miss,
+        "BYPASS" | "DYNAMIC" | "NONE" | "NONE/UNKNOWN" => CacheUse::Bypass,
+        _ => CacheUse::Unknown,
+    });
+    let common = all("x-cache").next().map(|value| {
+        let value = value.to_ascii_lowercase();
+        match () {
+            () if value.contains("hit") => CacheUse::Hit,
+            () if value.contains("miss") => CacheUse::Miss,
+            () if value.contains("pass") => CacheUse::Bypass,
+            () => CacheUse::Unknown,
+        }
+    });
+    let varnish = all("x-varnish").next().map(|value| match value.split_whitespace().count() {
+        2 => CacheUse::Hit,
+        1 => CacheUse::Miss,
+        _ => CacheUse::Unknown,
+    });
+    [standard, cloudflare, common, varnish]
+        .into_iter()
+        .flatten()
+        .find(|cache| *cache != CacheUse::Unknown)
+        .unwrap_or_default()
+}
+
+/// One cache's member of a `Cache-Status` list.
+fn member(text: &str) -> CacheUse {
+    let mut forwarded = CacheUse::Unknown;
+    let mut collapsed = false;
+    for parameter in split(text, ';').skip(1) {
+        let (key, value) = parameter.split_once('=').unwrap_or((parameter, "?1"));
+        match (key.trim(), value.trim()) {
+            (_, "?0") => {}
+            ("hit", _) => return CacheUse::Hit,
+            ("collapsed", _) => collapsed = true,
+            // The cache was told, or not able, to look.
+            ("fwd", "bypass" | "method" | "request") => forwarded = CacheUse::Bypass,
+            ("fwd", _) => forwarded = CacheUse::Miss,
+            _ => {}
+        }
+    }
+    if collapsed { CacheUse::Collapsed } else { forwarded }
+}
+
+/// Splits outside of quoted strings.
+fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    let mut escaped = false;
+    text.split(move |c: char| {
+        let splits = c == separator && !quoted;
+        if escaped {
+            escaped = false;
+        } else if quoted && c == '\\' {
+            escaped = true;
+        } else if c == '"' {
+            quoted = !quoted;
+        }
+        splits
+    })
+    .map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn labels(headers: &[(&str, &str)]) -> Labels {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(
+                HeaderName::try_from(*name).expect("a name"),
+                HeaderValue::from_str(value).expect("a value"),
+            );
+        }
+        Labels::of(&map)
+    }
+
+    #[test]
+    fn cache_status_reads_as_rfc_9211_says() {
+        for (value, cache) in [
+            ("gw; hit", CacheUse::Hit),
+            ("gw; hit; ttl=30", CacheUse::Hit),
+            ("gw; hit=?0; fwd=miss", CacheUse::Miss),
+            ("gw; fwd=uri-miss; stored", CacheUse::Miss),
+            ("gw; fwd=stale; fwd-status=200", CacheUse::Miss),
+            ("gw; fwd=miss; collapsed", CacheUse::Collapsed),
+            ("gw; collapsed; fwd=miss", CacheUse::Collapsed),
+            ("gw; fwd=miss; collapsed=?0", CacheUse::Miss),
+            ("gw; fwd=bypass", CacheUse::Bypass),
+            ("gw; fwd=method", CacheUse::Bypass),
+            ("gw", CacheUse::Unknown),
+            ("origin; fwd=uri-miss, edge; hit", CacheUse::Hit),
+            ("edge; fwd=bypass, origin; fwd=miss", CacheUse::Miss),
+            ("\"a, b; hit\"; fwd=miss", CacheUse::Miss),
+            ("gw; fwd=miss; detail=\"x\\\"; hit\"", CacheUse::Miss),
+        ] {
+            assert_eq!(labels(&[("cache-status", value)]).served.cache, cache, "{value}");
+        }
+        assert_eq!(
+            labels(&[("cache-status", "a; fwd=miss"), ("cache-status", "b; hit")]).served.cache,
+            CacheUse::Hit
+        );
+    }
+
+    #[test]
+    fn other_caches_are_known_too() {
+        for (name, value, cache) in [
+            ("cf-cache-status", "HIT", CacheUse::Hit),
+            ("cf-cache-status", "EXPIRED", CacheUse::Miss),
+            ("cf-cache-status", "DYNAMIC", CacheUse::Bypass),
+            ("x-cache", "Hit from cloudfront", CacheUse::Hit),
+            ("x-cache", "MISS", CacheUse::Miss),
+            ("x-varnish", "32770 3", CacheUse::Hit),
+            ("x-varnish", "32770", CacheUse::Miss),
+            ("x-other", "hit", CacheUse::Unknown),
+        ] {
+            assert_eq!(labels(&[(name, value)]).served.cache, cache, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn marks_are_read() {
+        let seen = labels(&[
+            ("x-served-by", "replica-1"),
+            ("x-model-version", "v2"),
+            ("x-fallback", "true"),
+            ("x-circuit-breaker", "open"),
+            ("x-upstream-attempts", "3"),
+            ("retry-after", "1"),
+        ]);
+        assert_eq!(seen.served.pod, Some(PodName::from("replica-1")));
+        assert_eq!(seen.served.version, Some(Version::from("v2")));
+        assert!(seen.served.fallback && seen.served.breaker_open && seen.retry_after);
+        assert_eq!(seen.attempts, Some(3));
+        let other = labels(&[("x-litellm-attempted-fallbacks", "1"), ("x-envoy-overloaded", "true")]);
+        assert!(other.served.fallback && other.served.breaker_open);
+        let none = labels(&[("x-litellm-attempted-fallbacks", "0"), ("x-circuit-breaker", "closed")]);
+        assert_eq!(none.served, Served::default());
+    }
+
+    #[test]
+    fn the_fingerprint_names_the_version() {
+        let mut seen = Labels::default();
+        seen.fingerprint(Some("fp_v1"));
+        assert_eq!(seen.served.version, Some(Version::from("v1")));
+        seen.fingerprint(Some("fp_v2"));
+        assert_eq!(seen.served.version, Some(Version::from("v1")));
+    }
+}
