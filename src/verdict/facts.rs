@@ -85,7 +85,6 @@ pub(super) struct RolloutSeen<'a> {
     pub(super) reason: &'a str,
 }
 
-#[expect(dead_code, reason = "the judges that land next use the rest")]
 impl<'a> Facts<'a> {
     /// Indexes a record.
     pub(super) fn new(plan: &'a Plan, record: &'a RunRecord) -> Self {
@@ -163,11 +162,6 @@ impl<'a> Facts<'a> {
         let start = self.plan.phases.first().map_or(RunTime::ZERO, |phase| phase.start);
         let last = self.plan.phases.iter().rev().find_map(|phase| self.phase(&phase.name));
         (start, last.map_or(start, |(_, end)| end))
-    }
-
-    /// Cells of requests that were due in any phase.
-    pub(super) fn cells(&self) -> impl Iterator<Item = &'a Cell> {
-        self.record.cells().filter(|cell| cell.key.phase.is_some())
     }
 
     /// Cells of requests that were due in this phase, or (None) in any.

@@ -58,6 +58,12 @@ pub(super) struct Title {
     pub(super) phase: Option<PhaseName>,
 }
 
+impl Title {
+    pub(super) fn of(kind: CheckKind, title: &str, expected: String) -> Self {
+        Self { kind, title: title.to_owned(), expected, phase: None }
+    }
+}
+
 fn judge_check(facts: &Facts<'_>, check: &Check) -> CheckVerdict {
     let (title, finding) = match &check.subject {
         Subject::Slo { slo, phase } => {

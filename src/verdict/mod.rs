@@ -1,18 +1,26 @@
 //! Journal → verdict. Pure: no I/O, no clock.
 
+mod breaker;
+mod cache;
+mod counters;
 mod facts;
+mod fallback;
 mod faults;
 mod figures;
 mod finding;
 mod generator;
 mod judge;
 pub mod model;
+mod pods;
 mod reactions;
+mod recovery;
+mod retries;
+mod rollback;
 mod run;
 pub mod series;
+mod shedding;
 mod slo;
 mod stats;
-#[expect(dead_code, reason = "the mechanisms' judges come next")]
 mod times;
 
 pub use judge::{judge, schema, steady};

@@ -1,20 +1,21 @@
 //! Each expectation to the judge of its mechanism.
 
-use super::{facts::Facts, finding::Finding, judge::Title, model::CheckKind};
+use super::{
+    breaker, cache, facts::Facts, fallback, finding::Finding, judge::Title, pods, recovery, retries,
+    rollback, shedding,
+};
 use crate::scenario::model::Expectation;
 
 /// Judges an expectation that has exactly one demand.
-pub(super) fn judge(_facts: &Facts<'_>, expectation: &Expectation) -> (Title, Finding) {
-    let kind = match expectation {
-        Expectation::CircuitBreaker(_) => CheckKind::CircuitBreaker,
-        Expectation::Cache(_) => CheckKind::Cache,
-        Expectation::Rollback(_) => CheckKind::Rollback,
-        Expectation::Fallback(_) => CheckKind::Fallback,
-        Expectation::Shedding(_) => CheckKind::Shedding,
-        Expectation::Retries(_) => CheckKind::Retries,
-        Expectation::Pods(_) => CheckKind::Pods,
-        Expectation::Recovery(_) => CheckKind::Recovery,
-    };
-    let title = Title { kind, title: String::new(), expected: String::new(), phase: None };
-    (title, Finding::inconclusive("this cannot be judged yet"))
+pub(super) fn judge(facts: &Facts<'_>, expectation: &Expectation) -> (Title, Finding) {
+    match expectation {
+        Expectation::CircuitBreaker(e) => breaker::judge(facts, e),
+        Expectation::Cache(e) => cache::judge(facts, e),
+        Expectation::Rollback(e) => rollback::judge(facts, e),
+        Expectation::Fallback(e) => fallback::judge(facts, e),
+        Expectation::Shedding(e) => shedding::judge(facts, e),
+        Expectation::Retries(e) => retries::judge(facts, e),
+        Expectation::Pods(e) => pods::judge(facts, e),
+        Expectation::Recovery(e) => recovery::judge(facts, e),
+    }
 }

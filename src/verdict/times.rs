@@ -1,6 +1,6 @@
 //! Times between two sightings, each an interval.
 
-use super::{facts::Facts, finding::Finding};
+use super::{facts::Facts, finding::Finding, model::Verdict};
 use crate::units::{FaultId, RunTime, Seen, Span};
 
 /// Seconds from one sighting to another: the shortest and the longest that it
@@ -41,6 +41,18 @@ pub(super) fn within(from: Seen, to: Option<Seen>, until: RunTime, limit: Span, 
     };
     let finding = finding.observed(high, "s").error(low, Some(high));
     finding.on("clock", format!("from {}, to {}", interval(from), interval(to)))
+}
+
+/// The finding that decides when all must be within the limit: a failure, or
+/// what is open, or the longest.
+pub(super) fn worst(findings: Vec<Finding>) -> Option<Finding> {
+    let rank = |finding: &Finding| match finding.verdict {
+        Verdict::Fail | Verdict::Aborted => 2,
+        Verdict::Inconclusive => 1,
+        Verdict::Pass => 0,
+    };
+    let time = |finding: &Finding| finding.observed.unwrap_or(f64::INFINITY);
+    findings.into_iter().max_by(|a, b| rank(a).cmp(&rank(b)).then(time(a).total_cmp(&time(b))))
 }
 
 /// A sighting in words.
@@ -95,7 +107,6 @@ impl Facts<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::model::Verdict;
 
     fn seen(a: u64, b: u64) -> Seen {
         Seen { not_before: RunTime(a * 1000), by: RunTime(b * 1000) }

@@ -1,0 +1,330 @@
+//! Circuit breakers: open in time, fail fast, let nothing through, close
+//! again, and stay closed where nothing is wrong.
+
+use std::time::Duration;
+
+use super::{
+    counters::{self, Growth},
+    facts::Facts,
+    finding::{Finding, Rigour, counted, evidence, latency, percent},
+    judge::Title,
+    model::CheckKind,
+    times::{interval, within},
+};
+use crate::{
+    journal::{
+        Distribution,
+        event::{BreakerState, Evidence},
+        interval::CacheUse,
+    },
+    scenario::model::BreakerExpectation,
+    units::{FaultId, PhaseName, RatioThreshold, RunTime, Seen, Span},
+};
+
+/// What was on its way when a breaker opened may still arrive.
+const SETTLE: Duration = Duration::from_secs(1);
+/// Requests that an open breaker must have had to stop for a leak to be judged.
+const STOPPED: f64 = 10.0;
+
+/// Judges the one demand that is set.
+pub(super) fn judge(facts: &Facts<'_>, e: &BreakerExpectation) -> (Title, Finding) {
+    let after = e.after.as_ref();
+    let title = |title: &str, expected: String| Title::of(CheckKind::CircuitBreaker, title, expected);
+    if let Some(limit) = e.opens_within {
+        (title("breaker opens", format!("within {limit}")), opens(facts, after, limit).unwrap_or_else(|f| f))
+    } else if let Some(limit) = &e.fails_fast {
+        let finding = rejections(facts, after).map(|rejections| {
+            let shown = latency(&rejections, 0, limit, "rejection", Rigour::Reaction);
+            shown.on("wire", format!("{} by an open breaker", counted(rejections.len(), "rejection")))
+        });
+        (title("open breaker fails fast", limit.to_string()), finding.unwrap_or_else(|f| f))
+    } else if let Some(limit) = &e.leaks {
+        let finding = leaks(facts, after, limit).unwrap_or_else(|f| f);
+        (title("open breaker lets nothing through", format!("{limit} of the usual traffic")), finding)
+    } else if let Some(limit) = e.closes_within {
+        (
+            title("breaker closes", format!("within {limit}")),
+            closes(facts, after, limit).unwrap_or_else(|f| f),
+        )
+    } else if let Some(phase) = &e.quiet_in {
+        let title = title("breaker stays closed", format!("never open in {phase}"));
+        (Title { phase: Some(phase.clone()), ..title }, quiet(facts, phase))
+    } else {
+        (title("circuit breaker", String::new()), Finding::inconclusive("it demands nothing"))
+    }
+}
+
+/// Breakers that guard the fault's targets; all, if none is named so.
+fn guarding<'a>(facts: &Facts<'a>, after: Option<&FaultId>) -> Vec<&'a str> {
+    let targets = after.and_then(|id| facts.faults.get(id)).map_or(&[][..], |history| history.targets);
+    let all = facts.breakers.keys().copied();
+    let named: Vec<&str> =
+        all.clone().filter(|name| targets.iter().any(|pod| pod.as_str() == *name)).collect();
+    if named.is_empty() { all.collect() } else { named }
+}
+
+/// The state of a breaker at an instant.
+fn state_at(states: &[(Seen, BreakerState)], at: RunTime) -> Option<BreakerState> {
+    states.iter().rev().find(|(seen, _)| seen.by <= at).map(|(_, state)| *state)
+}
+
+fn opens(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
+    let t0 = facts.effect(after)?;
+    let names = guarding(facts, after);
+    let mut first: Option<(Seen, &str)> = None;
+    let mut open_already = Vec::new();
+    for name in &names {
+        let states = &facts.breakers[name];
+        if state_at(states, t0.not_before).is_some_and(|state| state != BreakerState::Closed) {
+            open_already.push(*name);
+        }
+        let opened =
+            states.iter().find(|(seen, state)| *state == BreakerState::Open && seen.by > t0.not_before);
+        if let Some((seen, _)) = opened
+            && first.is_none_or(|(best, _)| seen.by < best.by)
+        {
+            first = Some((*seen, name));
+        }
+    }
+    let rejected = first_rejection(facts, t0);
+    if let Some((seen, name)) = first {
+        let finding = within(t0, Some(seen), facts.end, limit, &format!("breaker {name} opened"));
+        return Ok(finding
+            .on("gateway", format!("breaker {name} open at {}", interval(seen)))
+            .with(rejected.1));
+    }
+    if !open_already.is_empty() {
+        let why = format!("{} was open already when the fault acted", open_already.join(", "));
+        return Err(Finding::inconclusive(why));
+    }
+    if let Some(rejection) = rejected.0 {
+        // Only the latest instant at which it was open is known.
+        let seen = Seen { not_before: t0.not_before, by: rejection };
+        return Ok(within(t0, Some(seen), facts.end, limit, "a breaker rejected").with(rejected.1));
+    }
+    let what = if names.is_empty() { "any breaker showed itself" } else { "a breaker opened" };
+    if names.is_empty() && !facts.has_samples() {
+        let why = "no source of signals answered, and no request was rejected by an open breaker";
+        return Err(Finding::inconclusive(why));
+    }
+    let finding = within(t0, None, facts.end, limit, what);
+    Ok(finding.on("gateway", format!("{} seen, none opened", counted(names.len() as u64, "breaker"))))
+}
+
+/// The first rejection by an open breaker on the wire.
+fn first_rejection(facts: &Facts<'_>, t0: Seen) -> (Option<RunTime>, Option<Evidence>) {
+    let rejected = facts.cells_in(None).filter(|cell| cell.key.served.breaker_open);
+    let first = rejected.filter(|cell| cell.first_end >= t0.not_before).map(|cell| cell.first_end).min();
+    (first, first.map(|at| evidence("wire", format!("first rejection by an open breaker at {at}"))))
+}
+
+/// Latencies of rejections by an open breaker, after the fault if one is named.
+fn rejections(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<Distribution, Finding> {
+    let since = match after {
+        Some(_) => facts.effect(after)?.not_before,
+        None => RunTime::ZERO,
+    };
+    let mut rejections = Distribution::default();
+    let cells = facts.cells_in(None).filter(|cell| cell.key.served.breaker_open && cell.last_end >= since);
+    cells.for_each(|cell| rejections.merge(&cell.service_e2e));
+    if rejections.is_empty() {
+        return Err(Finding::inconclusive("no request was rejected by an open breaker"));
+    }
+    Ok(rejections)
+}
+
+/// When a breaker was surely open, less the time in which things settle.
+fn open_spans(facts: &Facts<'_>, name: &str, since: RunTime) -> Vec<(RunTime, RunTime)> {
+    let states = &facts.breakers[name];
+    let gone = facts.gone(name).map_or(facts.end, |seen| seen.not_before);
+    let spans = states
+        .iter()
+        .enumerate()
+        .filter(|(_, (seen, state))| *state == BreakerState::Open && seen.by >= since);
+    spans
+        .map(|(i, (seen, _))| (seen.by + SETTLE, states.get(i + 1).map_or(gone, |(next, _)| next.not_before)))
+        .filter(|(from, to)| from < to)
+        .collect()
+}
+
+/// One way of counting what a pod receives.
+struct Traffic {
+    source: String,
+    usual: Growth,
+    open: Growth,
+}
+
+fn leaks(facts: &Facts<'_>, after: Option<&FaultId>, limit: &RatioThreshold) -> Result<Finding, Finding> {
+    let since = match after {
+        Some(_) => facts.effect(after)?.not_before,
+        None => facts.judged().0,
+    };
+    let mut worst: Option<(f64, String, f64)> = None;
+    let mut shown = Vec::new();
+    let mut opened = false;
+    for name in guarding(facts, after) {
+        let spans = open_spans(facts, name, since);
+        let Some((first, _)) = spans.first() else { continue };
+        opened = true;
+        let before = if after.is_some() { since } else { *first - SETTLE };
+        for traffic in traffic(facts, name, before, &spans) {
+            let stopped = traffic.usual.rate() * traffic.open.seconds;
+            if stopped <= 0.0 {
+                continue;
+            }
+            let leak = traffic.open.by / stopped;
+            shown.push(evidence(
+                traffic.source.clone(),
+                format!(
+                    "{name}: {:.2}/s before, {:.2}/s in {:.1} s of being open",
+                    traffic.usual.rate(),
+                    traffic.open.rate(),
+                    traffic.open.seconds
+                ),
+            ));
+            if stopped >= STOPPED && worst.as_ref().is_none_or(|(most, ..)| leak > *most) {
+                worst = Some((leak, format!("{name} by {}", traffic.source), stopped));
+            }
+        }
+    }
+    let Some((leak, whose, stopped)) = worst else {
+        let why = if opened {
+            "open breakers had too little traffic to stop, or nothing counted it"
+        } else {
+            "no breaker was open for longer than a second"
+        };
+        return Err(Finding::inconclusive(why).with(shown));
+    };
+    let said = format!("{} of the usual traffic ({stopped:.0} requests) reached {whose}", percent(leak));
+    let finding = if limit.op.holds(leak, limit.limit.0) {
+        Finding::pass(said)
+    } else {
+        Finding::fail(format!("{said}, not {limit}"))
+    };
+    Ok(finding.observed(leak, "ratio").with(shown))
+}
+
+/// What the pod behind a breaker received before and while it was open, by
+/// everyone who counted it.
+fn traffic(facts: &Facts<'_>, pod: &str, before: RunTime, spans: &[(RunTime, RunTime)]) -> Vec<Traffic> {
+    let start = facts.judged().0;
+    let mut all = Vec::new();
+    let mut counted_by =
+        |source: String, samples: &[super::facts::Sample<'_>], matches: &dyn Fn(&str) -> bool| {
+            let usual = counters::inside(samples, start, before, matches);
+            let open = spans.iter().filter_map(|&(from, to)| counters::inside(samples, from, to, matches));
+            let open = open.reduce(|a, b| a + b);
+            if let (Some(usual), Some(open)) = (usual, open)
+                && usual.by > 0.0
+            {
+                all.push(Traffic { source, usual, open });
+            }
+        };
+    counted_by(format!("{pod} /metrics"), facts.samples_of(pod), &|series| {
+        counters::name(series) == "firedrill_lab_requests_total"
+    });
+    counted_by("gateway /metrics".to_owned(), facts.samples_of("gateway"), &|series| {
+        counters::name(series) == "gateway_upstream_requests_total"
+            && counters::label(series, "pod") == Some(pod)
+    });
+    all.extend(wire_traffic(facts, pod, (start, before), spans));
+    all
+}
+
+/// The same by the answers that name the pod, by when they were due: what is
+/// due while a breaker is open is not for its pod.
+fn wire_traffic(
+    facts: &Facts<'_>,
+    pod: &str,
+    before: (RunTime, RunTime),
+    spans: &[(RunTime, RunTime)],
+) -> Option<Traffic> {
+    let whole_seconds = |(from, to): (RunTime, RunTime)| {
+        (from.0.div_ceil(1_000_000), (to.0 / 1_000_000).max(from.0.div_ceil(1_000_000)))
+    };
+    let count = |span| {
+        let (from, to) = whole_seconds(span);
+        let cells = facts.cells_in(None).filter(|cell| {
+            let named = cell.key.served.pod.as_ref().is_some_and(|name| name.as_str() == pod);
+            named
+                && cell.key.served.cache != CacheUse::Hit
+                && (from..to).contains(&u64::from(cell.key.second))
+        });
+        Growth { by: cells.map(|cell| cell.count as f64).sum(), seconds: (to - from) as f64 }
+    };
+    let usual = count(before);
+    let open = spans.iter().map(|&span| count(span)).fold(Growth::default(), |a, b| a + b);
+    (usual.by > 0.0 && open.seconds > 0.0).then(|| Traffic { source: "wire".to_owned(), usual, open })
+}
+
+fn closes(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
+    let (t0, end) = (facts.effect(after)?, facts.fault_end(after)?);
+    let quiet_until = facts.undisturbed_until(end.by, after);
+    let opened = guarding(facts, after).into_iter().filter(|name| {
+        let states = &facts.breakers[name];
+        states.iter().any(|(seen, state)| *state == BreakerState::Open && seen.by > t0.not_before)
+            || state_at(states, t0.not_before).is_some_and(|state| state != BreakerState::Closed)
+    });
+    let opened: Vec<&str> = opened.collect();
+    if opened.is_empty() {
+        return Err(Finding::inconclusive("no breaker had opened, so none had to close"));
+    }
+    let mut findings = Vec::new();
+    for name in &opened {
+        let closed = closed_for_good(&facts.breakers[name], t0.not_before, quiet_until);
+        if closed.is_none() && facts.gone(name).is_some() {
+            continue;
+        }
+        findings.push(within(end, closed, quiet_until, limit, &format!("breaker {name} closed for good")));
+    }
+    let checked = counted(findings.len() as u64, "breaker");
+    let worst = super::times::worst(findings);
+    worst
+        .map(|finding| {
+            finding.on("gateway", format!("{checked} that had opened, and whose pod is still there"))
+        })
+        .ok_or_else(|| Finding::inconclusive(format!("the pods of {} are gone", opened.join(", "))))
+}
+
+/// The first closing after `since` that is not followed by another state
+/// before `until`.
+fn closed_for_good(states: &[(Seen, BreakerState)], since: RunTime, until: RunTime) -> Option<Seen> {
+    states.iter().enumerate().find_map(|(i, (seen, state))| {
+        let again =
+            states[i + 1..].iter().any(|(next, state)| *state != BreakerState::Closed && next.by <= until);
+        (*state == BreakerState::Closed && seen.by > since && !again).then_some(*seen)
+    })
+}
+
+fn quiet(facts: &Facts<'_>, phase: &PhaseName) -> Finding {
+    let Some((start, end)) = facts.phase(phase) else {
+        return Finding::inconclusive("the phase was not reached");
+    };
+    if facts.breakers.is_empty() {
+        return Finding::inconclusive("no breaker showed itself");
+    }
+    let mut maybe = None;
+    for (name, states) in &facts.breakers {
+        for (i, (seen, state)) in states.iter().enumerate() {
+            if *state != BreakerState::Open {
+                continue;
+            }
+            let next = states.get(i + 1).map(|(next, _)| *next);
+            let (sure_until, perhaps_until) =
+                next.map_or((facts.end, facts.end), |next| (next.not_before.max(seen.by), next.by));
+            let said = format!("breaker {name} was open from {}", interval(*seen));
+            if seen.by <= end && sure_until >= start {
+                return Finding::fail(said.clone()).observed(1.0, "count").on("gateway", said);
+            }
+            if seen.not_before < end && perhaps_until > start {
+                maybe = Some(said);
+            }
+        }
+    }
+    match maybe {
+        Some(said) => Finding::inconclusive(format!("{said}: perhaps in this phase, perhaps not")),
+        None => Finding::pass(format!("{} stayed closed", counted(facts.breakers.len() as u64, "breaker")))
+            .observed(0.0, "count")
+            .on("gateway", format!("no breaker open between {start} and {end}")),
+    }
+}

@@ -1,0 +1,171 @@
+//! Fallbacks: they step in, fast, with sense, and step back.
+
+use std::time::Duration;
+
+use super::{
+    facts::Facts,
+    finding::{Finding, Rigour, counted, latency, percent, ratio},
+    judge::Title,
+    model::CheckKind,
+    times::within,
+};
+use crate::{
+    journal::{
+        Cell, Distribution,
+        interval::{CacheUse, Outcome},
+    },
+    scenario::model::FallbackExpectation,
+    units::{FaultId, LatencyThreshold, RatioThreshold, RunTime, Seen, Span},
+};
+
+/// Share of requests that must have failed, where a fallback could have
+/// helped, to blame it for not being there.
+const HARM: f64 = 0.02;
+/// A fault is still felt for as long after its end.
+const AFTERMATH: Duration = Duration::from_secs(2);
+
+/// Judges the one demand that is set.
+pub(super) fn judge(facts: &Facts<'_>, e: &FallbackExpectation) -> (Title, Finding) {
+    let after = e.after.as_ref();
+    let title = |title: &str, expected: String| Title::of(CheckKind::Fallback, title, expected);
+    if let Some(limit) = e.engages_within {
+        (
+            title("fallback steps in", format!("within {limit}")),
+            engages(facts, after, limit).unwrap_or_else(|f| f),
+        )
+    } else if let Some(limit) = &e.ttft {
+        (title("fallback is fast", format!("TTFT {limit}")), fast(facts, after, limit).unwrap_or_else(|f| f))
+    } else if let Some(limit) = &e.wrong {
+        (
+            title("fallback makes sense", format!("{limit} wrong")),
+            wrong(facts, after, limit).unwrap_or_else(|f| f),
+        )
+    } else if let Some(limit) = e.disengages_within {
+        (
+            title("fallback steps back", format!("within {limit}")),
+            disengages(facts, after, limit).unwrap_or_else(|f| f),
+        )
+    } else {
+        (title("fallback", String::new()), Finding::inconclusive("it demands nothing"))
+    }
+}
+
+/// Answers that a fallback gave, itself, at or after `since`.
+fn answers<'a>(facts: &Facts<'a>, since: RunTime) -> impl Iterator<Item = &'a Cell> + use<'a> {
+    facts.cells_in(None).filter(move |cell| {
+        cell.key.served.fallback
+            && cell.key.served.cache != CacheUse::Hit
+            && matches!(cell.key.outcome, Outcome::Ok | Outcome::Mismatch)
+            && cell.last_end >= since
+    })
+}
+
+/// From when on fallback answers count: the fault's effect, or the start
+/// where no fault is named.
+fn since(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<Seen, Finding> {
+    match after {
+        Some(_) => facts.effect(after),
+        None => Ok(Seen::at(facts.judged().0)),
+    }
+}
+
+/// No answer came from a fallback: a failure where requests failed that it
+/// could have answered.
+fn nobody(facts: &Facts<'_>, after: Option<&FaultId>, t0: Seen) -> Finding {
+    let end = facts.fault_end(after).map_or(facts.end, |seen| seen.by) + AFTERMATH;
+    let felt = (t0.not_before.second(), end.second());
+    let during = facts.cells_in(None).filter(|cell| (felt.0..=felt.1).contains(&cell.key.second));
+    let (failed, all) = during.fold((0, 0), |(failed, all), cell| {
+        let could_help = match cell.key.outcome {
+            Outcome::Http5xx | Outcome::ConnectRefused | Outcome::ConnectTimeout | Outcome::Timeout => true,
+            Outcome::Shed => cell.key.served.breaker_open,
+            // Broken in the middle, or not a replica's doing.
+            Outcome::Ok
+            | Outcome::Http4xx
+            | Outcome::Reset
+            | Outcome::Truncated
+            | Outcome::InBandError
+            | Outcome::Stalled
+            | Outcome::Short
+            | Outcome::Discontinuous
+            | Outcome::Malformed
+            | Outcome::Mismatch
+            | Outcome::Cancelled => false,
+        };
+        (failed + if could_help { cell.count } else { 0 }, all + cell.count)
+    });
+    let shown = format!("{failed} of {} failed for want of a replica", counted(all, "request"));
+    let finding = if failed as f64 >= HARM * all as f64 && failed > 0 {
+        Finding::fail(format!(
+            "no answer came from a fallback, and {shown} ({})",
+            percent(failed as f64 / all as f64)
+        ))
+    } else {
+        Finding::inconclusive(format!("no answer came from a fallback; none was needed: {shown}"))
+    };
+    finding.on("wire", format!("while the fault was felt, {shown}; 0 answers from a fallback"))
+}
+
+fn engages(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
+    let t0 = facts.effect(after)?;
+    // Of a cell only its first and last end are known.
+    let first = answers(facts, t0.not_before)
+        .map(|cell| match cell.first_end >= t0.not_before {
+            true => Seen::at(cell.first_end),
+            false => Seen { not_before: t0.not_before, by: cell.last_end },
+        })
+        .min_by_key(|seen| seen.by);
+    let Some(first) = first else { return Err(nobody(facts, after, t0)) };
+    let finding = within(t0, Some(first), facts.end, limit, "the first answer from a fallback ended");
+    let n = answers(facts, t0.not_before).map(|cell| cell.count).sum();
+    Ok(finding.on("wire", format!("{} from a fallback", counted(n, "answer"))))
+}
+
+fn fast(facts: &Facts<'_>, after: Option<&FaultId>, limit: &LatencyThreshold) -> Result<Finding, Finding> {
+    let t0 = since(facts, after)?;
+    let mut latencies = Distribution::default();
+    answers(facts, t0.not_before).for_each(|cell| latencies.merge(&cell.service_ttft));
+    if latencies.is_empty() {
+        return Err(nobody(facts, after, t0));
+    }
+    let finding = latency(&latencies, 0, limit, "fallback answer", Rigour::Reaction);
+    Ok(finding.on("wire", format!("TTFT from sent, of {}", counted(latencies.len(), "fallback answer"))))
+}
+
+fn wrong(facts: &Facts<'_>, after: Option<&FaultId>, limit: &RatioThreshold) -> Result<Finding, Finding> {
+    let t0 = since(facts, after)?;
+    let golden = answers(facts, t0.not_before).filter(|cell| cell.key.golden);
+    let (ok, bad) = golden.fold((0, 0), |(ok, bad), cell| match cell.key.outcome {
+        Outcome::Mismatch => (ok, bad + cell.count),
+        _ => (ok + cell.count, bad),
+    });
+    if ok + bad == 0 {
+        return Err(match answers(facts, t0.not_before).next() {
+            Some(_) => Finding::inconclusive("no golden prompt was answered by a fallback"),
+            None => nobody(facts, after, t0),
+        });
+    }
+    let finding = ratio(bad, ok + bad, limit, "golden answer", Rigour::Reaction);
+    Ok(finding.on("wire", format!("golden prompts answered by a fallback: {ok} right, {bad} wrong")))
+}
+
+fn disengages(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
+    let (t0, end) = (facts.effect(after)?, facts.fault_end(after)?);
+    let until = facts.undisturbed_until(end.by, after);
+    let mine = || answers(facts, t0.not_before).filter(|cell| cell.first_end <= until);
+    let Some(last) = mine().map(|cell| cell.last_end.min(until)).max() else {
+        return Err(Finding::inconclusive(
+            "no answer had come from a fallback, so it had nothing to step back from",
+        ));
+    };
+    let finding =
+        within(end, Some(Seen::at(last)), facts.end, limit, "the last answer from a fallback ended");
+    let watched = until.since(end.by).as_secs_f64();
+    let after_end: u64 = mine().filter(|cell| cell.first_end > end.by).map(|cell| cell.count).sum();
+    let finding = if finding.verdict == super::model::Verdict::Pass && watched < limit.as_secs_f64() {
+        Finding::inconclusive(format!("only {watched:.1} s after the fault's end were undisturbed"))
+    } else {
+        finding
+    };
+    Ok(finding.on("wire", format!("{} from a fallback after the fault's end", counted(after_end, "answer"))))
+}

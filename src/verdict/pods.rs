@@ -1,0 +1,197 @@
+//! Pods that died are replaced, by warm ones.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    counters,
+    facts::Facts,
+    finding::{Finding, Rigour, counted, evidence, ratio},
+    judge::Title,
+    model::CheckKind,
+    times::{interval, within},
+};
+use crate::{
+    journal::{
+        event::Signal,
+        interval::{CacheUse, Outcome},
+    },
+    scenario::model::PodExpectation,
+    units::{FaultId, PodName, RatioThreshold, RunTime, Seen, Span, Version},
+};
+
+/// How long a new pod's readiness is on trial.
+const TRIAL: Duration = Duration::from_secs(5);
+
+/// Judges the one demand that is set.
+pub(super) fn judge(facts: &Facts<'_>, e: &PodExpectation) -> (Title, Finding) {
+    let after = e.after.as_ref();
+    let title = |title: &str, expected: String| Title::of(CheckKind::Pods, title, expected);
+    if let Some(limit) = e.replaced_within {
+        (
+            title("pods are replaced", format!("within {limit}")),
+            replaced(facts, after, limit).unwrap_or_else(|f| f),
+        )
+    } else if let Some(limit) = &e.cold_failures {
+        let expected = format!("{limit} failures in the first 5 s of readiness");
+        (title("new pods are warm", expected), cold(facts, after, limit).unwrap_or_else(|f| f))
+    } else {
+        (title("pods", String::new()), Finding::inconclusive("it demands nothing"))
+    }
+}
+
+/// What the fault took, and which pods can stand in for it.
+struct Loss<'a> {
+    effect: Seen,
+    taken: &'a [PodName],
+    version: Option<&'a Version>,
+}
+
+impl<'a> Loss<'a> {
+    fn of(facts: &Facts<'a>, after: Option<&FaultId>) -> Result<Self, Finding> {
+        let effect = facts.effect(after)?;
+        let taken = after.and_then(|id| facts.faults.get(id)).map_or(&[][..], |history| history.targets);
+        let version = facts.signals.iter().rev().find_map(|(seen, signal)| match signal {
+            Signal::Pod { name, version, .. } if seen.by <= effect.by && taken.contains(name) => {
+                version.as_ref()
+            }
+            _ => None,
+        });
+        Ok(Self { effect, taken, version })
+    }
+
+    /// Whether a pod does the same work as those that were taken.
+    fn alike(&self, name: &PodName, version: Option<&Version>) -> bool {
+        let fallback = |name: &PodName| name.as_str().starts_with("fallback");
+        (self.version.is_none() || version == self.version)
+            && (!fallback(name) || self.taken.iter().any(fallback))
+    }
+}
+
+/// Whether a pod serves, by what it says.
+fn serves(ready: bool, phase: &str) -> bool {
+    ready && !matches!(phase, "Terminating" | "Failed" | "Succeeded")
+}
+
+fn replaced(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
+    let loss = Loss::of(facts, after)?;
+    let t0 = loss.effect;
+    let mut pods: BTreeMap<&PodName, bool> = BTreeMap::new();
+    let mut wanted = None;
+    let mut lost: Option<Seen> = None;
+    let mut back = None;
+    for (seen, signal) in &facts.signals {
+        if seen.by > t0.not_before && wanted.is_none() {
+            wanted = Some(pods.values().filter(|&&serves| serves).count());
+            // The proof says that these are gone, whatever was last listed.
+            pods.retain(|name, _| !loss.taken.contains(name));
+        }
+        match signal {
+            Signal::Pod { name, phase, ready, version, .. } if loss.alike(name, version.as_ref()) => {
+                let serves = serves(*ready, phase);
+                if wanted.is_some() && loss.taken.contains(name) && !serves {
+                    lost.get_or_insert(*seen);
+                }
+                pods.insert(name, serves);
+            }
+            Signal::PodGone { name } => {
+                if wanted.is_some() && loss.taken.contains(name) {
+                    lost.get_or_insert(*seen);
+                }
+                pods.remove(name);
+            }
+            _ => continue,
+        }
+        let ready = pods.values().filter(|&&serves| serves).count();
+        // The loss itself may be listed after the replacement.
+        if wanted.is_some_and(|wanted| ready >= wanted) && back.is_none() {
+            back = Some(*seen);
+        }
+    }
+    let Some(wanted) = wanted.filter(|&wanted| wanted > 0) else {
+        return Err(Finding::inconclusive("no pod was listed around the fault"));
+    };
+    let Some(lost) = lost else {
+        return Err(Finding::inconclusive("no pod that the fault took was seen to go"));
+    };
+    let finding =
+        within(t0, back, facts.end, limit, &format!("{} ready again", counted(wanted as u64, "pod")));
+    Ok(finding.on("controller", format!("{wanted} ready before; the loss was listed at {}", interval(lost))))
+}
+
+/// Pods that became ready for the first time after `since`.
+fn newcomers<'a>(facts: &Facts<'a>, loss: &Loss<'a>) -> Vec<(&'a PodName, Seen)> {
+    let mut ready: BTreeMap<&PodName, (bool, u32)> = BTreeMap::new();
+    let mut new = Vec::new();
+    for (seen, signal) in &facts.signals {
+        let Signal::Pod { name, phase, ready: says, version, restarts } = signal else { continue };
+        let now = serves(*says, phase);
+        let was = ready.get(name).copied();
+        let again = was.is_some_and(|(was, before)| !was || *restarts > before);
+        if now && seen.by > loss.effect.by && (was.is_none() || again) && loss.alike(name, version.as_ref()) {
+            new.push((name, *seen));
+        }
+        ready.insert(name, (now, *restarts));
+    }
+    new
+}
+
+fn cold(facts: &Facts<'_>, after: Option<&FaultId>, limit: &RatioThreshold) -> Result<Finding, Finding> {
+    let loss = Loss::of(facts, after)?;
+    let new = newcomers(facts, &loss);
+    if new.is_empty() {
+        return Err(Finding::inconclusive("no new pod became ready after the fault"));
+    }
+    let (mut failed, mut all) = (0, 0);
+    let mut shown = Vec::new();
+    for (pod, ready) in new {
+        let (bad, any, source) = match gateway_trial(facts, pod, ready) {
+            Some((bad, any)) => (bad, any, "gateway /metrics"),
+            None => {
+                let (bad, any) = wire_trial(facts, pod, ready);
+                (bad, any, "wire")
+            }
+        };
+        shown.push(evidence(
+            source,
+            format!("{pod}, ready at {}: {bad} of {any} failed in its first 5 s", interval(ready)),
+        ));
+        failed += bad;
+        all += any;
+    }
+    let finding = match all {
+        0 => Finding::inconclusive("new pods got no requests in their first 5 s"),
+        _ => ratio(failed, all, limit, "request", Rigour::Reaction),
+    };
+    Ok(finding.with(shown))
+}
+
+/// Failed and all upstream requests of a new pod, as the gateway counted
+/// them. None: it did not count.
+fn gateway_trial(facts: &Facts<'_>, pod: &PodName, ready: Seen) -> Option<(u64, u64)> {
+    let mine = |series: &str| {
+        counters::name(series) == "gateway_upstream_requests_total"
+            && counters::label(series, "pod") == Some(pod.as_str())
+    };
+    let (from, to) = (ready.not_before, ready.by + TRIAL);
+    let samples = facts.samples_of("gateway");
+    let all = counters::around(samples, from, to, mine)?;
+    let ok = counters::around(samples, from, to, |series| {
+        mine(series) && counters::label(series, "outcome") == Some("ok")
+    })?;
+    (all.by > 0.0).then(|| ((all.by - ok.by).max(0.0).round() as u64, all.by.round() as u64))
+}
+
+/// The same by answers that name the pod.
+fn wire_trial(facts: &Facts<'_>, pod: &PodName, ready: Seen) -> (u64, u64) {
+    let until: RunTime = ready.by + TRIAL;
+    let cells = facts.cells_in(None).filter(|cell| {
+        cell.key.served.pod.as_ref() == Some(pod)
+            && cell.key.served.cache != CacheUse::Hit
+            && cell.first_end >= ready.not_before
+            && cell.first_end <= until
+    });
+    cells.fold((0, 0), |(bad, all), cell| {
+        let failed = cell.key.outcome != Outcome::Ok;
+        (bad + if failed { cell.count } else { 0 }, all + cell.count)
+    })
+}

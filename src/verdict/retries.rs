@@ -1,0 +1,124 @@
+//! Retries: how many upstream attempts a request costs.
+
+use super::{
+    counters,
+    facts::Facts,
+    finding::{Finding, counted},
+    judge::Title,
+    model::CheckKind,
+};
+use crate::{
+    journal::interval::CacheUse,
+    scenario::model::RetryExpectation,
+    units::{PhaseName, RatioThreshold},
+};
+
+/// Requests that stated their attempts without which nothing is judged.
+const ENOUGH: u64 = 20;
+/// How far what answers state and what the gateway counts may be apart.
+const CONTRADICTION: f64 = 0.1;
+
+/// Judges the one demand that is set.
+pub(super) fn judge(facts: &Facts<'_>, e: &RetryExpectation) -> (Title, Finding) {
+    match &e.amplification {
+        Some(limit) => {
+            let expected = format!("{} {} attempts a request", limit.op, factor(limit.limit.0));
+            let title = Title::of(CheckKind::Retries, "retries do not multiply the load", expected);
+            (Title { phase: e.phase.clone(), ..title }, amplification(facts, e.phase.as_ref(), limit))
+        }
+        None => {
+            let title = Title::of(CheckKind::Retries, "retries", String::new());
+            (title, Finding::inconclusive("it demands nothing"))
+        }
+    }
+}
+
+fn factor(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn amplification(facts: &Facts<'_>, phase: Option<&PhaseName>, limit: &RatioThreshold) -> Finding {
+    // Hits and rejections went nowhere; an answer that states no attempt did.
+    let upstream = facts.cells_in(phase).filter(|cell| {
+        cell.attempts > 0 && !matches!(cell.key.served.cache, CacheUse::Hit | CacheUse::Collapsed)
+    });
+    let (attempts, stated) =
+        upstream.fold((0u64, 0u64), |(a, s), cell| (a + cell.attempts, s + cell.attempts_stated));
+    let wire = (stated >= ENOUGH).then(|| attempts as f64 / stated as f64);
+    let gateway = by_counters(facts, phase);
+    let holds = |figure: f64| limit.op.holds(figure, limit.limit.0);
+    let said = |figure: f64| format!("{} attempts a request", factor(figure));
+    let decide = |figure: f64, holds: bool| {
+        let finding = match holds {
+            true => Finding::pass(said(figure)),
+            false => Finding::fail(format!("{}, not {} {}", said(figure), limit.op, factor(limit.limit.0))),
+        };
+        finding.observed(figure, "x")
+    };
+    let finding = match (wire, gateway) {
+        (Some(wire), Some(counted)) => {
+            let apart = (wire - counted.figure).abs() / wire.max(counted.figure).max(f64::MIN_POSITIVE);
+            let finding = if holds(wire) != holds(counted.figure) && apart > CONTRADICTION {
+                Finding::inconclusive(format!(
+                    "answers state {}, the gateway counted {}: they contradict each other",
+                    said(wire),
+                    factor(counted.figure)
+                ))
+                .observed(wire, "x")
+            } else {
+                decide(wire, holds(wire))
+            };
+            finding.error(wire.min(counted.figure), Some(wire.max(counted.figure)))
+        }
+        (Some(figure), None) => decide(figure, holds(figure)),
+        (None, Some(counted)) => decide(counted.figure, holds(counted.figure)),
+        (None, None) => Finding::inconclusive(format!(
+            "too few answers state their upstream attempts: {stated}, {ENOUGH} are needed"
+        )),
+    };
+    let finding = finding
+        .on("wire", format!("{} stated by {}", counted(attempts, "attempt"), counted(stated, "answer")));
+    match gateway {
+        Some(Counted { figure, attempts, requests }) => finding.on(
+            "gateway /metrics",
+            format!(
+                "{attempts:.0} upstream requests for {requests} that missed the cache: {}",
+                factor(figure)
+            ),
+        ),
+        None => finding,
+    }
+}
+
+/// The same by the gateway's counters.
+#[derive(Clone, Copy)]
+struct Counted {
+    figure: f64,
+    attempts: f64,
+    requests: u64,
+}
+
+fn by_counters(facts: &Facts<'_>, phase: Option<&PhaseName>) -> Option<Counted> {
+    let (start, end) = match phase {
+        Some(phase) => facts.phase(phase)?,
+        None => (facts.judged().0, facts.end),
+    };
+    let upstream = |series: &str| counters::name(series) == "gateway_upstream_requests_total";
+    let growth = counters::around(facts.samples_of("gateway"), start, end, upstream)?;
+    let requests = facts
+        .cells_in(phase)
+        .filter(|cell| {
+            let from_cache = matches!(cell.key.served.cache, CacheUse::Hit | CacheUse::Collapsed);
+            let went_nowhere = cell.attempts == 0 && cell.attempts_stated == cell.count;
+            let rejected = cell.key.outcome == crate::journal::interval::Outcome::Shed && cell.attempts == 0;
+            !from_cache && !went_nowhere && !rejected
+        })
+        .map(|cell| cell.count)
+        .sum::<u64>();
+    (requests >= ENOUGH && growth.by > 0.0).then(|| Counted {
+        figure: growth.by / requests as f64,
+        attempts: growth.by,
+        requests,
+    })
+}

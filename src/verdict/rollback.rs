@@ -1,0 +1,259 @@
+//! Rollbacks: noticed in time, finished in time, to the right version, and
+//! true on the wire.
+
+use std::time::Duration;
+
+use super::{
+    facts::{Facts, RolloutSeen},
+    finding::{Finding, counted},
+    judge::Title,
+    model::CheckKind,
+    times::{interval, within},
+};
+use crate::{
+    journal::{
+        Cell,
+        event::RolloutPhase,
+        interval::{CacheUse, Outcome},
+    },
+    plan::model::PlannedAction,
+    scenario::model::RollbackExpectation,
+    units::{FaultId, RunTime, Seen, Span, Version},
+};
+
+/// How long after the rollback was said to be done requests may be due that
+/// the withdrawn version still answers.
+pub(super) const GRACE: Duration = Duration::from_secs(2);
+
+/// Judges the one demand that is set.
+pub(super) fn judge(facts: &Facts<'_>, e: &RollbackExpectation) -> (Title, Finding) {
+    let title = |title: &str, expected: String| Title::of(CheckKind::Rollback, title, expected);
+    let rollout = || Rollout::of(facts, e.after.as_ref());
+    if let Some(limit) = e.detects_within {
+        let finding = rollout().and_then(|rollout| rollout.detects(limit));
+        (title("rollback starts", format!("within {limit}")), finding.unwrap_or_else(|f| f))
+    } else if let Some(limit) = e.completes_within {
+        let finding = rollout().and_then(|rollout| rollout.completes(limit));
+        (title("rollback completes", format!("within {limit}")), finding.unwrap_or_else(|f| f))
+    } else if let Some(to) = &e.to {
+        let finding = rollout().and_then(|rollout| rollout.ends_at(to));
+        (title("rollback restores", format!("only {to} serves")), finding.unwrap_or_else(|f| f))
+    } else {
+        (title("rollback", String::new()), Finding::inconclusive("it demands nothing"))
+    }
+}
+
+/// One rollout, as it was signalled and as the wire saw it.
+pub(super) struct Rollout<'a, 'f> {
+    facts: &'f Facts<'a>,
+    pub(super) candidate: &'a Version,
+    /// When it was asked for and in place.
+    started: Seen,
+    /// Its signals, up to the next rollout.
+    signals: Vec<RolloutSeen<'a>>,
+    /// When the next rollout was asked for, or the record ends.
+    pub(super) until: RunTime,
+}
+
+impl<'a, 'f> Rollout<'a, 'f> {
+    /// The rollout that an act started, if it was proven.
+    pub(super) fn of(facts: &'f Facts<'a>, after: Option<&FaultId>) -> Result<Self, Finding> {
+        let effect = facts.effect(after)?;
+        let act = after.and_then(|id| facts.act(id));
+        let Some((act, PlannedAction::Deploy(deploy))) = act.map(|act| (act, &act.action)) else {
+            return Err(Finding::inconclusive("the act it should react to is no rollout"));
+        };
+        let history = &facts.faults[&act.id];
+        let requested = history.requested.unwrap_or(effect.not_before).min(effect.by);
+        let started =
+            Seen { not_before: requested, by: history.injected.unwrap_or(effect.by).max(requested) };
+        let later = facts
+            .plan
+            .timeline
+            .iter()
+            .filter(|other| matches!(other.action, PlannedAction::Deploy(_)) && other.id != act.id);
+        let later = later.filter_map(|other| facts.faults.get(&other.id)?.requested);
+        let until = later.filter(|&at| at > requested).min().unwrap_or(facts.end);
+        let signals =
+            facts.rollouts.iter().filter(|signal| signal.seen.by > requested && signal.seen.by <= until);
+        Ok(Self { facts, candidate: &deploy.version, started, signals: signals.copied().collect(), until })
+    }
+
+    /// Answers of the candidate itself, not of a cache that remembers it.
+    fn answers(&self) -> impl Iterator<Item = &'a Cell> {
+        let (candidate, from, until) = (self.candidate, self.started.not_before, self.until);
+        self.facts.cells_in(None).filter(move |cell| {
+            cell.key.served.version.as_ref() == Some(candidate)
+                && !matches!(cell.key.served.cache, CacheUse::Hit | CacheUse::Collapsed)
+                && cell.last_end >= from
+                && RunTime(u64::from(cell.key.second) * 1_000_000) < until
+        })
+    }
+
+    /// When the candidate first got traffic.
+    fn first_served(&self) -> Option<Seen> {
+        // An answer had been routed before it ended, and after it was due.
+        let wire = self.answers().min_by_key(|cell| cell.first_end).map(|cell| {
+            let due = RunTime(u64::from(cell.key.second) * 1_000_000).max(self.started.not_before);
+            Seen { not_before: due.min(cell.first_end), by: cell.first_end }
+        });
+        let said = self
+            .signals
+            .iter()
+            .find(|signal| signal.weight > 0.0 && signal.candidate == Some(self.candidate));
+        wire.into_iter().chain(said.map(|signal| signal.seen)).min_by_key(|seen| seen.by)
+    }
+
+    /// When its last answer ended.
+    pub(super) fn last_served(&self) -> Option<RunTime> {
+        self.answers().map(|cell| cell.last_end).max()
+    }
+
+    /// How many requests that were due at or after `since` it answered, and
+    /// until when.
+    pub(super) fn served_since(&self, since: RunTime) -> (u64, RunTime) {
+        let late = self.answers().filter(|cell| u64::from(cell.key.second) * 1_000_000 >= since.0);
+        late.fold((0, since), |(n, last), cell| (n + cell.count, last.max(cell.last_end)))
+    }
+
+    /// When the rollback was said to start.
+    fn detected(&self) -> Option<&RolloutSeen<'a>> {
+        self.signals
+            .iter()
+            .find(|signal| matches!(signal.phase, RolloutPhase::RollingBack | RolloutPhase::RolledBack))
+    }
+
+    /// When it was said to be done.
+    fn done(&self) -> Option<&RolloutSeen<'a>> {
+        let begun = self
+            .signals
+            .iter()
+            .position(|signal| matches!(signal.phase, RolloutPhase::Progressing | RolloutPhase::RollingBack));
+        self.signals.iter().enumerate().find_map(|(i, signal)| match signal.phase {
+            RolloutPhase::RolledBack => Some(signal),
+            // Seen too seldom, the step between is missed.
+            RolloutPhase::Stable if begun.is_some_and(|b| b < i) && signal.stable != self.candidate => {
+                Some(signal)
+            }
+            _ => None,
+        })
+    }
+
+    /// When it was said to be done.
+    pub(super) fn rolled_back(&self) -> Option<Seen> {
+        self.done().map(|signal| signal.seen)
+    }
+
+    /// A failure, if the candidate became the stable version instead.
+    fn promoted(&self) -> Option<Finding> {
+        let promoted = self.signals.iter().find(|signal| {
+            signal.phase == RolloutPhase::Promoted
+                || (signal.phase == RolloutPhase::Stable && signal.stable == self.candidate)
+        })?;
+        let at = interval(promoted.seen);
+        Some(
+            Finding::fail(format!("{} was promoted at {at}, not rolled back", self.candidate))
+                .on("controller", format!("{} stable at {at}: {}", promoted.stable, promoted.reason)),
+        )
+    }
+
+    fn detects(&self, limit: Span) -> Result<Finding, Finding> {
+        if let Some(promoted) = self.promoted() {
+            return Ok(promoted);
+        }
+        let Some(first) = self.first_served() else {
+            return Err(Finding::inconclusive(format!("{} never got any traffic", self.candidate)));
+        };
+        let detected = self.detected();
+        let what = format!("the rollback of {} started", self.candidate);
+        let finding = within(first, detected.map(|signal| signal.seen), self.until, limit, &what);
+        let finding = finding.on("wire", format!("{} first served at {}", self.candidate, interval(first)));
+        Ok(match detected {
+            Some(signal) => {
+                finding.on("controller", format!("at {}: {}", interval(signal.seen), signal.reason))
+            }
+            None => finding,
+        })
+    }
+
+    fn completes(&self, limit: Span) -> Result<Finding, Finding> {
+        if let Some(promoted) = self.promoted() {
+            return Ok(promoted);
+        }
+        let what = format!("{} served no more", self.candidate);
+        let Some(back) = self.rolled_back() else {
+            let finding = within(self.started, None, self.until, limit, &what);
+            return Ok(finding.on("controller", "no rollback was completed"));
+        };
+        let (late, last) = self.served_since(back.by + GRACE);
+        if late > 0 {
+            return Ok(Finding::fail(format!(
+                "said to be rolled back at {}, yet {} served {} due later, until {last}",
+                interval(back),
+                self.candidate,
+                counted(late, "request"),
+            ))
+            .observed(last.since(self.started.not_before).as_secs_f64(), "s")
+            .on("controller", format!("rolled back at {}", interval(back)))
+            .on("wire", format!("{} of {} until {last}", counted(late, "answer"), self.candidate)));
+        }
+        let over = match self.last_served() {
+            Some(last) if last > back.by => Seen::at(last),
+            Some(last) => Seen { not_before: back.not_before.max(last), by: back.by },
+            None => back,
+        };
+        let finding = within(self.started, Some(over), self.until, limit, &what);
+        let wire = match self.last_served() {
+            Some(last) => format!("last answer of {} ended at {last}", self.candidate),
+            None => format!("no answer of {} was seen", self.candidate),
+        };
+        Ok(finding.on("controller", format!("rolled back at {}", interval(back))).on("wire", wire))
+    }
+
+    fn ends_at(&self, to: &Version) -> Result<Finding, Finding> {
+        if let Some(promoted) = self.promoted() {
+            return Ok(promoted);
+        }
+        let Some(done) = self.done() else {
+            return Err(Finding::inconclusive(format!("{} was not rolled back", self.candidate)));
+        };
+        let since = done.seen.by + GRACE;
+        let (mut right, mut others) = (0, std::collections::BTreeMap::<&Version, u64>::new());
+        let after = self.facts.cells_in(None).filter(|cell| {
+            let due = u64::from(cell.key.second) * 1_000_000;
+            due >= since.0
+                && due < self.until.0
+                && !cell.key.served.fallback
+                && !matches!(cell.key.served.cache, CacheUse::Hit | CacheUse::Collapsed)
+                && cell.key.outcome != Outcome::Shed
+        });
+        for cell in after {
+            match &cell.key.served.version {
+                Some(version) if version == to => right += cell.count,
+                Some(version) => *others.entry(version).or_default() += cell.count,
+                None => {}
+            }
+        }
+        let wrong: u64 = others.values().sum();
+        let named: Vec<String> = others.iter().map(|(version, n)| format!("{n} by {version}")).collect();
+        let finding = match (right, wrong) {
+            (0, 0) => Finding::inconclusive("no answer named its version after the rollback"),
+            (_, 0) if done.stable != to => Finding::inconclusive(format!(
+                "{} answers by {to}, but the controller calls {} stable",
+                right, done.stable
+            )),
+            (right, 0) => {
+                Finding::pass(format!("all {} after the rollback came from {to}", counted(right, "answer")))
+            }
+            (right, _) => Finding::fail(format!(
+                "after the rollback {} came from {to}, but {}",
+                counted(right, "answer"),
+                named.join(", ")
+            )),
+        };
+        Ok(finding
+            .observed(wrong as f64, "count")
+            .on("wire", format!("answers due after {since}: {right} by {to}, {wrong} by others"))
+            .on("controller", format!("stable is {} at {}", done.stable, interval(done.seen))))
+    }
+}
