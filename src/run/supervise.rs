@@ -4,23 +4,24 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
-    task::{JoinHandle, JoinSet},
+    task::{JoinError, JoinHandle},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     RunError,
+    acts::Acts,
     interrupt::{self, Interrupts},
     stop::StopWatch,
     target::Running,
     ui::{self, Pulse, UiMode},
 };
 use crate::{
-    chaos::{self, ActEnd, ActGate, FaultContext},
     clock::Clock,
     journal::{
-        self, Event, RunFolder, Sink,
+        Event, RunFolder, Sink,
         event::{FORMAT, RunEnd},
+        reader,
         writer::Writer,
     },
     load::{self, LoadError, LoadJob, LoadSummary, Progress},
@@ -30,12 +31,10 @@ use crate::{
     verdict,
 };
 
-/// What a run leaves behind, beside its folder.
-#[derive(Debug)]
-pub(super) struct Supervised {
-    /// Faults that could not be taken back, in words.
-    pub(super) left_behind: Vec<String>,
-}
+/// Head start of the users before the clock's zero.
+const HEAD_START: Duration = Duration::from_millis(500);
+/// How often the load's progress is looked at.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Everything that is under way.
 struct Drill {
@@ -43,53 +42,55 @@ struct Drill {
     folder: RunFolder,
     clock: Clock,
     sink: Sink,
-    gate: watch::Sender<ActGate>,
+    acts: Acts,
     stop_load: CancellationToken,
-    stop_chaos: CancellationToken,
     stop_watching: CancellationToken,
     progress: watch::Receiver<Progress>,
+    pulse: watch::Sender<Pulse>,
     load: JoinHandle<Result<LoadSummary, LoadError>>,
-    acts: JoinSet<ActEnd>,
+    load_is_over: bool,
     watcher: JoinHandle<()>,
 }
 
 /// Runs the plan against a target that is up and has passed the preflight.
+/// What could not be taken back, in words.
 pub(super) async fn supervise(
     plan: Arc<Plan>,
-    target: &mut Running,
+    target: &Running,
     folder: &RunFolder,
-    ui: UiMode,
+    mode: UiMode,
     mut interrupts: Interrupts,
-) -> Result<Supervised, RunError> {
-    let clock = Clock::start();
+) -> Result<Vec<String>, RunError> {
+    let clock = Clock::starting_in(HEAD_START);
     let (sink, lines) = Sink::new(clock);
     let mut writer = Writer::start(folder, lines)?;
     let (pulse, pulses) = watch::channel(Pulse::default());
-    let stop_ui = CancellationToken::new();
+    let ui_done = CancellationToken::new();
     let frame = ui::Frame { name: plan.name.clone(), end: plan.end() };
-    let view = tokio::spawn(ui::show(ui, frame, clock, sink.listen(), pulses, stop_ui.clone()));
-
+    let view = tokio::spawn(ui::show(mode, frame, clock, sink.listen(), pulses, ui_done.clone()));
     sink.event(Event::RunStarted { format: FORMAT, run: folder.id(), wall_clock: wall_clock() });
-    let mut drill = Drill::start(&plan, target, folder, clock, sink)?;
-    let mut failed = std::pin::pin!(async { (&mut writer.failed).await.ok() });
+
+    let mut drill = Drill::start(&plan, target, folder, clock, sink, pulse)?;
     let end = tokio::select! {
-        end = drill.phases(&pulse) => end,
+        end = drill.phases() => end,
         () = interrupt::asked(&mut interrupts, 1) => {
             drill.sink.event(Event::Interrupted);
             RunEnd::Aborted
         }
-        Some(why) = &mut failed => RunEnd::Broken { why: format!("the journal could not be written: {why}") },
+        Ok(why) = &mut writer.failed => RunEnd::Broken { why: format!("the journal could not be written: {why}") },
     };
-    let recovering = drill.finish(end);
-    let supervised = tokio::select! {
-        supervised = recovering => supervised,
+    let left_behind = tokio::select! {
+        left_behind = drill.finish(end) => left_behind,
         () = interrupt::asked(&mut interrupts, 2) => return Err(RunError::LeftAtOnce(folder.path().to_owned())),
     };
-    stop_ui.cancel();
-    // The view only reads; how it ended is of no consequence.
+    ui_done.cancel();
+    // The view only reads: however it ended, the run goes on.
     let _ = view.await;
-    writer.finish().await.or_else(|error| if supervised.is_ok() { Ok(()) } else { Err(error) })?;
-    supervised
+    if let Err(error) = writer.finish().await {
+        // The journal itself says that it broke; the verdict will, too.
+        eprintln!("error: {error}");
+    }
+    Ok(left_behind)
 }
 
 impl Drill {
@@ -99,87 +100,177 @@ impl Drill {
         folder: &RunFolder,
         clock: Clock,
         sink: Sink,
+        pulse: watch::Sender<Pulse>,
     ) -> Result<Self, RunError> {
-        let (gate, gated) = watch::channel(ActGate::Shut);
-        let (stop_load, stop_chaos, stop_watching) =
-            (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+        let (stop_load, stop_watching) = (CancellationToken::new(), CancellationToken::new());
         let (report, progress) = watch::channel(Progress::default());
         let load = tokio::spawn(load::drive(LoadJob {
             plan: Arc::clone(plan),
-            base_url: target.base_url(),
+            base_url: target.base_uri()?,
             clock,
             sink: sink.clone(),
             cancel: stop_load.clone(),
             progress: report,
+            id_prefix: folder.id(),
         }));
-        let watcher = tokio::spawn(observe::watch(target.lab(), sink.clone(), stop_watching.clone()));
-        let mut acts = JoinSet::new();
-        if let Some(driver) = target.driver()? {
-            let context = FaultContext::new(driver, folder, sink.clone(), stop_chaos.clone(), plan)?;
-            for act in &plan.timeline {
-                acts.spawn(chaos::run_act(act.clone(), context.clone(), gated.clone()));
-            }
-        }
+        let watcher = tokio::spawn(observe::watch(target.lab(), clock, sink.clone(), stop_watching.clone()));
+        let acts = Acts::start(plan, target, folder, sink.clone())?;
         Ok(Self {
             plan: Arc::clone(plan),
             folder: folder.clone(),
             clock,
             sink,
-            gate,
+            acts,
             stop_load,
-            stop_chaos,
             stop_watching,
             progress,
+            pulse,
             load,
-            acts,
+            load_is_over: false,
             watcher,
         })
     }
 
-    /// Goes through the phases until the load is over, or until something
-    /// ends the run before its time.
-    async fn phases(&mut self, pulse: &watch::Sender<Pulse>) -> RunEnd {
+    /// Goes through the phases, and waits for the requests that are open when
+    /// the last one ends. Returns earlier if something ends the run.
+    async fn phases(&mut self) -> RunEnd {
         let mut stop = StopWatch::new(&self.plan.stop_when);
         let plan = Arc::clone(&self.plan);
         for (index, phase) in plan.phases.iter().enumerate() {
-            self.clock.sleep_until(phase.start).await;
-            self.sink.event(Event::PhaseStarted { phase: phase.name.clone() });
-            if let Some(end) = self.phase(phase, &mut stop, pulse).await {
+            if !self.load_is_over {
+                let begins = Event::PhaseStarted { phase: phase.name.clone() };
+                if let Some(end) = self.watch_until(phase.start, &mut stop).await {
+                    return end;
+                }
+                self.sink.event(begins);
+                if let Some(end) = self.watch_until(phase.end, &mut stop).await {
+                    return end;
+                }
+                self.sink.event(Event::PhaseEnded { phase: phase.name.clone() });
+            }
+            if index == 0
+                && let Some(end) = self.steady_state(phase)
+            {
                 return end;
             }
-            self.sink.event(Event::PhaseEnded { phase: phase.name.clone() });
-            if index == 0 && !self.steady() {
-                return RunEnd::NotSteady;
-            }
         }
-        RunEnd::Completed
+        self.acts.all_due().await;
+        self.watch_until_drained(&mut stop).await
     }
 
-    /// One phase. Some: the run ends here.
-    async fn phase(
-        &mut self,
-        phase: &PlannedPhase,
-        stop: &mut StopWatch,
-        pulse: &watch::Sender<Pulse>,
-    ) -> Option<RunEnd> {
-        let mut tick = tokio::time::interval(Duration::from_millis(250));
-        let mut watched = phase.start.second();
+    /// Watches the load until `until`. Some: the run ends here.
+    async fn watch_until(&mut self, until: crate::units::RunTime, stop: &mut StopWatch) -> Option<RunEnd> {
         loop {
+            let look = (self.clock.now() + LOOK).min(until);
+            if self.load_is_over {
+                return None;
+            }
             tokio::select! {
-                () = self.clock.sleep_until(phase.end) => return None,
-                ended = &mut self.load => return self.load_ended(ended),
-                _ = tick.tick() => {
-                    let progress = self.progress.borrow().clone();
-                    pulse.send_replace(pulse_of(&progress));
-                    for (second, done, errors) in progress.seconds_after(watched) {
-                        watched = second;
-                        if let Some(condition) = stop.second(done, errors) {
-                            self.sink.event(Event::StopCondition { condition });
-                            return Some(RunEnd::Aborted);
-                        }
+                biased;
+                ended = &mut self.load => {
+                    self.load_is_over = true;
+                    if let Some(end) = broken(ended) {
+                        return Some(end);
                     }
                 }
+                () = self.clock.sleep_until(look) => {}
+            }
+            if let Some(condition) = self.look(stop) {
+                self.sink.event(Event::StopCondition { condition });
+                return Some(RunEnd::Aborted);
+            }
+            if self.clock.now() >= until {
+                return None;
             }
         }
     }
+
+    async fn watch_until_drained(&mut self, stop: &mut StopWatch) -> RunEnd {
+        let forever = crate::units::RunTime(u64::MAX);
+        self.watch_until(forever, stop).await.unwrap_or(RunEnd::Completed)
+    }
+
+    /// Shows the load's progress, and asks the stop conditions about every
+    /// second that is over.
+    fn look(&mut self, stop: &mut StopWatch) -> Option<String> {
+        let progress = self.progress.borrow().clone();
+        self.pulse.send_replace(pulse(&progress));
+        stop.take(&progress)
+    }
+
+    /// Judges the first phase from the journal as it stands, and lets the
+    /// faults begin if it holds. Some: the run ends here.
+    fn steady_state(&mut self, first: &PlannedPhase) -> Option<RunEnd> {
+        let _ = first;
+        let broken = match reader::read(&self.folder) {
+            Ok(record) => verdict::steady(&self.plan, &record),
+            Err(error) => vec![error.to_string()],
+        };
+        let holds = broken.is_empty();
+        self.sink.event(Event::SteadyState { holds, broken });
+        match (holds, self.plan.unless_steady) {
+            (true, _) | (false, Unsteady::Continue) => {
+                self.acts.begin();
+                None
+            }
+            (false, Unsteady::Stop) => Some(RunEnd::NotSteady),
+        }
+    }
+
+    /// The one way out: faults first, then the load, then the watchers, then
+    /// the journal's last line.
+    async fn finish(mut self, end: RunEnd) -> Vec<String> {
+        let left_behind = self.acts.recover().await;
+        self.stop_load.cancel();
+        if !self.load_is_over
+            && let Err(error) = (&mut self.load).await
+        {
+            tracing::error!("the load's task: {error}");
+        }
+        self.stop_watching.cancel();
+        if let Err(error) = self.watcher.await {
+            tracing::error!("the observers' task: {error}");
+        }
+        match self.sink.dropped() {
+            0 => {}
+            records => self.sink.event(Event::Dropped { records }),
+        }
+        self.sink.event(Event::RunEnded { end });
+        left_behind
+    }
+}
+
+/// What a load that ended says of the run. None: it ended as it should.
+fn broken(ended: Result<Result<LoadSummary, LoadError>, JoinError>) -> Option<RunEnd> {
+    let why = match ended {
+        Ok(Ok(summary)) if summary.panics == 0 => return None,
+        Ok(Ok(summary)) => format!("{} of the load's users panicked", summary.panics),
+        Ok(Err(error)) => format!("the load failed: {error}"),
+        Err(error) => format!("the load failed: {error}"),
+    };
+    Some(RunEnd::Broken { why })
+}
+
+fn pulse(progress: &Progress) -> Pulse {
+    let second = progress.at.second().checked_sub(1);
+    let last = progress.seconds.iter().rev().find(|one| Some(one.second) == second);
+    let failed = |(outcome, count): (&crate::journal::interval::Outcome, &u64)| match outcome {
+        crate::journal::interval::Outcome::Ok => 0,
+        _ => *count,
+    };
+    Pulse {
+        sent: progress.sent,
+        done: progress.done,
+        errors: progress.outcomes.iter().map(failed).sum(),
+        in_flight: progress.in_flight,
+        rate: progress.rate() as f64,
+        error_ratio: last.and_then(|second| second.error_ratio()).unwrap_or(0.0),
+        ttft_p95: progress.ttft_p95,
+        lag_p99: progress.lag_p99,
+    }
+}
+
+/// Now, RFC 3339 UTC.
+fn wall_clock() -> String {
+    humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string()
 }

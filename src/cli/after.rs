@@ -1,0 +1,62 @@
+//! Commands on a run that is over: report, recover.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::exit::Exit;
+use crate::{
+    chaos,
+    journal::RunFolder,
+    run::{self, RunError},
+};
+
+/// `firedrill report`
+pub(super) fn report(path: &Path, out: Option<&Path>) -> Exit {
+    let rendered = RunFolder::open(path).map_err(RunError::from).and_then(|folder| {
+        let out = out.unwrap_or(folder.path()).to_owned();
+        run::render(&folder, &out).map(|verdict| (verdict, out))
+    });
+    match rendered {
+        Ok((verdict, out)) => {
+            println!("{}", out.display());
+            Exit::from(verdict.verdict)
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            Exit::Usage
+        }
+    }
+}
+
+/// `firedrill recover`
+pub(super) async fn recover(path: Option<PathBuf>, runs: &Path) -> Exit {
+    let Some(path) = path.or_else(|| newest(runs)) else {
+        eprintln!("error: there is no run in {}", runs.display());
+        return Exit::Usage;
+    };
+    let folder = match RunFolder::open(&path) {
+        Ok(folder) => folder,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Exit::Usage;
+        }
+    };
+    match chaos::recover(folder.path()).await {
+        Ok(report) => {
+            println!("{report}");
+            if report.is_clean() { Exit::Pass } else { Exit::ChaosLeft }
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            Exit::ChaosLeft
+        }
+    }
+}
+
+/// The run's folder that was made last: their names begin with the time.
+fn newest(runs: &Path) -> Option<PathBuf> {
+    let folders = fs::read_dir(runs).ok()?.flatten().map(|entry| entry.path());
+    folders.filter(|path| path.join("plan.json").exists()).max()
+}

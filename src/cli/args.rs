@@ -1,0 +1,115 @@
+//! The command line, as types.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::run::ui::UiMode;
+
+/// Fire drills for inference services: load, faults and reactions, judged on
+/// one clock.
+#[derive(Debug, Parser)]
+#[command(name = "firedrill", version, after_help = EXIT_CODES)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 pass · 1 fail · 2 usage or invalid scenario, nothing started · 3 inconclusive ·
+4 aborted, faults recovered · 5 a fault could not be taken back · 70 internal error";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run a drill; the last line on standard output is the run's folder
+    Run(Run),
+    /// Print what a run would do, and to whom; touches nothing
+    Plan(Scenario),
+    /// Report all errors of a scenario and of its manifests
+    Validate(Scenario),
+    /// Print the JSON Schema of scenarios, for editors
+    Schema,
+    /// Write a starter scenario
+    Init {
+        /// Where to; an existing file is left alone
+        #[arg(default_value = "scenario.yaml")]
+        path: PathBuf,
+    },
+    /// Render a run's report again, from its journal
+    Report {
+        /// The run's folder
+        run: PathBuf,
+        /// Where to write it (the run's folder, unless given)
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Report what a dead harness left behind, and finish it
+    Recover {
+        /// The run's folder (the newest, unless given)
+        run: Option<PathBuf>,
+        /// Where runs are kept
+        #[arg(long, default_value = "runs", env = "FIREDRILL_RUNS")]
+        runs: PathBuf,
+    },
+    /// Start the built-in target alone, for other tools to try
+    Lab(Lab),
+    /// The lab's replica process
+    #[command(hide = true)]
+    LabReplica,
+    /// The lab's gateway process
+    #[command(hide = true)]
+    LabGateway,
+    /// The lab's controller process
+    #[command(hide = true)]
+    LabController,
+    /// The fault proxy's process
+    #[command(hide = true)]
+    Proxy,
+}
+
+/// Which scenario.
+#[derive(Debug, Args)]
+pub(super) struct Scenario {
+    /// The scenario file
+    pub(super) scenario: PathBuf,
+    /// The seed, over the scenario's
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+    /// Set a value of the scenario: target.lab.replicas=5
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub(super) set: Vec<String>,
+    /// Drill this instead of the scenario's target: lab, or a URL
+    #[arg(long)]
+    pub(super) target: Option<String>,
+}
+
+/// How to run.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    pub(super) scenario: Scenario,
+    /// Where runs are kept
+    #[arg(long, default_value = "runs", env = "FIREDRILL_RUNS")]
+    pub(super) runs: PathBuf,
+    /// How to show progress on standard error
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) ui: UiMode,
+}
+
+/// Which lab.
+#[derive(Debug, Args)]
+pub(super) struct Lab {
+    /// Take the lab of this scenario
+    #[arg(long)]
+    pub(super) scenario: Option<PathBuf>,
+    /// How many replicas
+    #[arg(long)]
+    pub(super) replicas: Option<u16>,
+    /// The gateway's port (a free one, unless given)
+    #[arg(long)]
+    pub(super) port: Option<u16>,
+    /// The seed of its randomness
+    #[arg(long, default_value_t = 0)]
+    pub(super) seed: u64,
+}
