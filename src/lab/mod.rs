@@ -2,6 +2,7 @@
 //! controller, each its own process on loopback.
 
 pub mod api;
+pub mod client;
 pub mod config;
 pub mod controller;
 pub mod gateway;

@@ -1,1 +1,3 @@
 //! Watchers that turn what the target shows into signals.
+
+pub mod prometheus;

@@ -1,0 +1,187 @@
+//! The driver of the lab's faults: signals to real processes through the
+//! controller, toxics on real links through the proxy.
+
+mod network;
+pub(super) mod proof;
+mod step;
+
+use indexmap::IndexMap;
+
+use self::step::{LabStep, Look, Part};
+use super::{
+    driver::{ChaosError, Driver, Order, Proof, evidence},
+    undo::Undo,
+};
+use crate::{
+    clock::Clock,
+    journal::event::Evidence,
+    lab::{
+        api::{Addresses, PodStatus},
+        client::LabClient,
+    },
+    plan::model::{PlannedAction, Pod},
+    scenario::chaos::{Chaos, LinkAction, PodAction},
+    units::Seen,
+};
+
+/// The driver of one lab.
+#[derive(Debug, Clone)]
+pub struct LabDriver {
+    lab: LabClient,
+    /// Makes the ids of this run's toxics its own.
+    tag: String,
+}
+
+/// A fault on the lab.
+#[derive(Debug)]
+pub struct LabFault {
+    steps: Vec<LabStep>,
+    /// Why it can't have an effect, if so.
+    idle: Option<String>,
+}
+
+impl LabDriver {
+    /// A driver of the lab at these addresses. `tag` is the run's own, of
+    /// letters and digits.
+    pub fn new(addresses: Addresses, tag: &str) -> Result<Self, ChaosError> {
+        Ok(Self { lab: LabClient::new(addresses)?, tag: tag.to_owned() })
+    }
+}
+
+impl Driver for LabDriver {
+    type Fault = LabFault;
+
+    fn name(&self) -> &'static str {
+        "lab"
+    }
+
+    async fn pods(&self) -> Result<Vec<Pod>, ChaosError> {
+        // A fault in a lab without links could not act.
+        self.lab.links().await?;
+        Ok(self.lab.pods().await?.into_iter().map(pod).collect())
+    }
+
+    fn supports(&self, chaos: &Chaos, namespace: &str, pods: &[Pod]) -> Result<(), ChaosError> {
+        match chaos {
+            Chaos::PodChaos(_) => Ok(()),
+            Chaos::NetworkChaos(spec) => network::check(spec, namespace, pods),
+            Chaos::GpuChaos(spec) if spec.slowdown > 1.0 => Ok(()),
+            Chaos::GpuChaos(spec) => {
+                Err(unsupported(chaos, format!("slowdown {} slows nothing down", spec.slowdown)))
+            }
+            Chaos::LinkChaos(spec) => match spec.action {
+                LinkAction::Slice { bytes: 0, .. } => Err(unsupported(chaos, "slices of 0 bytes")),
+                LinkAction::Slice { .. } | LinkAction::Reset { .. } | LinkAction::LimitData { .. } => Ok(()),
+            },
+            Chaos::Schedule(_) => Err(unsupported(chaos, "a schedule is unrolled by the plan")),
+        }
+    }
+
+    async fn prepare(&self, order: Order<'_>) -> Result<LabFault, ChaosError> {
+        let manifest = match order.action {
+            PlannedAction::Deploy(deploy) => {
+                let steps = vec![LabStep::deploy(deploy, self.lab.pods().await?)];
+                return Ok(LabFault { steps, idle: None });
+            }
+            PlannedAction::Fault(manifest) => manifest,
+        };
+        let mut steps = Vec::new();
+        let mut idle = None;
+        for target in order.targets {
+            let status = self.lab.pod(&target.name).await?;
+            match &manifest.chaos {
+                Chaos::PodChaos(spec) => steps.push(match &spec.action {
+                    PodAction::PodKill { grace_period } => LabStep::kill(&status, *grace_period)?,
+                    PodAction::ContainerKill { .. } => LabStep::kill_container(&status)?,
+                    PodAction::PodFailure => LabStep::fail(&status)?,
+                }),
+                Chaos::NetworkChaos(spec) if !network::has_peer(spec, &manifest.namespace) => {
+                    idle = Some(network::no_peer());
+                }
+                Chaos::NetworkChaos(spec) => {
+                    let toxics = network::of_effects(spec)?;
+                    steps.extend(toxics.into_iter().map(|t| LabStep::toxic(t, &status, &order, &self.tag)));
+                }
+                Chaos::LinkChaos(spec) => {
+                    let toxic = network::of_link(&spec.action);
+                    steps.push(LabStep::toxic(toxic, &status, &order, &self.tag));
+                }
+                Chaos::GpuChaos(spec) => steps.push(self.slow(&status, spec.slowdown).await?),
+                Chaos::Schedule(_) => {
+                    return Err(unsupported(&manifest.chaos, "a schedule is unrolled by the plan"));
+                }
+            }
+        }
+        Ok(LabFault { steps, idle })
+    }
+
+    fn undo(&self, fault: &LabFault) -> Vec<Undo> {
+        fault.steps.iter().filter_map(|step| step.undo(self.lab.addresses())).collect()
+    }
+
+    async fn inject(&self, fault: &mut LabFault, clock: Clock) -> Result<(), ChaosError> {
+        for step in &mut fault.steps {
+            let asked = clock.now();
+            step.inject(&self.lab).await?;
+            step.placed(Seen { not_before: asked, by: clock.now() });
+        }
+        Ok(())
+    }
+
+    async fn prove(&self, fault: &LabFault, clock: Clock) -> Proof {
+        if let Some(why) = &fault.idle {
+            return Proof::NotYet { why: why.clone(), proof: vec![] };
+        }
+        let mut looks = Vec::with_capacity(fault.steps.len());
+        for step in &fault.steps {
+            let looked = clock.now();
+            looks.push((step, step.look(&self.lab).await, looked, clock.now()));
+        }
+        let proof: Vec<Evidence> = looks.iter().flat_map(|(_, look, ..)| look.evidence.clone()).collect();
+        let mut parts: IndexMap<Part<'_>, Option<Seen>> = IndexMap::new();
+        for (step, look, looked, now) in &looks {
+            let seen = look.acts.then(|| step.effect(look, *looked, *now));
+            let part = parts.entry(step.part()).or_default();
+            *part = earlier(*part, seen);
+        }
+        let effect = parts.values().copied().reduce(|a, b| a.and(b).and_then(|_| earlier(a, b))).flatten();
+        match effect {
+            Some(effect) => Proof::Seen { effect, proof },
+            None => Proof::NotYet {
+                why: missing(&looks.iter().map(|(_, look, ..)| look).collect::<Vec<_>>()),
+                proof,
+            },
+        }
+    }
+}
+
+impl LabDriver {
+    async fn slow(&self, status: &PodStatus, factor: f64) -> Result<LabStep, ChaosError> {
+        let address =
+            status.address.ok_or_else(|| ChaosError::Unfit(format!("{} has no process", status.name)))?;
+        let before = proof::steps(&self.lab.metrics(address).await?);
+        Ok(LabStep::slow(status, address, factor, before))
+    }
+}
+
+fn earlier(a: Option<Seen>, b: Option<Seen>) -> Option<Seen> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if b.by < a.by { b } else { a }),
+        (a, b) => a.or(b),
+    }
+}
+
+fn missing(looks: &[&Look]) -> String {
+    let mut why: Vec<&str> = looks.iter().filter(|l| !l.acts).map(|look| look.missing.as_str()).collect();
+    why.dedup();
+    if why.is_empty() { "it has no target".to_owned() } else { why.join("; ") }
+}
+
+fn unsupported(chaos: &Chaos, why: impl Into<String>) -> ChaosError {
+    ChaosError::Unsupported { what: format!("{} {}", chaos.kind(), chaos.action()), why: why.into() }
+}
+
+fn pod(status: PodStatus) -> Pod {
+    let PodStatus { name, namespace, labels, annotations, node, phase, ready, .. } = status;
+    Pod { name, namespace, labels, annotations, node, phase, ready }
+}

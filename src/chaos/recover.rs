@@ -1,0 +1,57 @@
+//! Finishing what a dead harness left.
+
+use std::{path::Path, time::Duration};
+
+use super::{
+    act::take_back,
+    wal::{self, Pending, Step, Wal, WalError},
+};
+use crate::{journal::event::Evidence, units::FaultId};
+
+/// How long one fault's recovery is tried.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What was found and done.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RecoverReport {
+    /// Faults that were left and are gone now, with what shows it.
+    pub recovered: Vec<(FaultId, Vec<Evidence>)>,
+    /// Faults that are still there, with what to do by hand.
+    pub failed: Vec<(FaultId, String)>,
+    /// Lines of the log (from 1) that could not be read.
+    pub unreadable: Vec<usize>,
+}
+
+impl RecoverReport {
+    /// Whether nothing is left behind.
+    pub fn is_clean(&self) -> bool {
+        self.failed.is_empty()
+    }
+}
+
+/// Takes back what the log of a run's folder says was injected and not
+/// recovered. A lab that is gone took its faults with it. Can be done again.
+pub async fn recover(folder: &Path) -> Result<RecoverReport, WalError> {
+    let log = wal::read(folder)?;
+    let pending = wal::pending(&log.entries);
+    let mut report = RecoverReport { unreadable: log.unreadable, ..RecoverReport::default() };
+    if pending.is_empty() {
+        return Ok(report);
+    }
+    let io = |source| WalError::new(folder, source);
+    let wal = Wal::open(folder).map_err(io)?;
+    for Pending { id, undo, .. } in pending {
+        match take_back(&undo, PATIENCE).await {
+            Ok(proof) => {
+                let how = proof.iter().map(|Evidence { source, what }| format!("{source}: {what}")).collect();
+                wal.write(&id, Step::Recovered { how }).await.map_err(io)?;
+                report.recovered.push((id, proof));
+            }
+            Err(why) => {
+                wal.write(&id, Step::RecoveryFailed { why: why.clone() }).await.map_err(io)?;
+                report.failed.push((id, why));
+            }
+        }
+    }
+    Ok(report)
+}

@@ -1,0 +1,183 @@
+//! How a fault is taken back, as data: it is written down before the fault is
+//! injected, and can be done by another process later.
+
+use std::{net::SocketAddr, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+
+use super::{driver::evidence, lab::proof};
+use crate::{
+    journal::event::Evidence,
+    lab::{
+        api::{Addresses, PodStatus},
+        client::{ClientError, LabClient},
+    },
+    units::PodName,
+};
+
+/// How long a pod may take to have a process again.
+const PROCESS_WITHIN: Duration = Duration::from_secs(10);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// One thing to take back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "undo", rename_all = "kebab-case")]
+pub enum Undo {
+    /// Take a toxic off a link.
+    Toxic {
+        /// The lab.
+        lab: Addresses,
+        /// The link.
+        link: String,
+        /// The toxic, whose id no other run uses.
+        id: String,
+    },
+    /// Let a pod serve again.
+    Failure {
+        /// The lab.
+        lab: Addresses,
+        /// The pod.
+        pod: PodName,
+    },
+    /// Give a pod its speed back.
+    Slowdown {
+        /// The lab.
+        lab: Addresses,
+        /// The pod.
+        pod: PodName,
+        /// Its process when it was slowed; another one was never slowed.
+        pid: Option<u32>,
+    },
+}
+
+impl Undo {
+    /// Takes it back and looks whether it is gone. What is not there any more
+    /// counts as taken back: a toxic ends with its proxy, a slow process with
+    /// its death. Can be done again.
+    pub async fn perform(&self) -> Result<Vec<Evidence>, ClientError> {
+        match self {
+            Self::Toxic { lab, link, id } => toxic(&LabClient::new(*lab)?, link, id).await,
+            Self::Failure { lab, pod } => failure(&LabClient::new(*lab)?, pod).await,
+            Self::Slowdown { lab, pod, pid } => slowdown(&LabClient::new(*lab)?, pod, *pid).await,
+        }
+    }
+
+    /// What a person can do where it fails.
+    pub fn by_hand(&self) -> String {
+        let curl = "curl -X";
+        match self {
+            Self::Toxic { lab, link, id } => {
+                format!("{curl} DELETE http://{}/links/{link}/toxics/{id}", lab.proxy)
+            }
+            Self::Failure { lab, pod } => {
+                format!("{curl} DELETE http://{}/pods/{pod}/failure", lab.controller)
+            }
+            Self::Slowdown { lab, pod, .. } => format!(
+                "{curl} PUT -H 'content-type: application/json' -d '{{\"factor\":1}}' http://{}/pods/{pod}/slowdown",
+                lab.controller
+            ),
+        }
+    }
+}
+
+/// Ok(None) for what is not there any more.
+fn absent<T>(result: Result<T, ClientError>) -> Result<Result<T, ClientError>, ClientError> {
+    match result {
+        Err(error) if !error.is_absence() => Err(error),
+        other => Ok(other),
+    }
+}
+
+async fn toxic(lab: &LabClient, link: &str, id: &str) -> Result<Vec<Evidence>, ClientError> {
+    let source = format!("proxy link {link}");
+    let last = match absent(lab.take_toxic(link, id).await)? {
+        Ok(status) => evidence(&source, format!("taken off; it had {}", proof::figures(&status))),
+        Err(error @ ClientError::Gone { .. }) => {
+            return Ok(vec![evidence(source, format!("gone with the proxy ({error})"))]);
+        }
+        Err(_) => evidence(&source, format!("toxic {id} was gone already")),
+    };
+    let now = match absent(lab.link(link).await)? {
+        Ok(status) if status.toxics.iter().any(|toxic| toxic.id == id) => {
+            let url = format!("http://{}/links/{link}", lab.addresses().proxy);
+            return Err(ClientError::Exchange { url, why: format!("toxic {id} is still listed") });
+        }
+        Ok(status) => evidence(source, format!("{} toxics left", status.toxics.len())),
+        Err(_) => evidence(source, "the link itself is gone, with its pod"),
+    };
+    Ok(vec![last, now])
+}
+
+async fn failure(lab: &LabClient, pod: &PodName) -> Result<Vec<Evidence>, ClientError> {
+    let source = "controller /pods";
+    match absent(lab.unfail_pod(pod).await)? {
+        Ok(()) => {}
+        Err(error) => return Ok(vec![evidence(source, format!("{pod} is gone ({error})"))]),
+    }
+    let deadline = Instant::now() + PROCESS_WITHIN;
+    loop {
+        match absent(lab.pod(pod).await)? {
+            Err(error) => return Ok(vec![evidence(source, format!("{pod} is gone ({error})"))]),
+            Ok(PodStatus { pid: Some(pid), address: Some(address), .. })
+                if proof::is_alive(pid) && proof::accepts(address).await =>
+            {
+                return Ok(vec![evidence(
+                    source,
+                    format!("{pod} has process {pid} again, which listens on {address}"),
+                )]);
+            }
+            Ok(_) if Instant::now() >= deadline => {
+                let url = format!("http://{}/pods/{pod}", lab.addresses().controller);
+                return Err(ClientError::Exchange { url, why: format!("{pod} has no process that listens") });
+            }
+            Ok(_) => sleep(LOOK).await,
+        }
+    }
+}
+
+async fn slowdown(lab: &LabClient, pod: &PodName, pid: Option<u32>) -> Result<Vec<Evidence>, ClientError> {
+    let source = "controller /pods";
+    let status = match absent(lab.pod(pod).await)? {
+        Ok(status) if status.pid == pid => status,
+        Ok(status) => {
+            let what = format!("{pod} has a new process ({:?}), which was never slowed", status.pid);
+            return Ok(vec![evidence(source, what)]);
+        }
+        Err(error) => return Ok(vec![evidence(source, format!("{pod} is gone ({error})"))]),
+    };
+    if let Err(error) = absent(lab.slow_down(pod, 1.0).await)? {
+        return Ok(vec![evidence(source, format!("{pod} is gone ({error})"))]);
+    }
+    let Some(address) = status.address else {
+        return Ok(vec![evidence(source, format!("{pod} has no process"))]);
+    };
+    let factor = match absent(lab.metrics(address).await)? {
+        Ok(metrics) => metrics.value(proof::SLOWDOWN, &[]),
+        Err(error) => return Ok(vec![evidence(source, format!("{pod} is gone ({error})"))]),
+    };
+    if factor == Some(1.0) {
+        return Ok(vec![evidence(format!("{pod} /metrics"), "slowdown 1")]);
+    }
+    let url = format!("http://{address}/metrics");
+    Err(ClientError::Exchange { url, why: format!("{} is {factor:?}, not 1", proof::SLOWDOWN) })
+}
+
+/// The addresses of a lab, for `firedrill recover` to tell which it was.
+impl Undo {
+    /// The lab in which it acts.
+    pub fn lab(&self) -> Addresses {
+        match self {
+            Self::Toxic { lab, .. } | Self::Failure { lab, .. } | Self::Slowdown { lab, .. } => *lab,
+        }
+    }
+
+    /// Where it is undone: the part of the lab that is asked.
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::Toxic { lab, .. } => lab.proxy,
+            Self::Failure { lab, .. } | Self::Slowdown { lab, .. } => lab.controller,
+        }
+    }
+}
