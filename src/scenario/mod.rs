@@ -1,6 +1,27 @@
 //! The scenario file: its types, its diagnostics, its JSON Schema.
 
 pub mod chaos;
+pub mod cron;
+mod decode;
+mod diagnostic;
+mod load;
 pub mod model;
+mod overrides;
+mod source;
+mod yaml;
 
+pub use decode::{ActKind, may_mean};
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use load::{Loaded, Resolver, load, parse};
 pub use model::Scenario;
+pub use overrides::Override;
+pub use source::SourceFile;
+
+/// Name of the only phase of a scenario that names none.
+pub const ONLY_PHASE: &str = decode::ONLY_PHASE;
+
+/// How long a load lasts by itself. None: for ever. A closed load with a
+/// number of requests ends, but nobody knows when: zero.
+pub fn load_length(load: &model::Load) -> Option<crate::units::Span> {
+    decode::length(load)
+}

@@ -1,7 +1,7 @@
 //! The scenario as types: what a file means once it has been read without an
 //! error. The YAML keys are these names in kebab-case.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -274,6 +274,44 @@ pub enum Profile {
         /// How long the top lasts.
         hold: Span,
     },
+}
+
+impl Profile {
+    /// How long it takes until the rate no longer changes.
+    pub fn length(&self) -> Span {
+        match self {
+            Self::Rate(_) => Span::default(),
+            Self::Stages(stages) => Span(
+                stages
+                    .iter()
+                    .map(|stage| match stage {
+                        Stage::To { over: length, .. } | Stage::Hold { hold: length } => length.0,
+                    })
+                    .fold(Duration::ZERO, Duration::saturating_add),
+            ),
+            Self::Ramp { over, .. } => *over,
+            Self::Spike { at, rise, hold, .. } => Span(
+                [at.0, rise.0, hold.0, rise.0].into_iter().fold(Duration::ZERO, Duration::saturating_add),
+            ),
+        }
+    }
+
+    /// Whether its rate is always zero.
+    pub fn is_nothing(&self) -> bool {
+        let rates: Vec<Rate> = match self {
+            Self::Rate(rate) => vec![*rate],
+            Self::Stages(stages) => stages
+                .iter()
+                .filter_map(|stage| match stage {
+                    Stage::To { to, .. } => Some(*to),
+                    Stage::Hold { .. } => None,
+                })
+                .collect(),
+            Self::Ramp { from, to, .. } => vec![*from, *to],
+            Self::Spike { base, peak, .. } => vec![*base, *peak],
+        };
+        rates.iter().all(|rate| rate.0 <= 0.0)
+    }
 }
 
 /// One stage of a profile.

@@ -1,0 +1,183 @@
+//! A mapping whose keys are asked for one by one; what nobody asked for is
+//! unknown.
+
+use super::{Context, listed, nearest};
+use crate::scenario::{
+    diagnostic::Diagnostic,
+    source::Place,
+    yaml::{Key, Node, Value},
+};
+
+impl Context<'_> {
+    /// The keys of `node`, which must be a mapping. Repeated keys are
+    /// reported, and the first one counts.
+    pub(super) fn entries<'n>(&mut self, node: &'n Node, what: &str) -> Option<Vec<(&'n Key, &'n Node)>> {
+        let Value::Map(all) = &node.value else {
+            return self.mistyped(node, &format!("{what} (a mapping)"));
+        };
+        let mut entries: Vec<(&Key, &Node)> = Vec::new();
+        for (key, value) in all {
+            let Some((first, _)) = entries.iter().find(|(known, _)| known.text == key.text) else {
+                entries.push((key, value));
+                continue;
+            };
+            let place = &first.place;
+            let line = self.files.get(place.file).map_or(0, |file| file.position(place.bytes.start).0);
+            self.report(
+                Diagnostic::error(&key.place, format!("the key `{}` is there twice", key.text))
+                    .label("again")
+                    .help(format!("it is first on line {line}; keep one of them")),
+            );
+        }
+        Some(entries)
+    }
+}
+
+/// A mapping that is being read.
+pub(in crate::scenario) struct Fields<'n> {
+    /// The name of its definition in the schema.
+    definition: &'static str,
+    place: Place,
+    entries: Vec<(&'n Key, &'n Node)>,
+    asked: Vec<&'static str>,
+}
+
+impl<'n> Fields<'n> {
+    /// Starts to read `node`, which must be a mapping.
+    pub(in crate::scenario) fn of(
+        cx: &mut Context<'_>,
+        node: &'n Node,
+        definition: &'static str,
+        what: &str,
+    ) -> Option<Self> {
+        let entries = cx.entries(node, what)?;
+        Some(Self { definition, place: node.place.clone(), entries, asked: Vec::new() })
+    }
+
+    /// A mapping without keys, for defaults.
+    pub(super) fn none(definition: &'static str, place: &Place) -> Self {
+        Self { definition, place: place.clone(), entries: Vec::new(), asked: Vec::new() }
+    }
+
+    /// Where the mapping is.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The key's value, if it is there and not null.
+    pub(super) fn get(&mut self, key: &'static str) -> Option<&'n Node> {
+        self.asked.push(key);
+        self.entries.iter().find(|(k, _)| k.text == key).map(|(_, node)| *node).filter(|node| !node.is_null())
+    }
+
+    /// The key's own place, for what concerns it as a whole.
+    pub(super) fn key(&self, key: &str) -> Option<&'n Key> {
+        self.entries.iter().find(|(k, _)| k.text == key).map(|(key, _)| *key)
+    }
+
+    /// A value that must be there. None: it was reported.
+    pub(super) fn required<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: &'static str,
+        example: &str,
+        decode: impl FnOnce(&mut Context<'_>, &'n Node) -> Option<T>,
+    ) -> Option<T> {
+        match self.get(key) {
+            Some(node) => decode(cx, node),
+            None => {
+                let place = self.key(key).map_or_else(|| self.start(), |key| key.place.clone());
+                let what = if self.key(key).is_some() { "has no value" } else { "is missing" };
+                cx.fail(&place, format!("`{key}` {what}"), format!("write `{key}: {example}`"))
+            }
+        }
+    }
+
+    /// A value that may be there. None: it was reported; Some(None): it isn't
+    /// there.
+    pub(super) fn optional<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: &'static str,
+        decode: impl FnOnce(&mut Context<'_>, &'n Node) -> Option<T>,
+    ) -> Option<Option<T>> {
+        match self.get(key) {
+            Some(node) => decode(cx, node).map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// A value, or its default.
+    pub(super) fn or<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: &'static str,
+        default: T,
+        decode: impl FnOnce(&mut Context<'_>, &'n Node) -> Option<T>,
+    ) -> Option<T> {
+        self.optional(cx, key, decode).map(|value| value.unwrap_or(default))
+    }
+
+    /// The one of `keys` that is there; exactly one must be.
+    pub(super) fn one_of(
+        &mut self,
+        cx: &mut Context<'_>,
+        keys: &[&'static str],
+    ) -> Option<(&'static str, &'n Node)> {
+        self.asked.extend(keys);
+        let mut found = Vec::new();
+        for &key in keys {
+            if let Some((k, node)) = self.entries.iter().find(|(k, _)| k.text == key) {
+                found.push((key, *k, *node));
+            }
+        }
+        match found.as_slice() {
+            [(key, _, node)] => Some((key, node)),
+            [] => {
+                // An unknown key beside it is reported by itself, with what was meant.
+                let unknown = self.entries.iter().any(|(k, _)| !self.asked.contains(&k.text.as_str()));
+                if unknown {
+                    return None;
+                }
+                let place = self.start();
+                cx.fail(&place, format!("one of {} is missing", listed(keys.iter().copied())), "")
+            }
+            [_, (second, key, _), ..] => {
+                let others = listed(keys.iter().copied());
+                cx.fail(
+                    &key.place,
+                    format!("`{second}` is one too many: only one of {others} may be there"),
+                    "",
+                )
+            }
+        }
+    }
+
+    /// All keys were asked for: the others are unknown.
+    pub(super) fn finish(self, cx: &mut Context<'_>) {
+        for (key, _) in &self.entries {
+            if self.asked.contains(&key.text.as_str()) {
+                continue;
+            }
+            let mut error = Diagnostic::error(&key.place, format!("unknown key `{}`", key.text));
+            match nearest(&key.text, self.asked.iter().copied()) {
+                Some(meant) => error = error.label(format!("did you mean `{meant}`?")),
+                None => {
+                    error = error
+                        .label("not known here")
+                        .help(format!("known here: {}", listed(self.asked.iter().copied())));
+                }
+            }
+            cx.report(error);
+        }
+        #[cfg(test)]
+        cx.shapes.entry(self.definition).or_default().extend(self.asked.iter());
+        #[cfg(not(test))]
+        let _ = self.definition;
+    }
+
+    /// The mapping's first key, or the whole of an empty one.
+    fn start(&self) -> Place {
+        self.entries.first().map_or_else(|| self.place.clone(), |(key, _)| key.place.clone())
+    }
+}

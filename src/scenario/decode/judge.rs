@@ -1,0 +1,294 @@
+//! What must hold and what must react.
+
+use super::{ActKind, Context, Fields, listed, may_mean, scalars::unit};
+use crate::{
+    scenario::{
+        diagnostic::Diagnostic,
+        model::{
+            BreakerExpectation, CacheExpectation, Expectation, FallbackExpectation, Objective,
+            PodExpectation, RecoveryExpectation, RetryExpectation, RollbackExpectation, SheddingExpectation,
+            Slo,
+        },
+        source::Place,
+        yaml::Node,
+    },
+    units::{FaultId, LatencyThreshold, PhaseName, Ratio, RatioThreshold, Span, Version, WorkloadName},
+};
+
+const INDICATORS: [&str; 6] = ["ttft", "itl", "tpot", "e2e", "availability", "goodput"];
+const MECHANISMS: [&str; 8] =
+    ["circuit-breaker", "cache", "rollback", "fallback", "shedding", "retries", "pods", "recovery"];
+
+pub(super) fn slo(cx: &mut Context<'_>, node: &Node) -> Option<Slo> {
+    let mut fields = Fields::of(cx, node, "Slo", "an SLO such as `{ ttft: \"p95 < 500ms\" }`")?;
+    let objective = fields.one_of(cx, &INDICATORS).and_then(|(indicator, node)| match indicator {
+        "ttft" => latency(cx, node).map(Objective::Ttft),
+        "itl" => latency(cx, node).map(Objective::Itl),
+        "tpot" => latency(cx, node).map(Objective::Tpot),
+        "e2e" => latency(cx, node).map(Objective::E2e),
+        "availability" => share_threshold(cx, node).map(Objective::Availability),
+        _ => share_threshold(cx, node).map(Objective::Goodput),
+    });
+    let phase = fields.optional(cx, "in", phase);
+    let known = cx.names.workloads.clone();
+    let workload = fields.optional(cx, "workload", |cx, node| cx.reference(node, "workload", &known));
+    let confidence = fields.optional(cx, "confidence", |cx, node| {
+        let level: Ratio = cx.unit(node)?;
+        let right = (0.5..1.0).contains(&level.0);
+        if right {
+            Some(level)
+        } else {
+            cx.fail(&node.place, "a confidence lies between 50% and 100%, such as 95%", "")
+        }
+    });
+    fields.finish(cx);
+    Some(Slo {
+        objective: objective?,
+        phase: phase?,
+        workload: workload?.map(WorkloadName),
+        confidence: confidence?,
+    })
+}
+
+fn latency(cx: &mut Context<'_>, node: &Node) -> Option<LatencyThreshold> {
+    let threshold: LatencyThreshold = cx.unit(node)?;
+    if threshold.limit == Span::default() {
+        return cx.fail(&node.place, "no latency is below 0s", "");
+    }
+    if !threshold.op.is_ceiling() {
+        cx.report(Diagnostic::warning(&node.place, "this demands that latency is high").help("write `<`"));
+    }
+    Some(threshold)
+}
+
+/// A limit on a share: between 0 and 1.
+fn share_threshold(cx: &mut Context<'_>, node: &Node) -> Option<RatioThreshold> {
+    let threshold: RatioThreshold = cx.unit(node)?;
+    if (0.0..=1.0).contains(&threshold.limit.0) {
+        return Some(threshold);
+    }
+    cx.fail(&node.place, format!("{} is not a share between 0% and 100%", threshold.limit), "")
+}
+
+fn phase(cx: &mut Context<'_>, node: &Node) -> Option<PhaseName> {
+    let known: Vec<String> = cx.names.phases.iter().map(|(name, _)| name.clone()).collect();
+    cx.reference(node, "phase", &known).map(PhaseName)
+}
+
+/// An entry of `chaos:` that an expectation of this kind can react to.
+fn act(cx: &mut Context<'_>, node: &Node, kind: ActKind) -> Option<FaultId> {
+    let known = cx.names.acts.clone();
+    let id = FaultId(cx.reference(node, "entry of `chaos:`", &known)?);
+    let wrong = cx.names.timeline.iter().any(|act| act.id == id && !may_mean(kind, act));
+    if wrong {
+        let others: Vec<String> = meant(cx, kind);
+        let help = if others.is_empty() {
+            String::new()
+        } else {
+            format!("one of {}", listed(others.iter().map(String::as_str)))
+        };
+        return cx.fail(&node.place, format!("`{id}` is not {}", kind_name(kind)), help);
+    }
+    Some(id)
+}
+
+fn kind_name(kind: ActKind) -> &'static str {
+    match kind {
+        ActKind::Fault => "a fault",
+        ActKind::PodFault => "a fault that takes pods away",
+        ActKind::Rollout => "a rollout",
+    }
+}
+
+fn meant(cx: &Context<'_>, kind: ActKind) -> Vec<String> {
+    cx.names.timeline.iter().filter(|act| may_mean(kind, act)).map(|act| act.id.0.clone()).collect()
+}
+
+/// Reads `after:`. Where it isn't there and `needed` says so, exactly one act
+/// must be one that it can mean.
+fn after(
+    cx: &mut Context<'_>,
+    fields: &mut Fields<'_>,
+    kind: ActKind,
+    needed: bool,
+    place: &Place,
+) -> Option<Option<FaultId>> {
+    let given = fields.optional(cx, "after", |cx, node| act(cx, node, kind))?;
+    if given.is_some() || !needed || cx.names.timeline_broken {
+        return Some(given);
+    }
+    let candidates = meant(cx, kind);
+    match candidates.as_slice() {
+        [_] => Some(None),
+        [] => cx.fail(
+            place,
+            format!("there is nothing to react to: `chaos:` has no entry that is {}", kind_name(kind)),
+            "",
+        ),
+        [first, ..] => {
+            let all = listed(candidates.iter().map(String::as_str));
+            cx.fail(
+                place,
+                format!("`after` is missing: more than one entry could be meant ({all})"),
+                format!("write `after: {first}`"),
+            )
+        }
+    }
+}
+
+pub(super) fn expectation(cx: &mut Context<'_>, node: &Node) -> Option<Expectation> {
+    let mut fields =
+        Fields::of(cx, node, "Expectation", "an expectation such as `{ recovery: { within: 20s } }`")?;
+    let found = fields.one_of(cx, &MECHANISMS);
+    let place = found.and_then(|(name, _)| fields.key(name)).map(|key| key.place.clone());
+    fields.finish(cx);
+    let ((mechanism, node), place) = found.zip(place)?;
+    match mechanism {
+        "circuit-breaker" => breaker(cx, node, &place).map(Expectation::CircuitBreaker),
+        "cache" => cache(cx, node, &place).map(Expectation::Cache),
+        "rollback" => rollback(cx, node, &place).map(Expectation::Rollback),
+        "fallback" => fallback(cx, node, &place).map(Expectation::Fallback),
+        "shedding" => shedding(cx, node, &place).map(Expectation::Shedding),
+        "retries" => retries(cx, node, &place).map(Expectation::Retries),
+        "pods" => pods(cx, node, &place).map(Expectation::Pods),
+        _ => recovery(cx, node, &place).map(Expectation::Recovery),
+    }
+}
+
+/// An expectation must demand something.
+fn demands(cx: &mut Context<'_>, place: &Place, any: bool, example: &str) -> Option<()> {
+    if any {
+        Some(())
+    } else {
+        cx.fail(place, "this expectation demands nothing", format!("add `{example}`"))
+    }
+}
+
+fn breaker(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<BreakerExpectation> {
+    let mut fields = Fields::of(cx, node, "BreakerExpectation", "what a circuit breaker must do")?;
+    let timed = node.get("opens-within").is_some() || node.get("closes-within").is_some();
+    let after = after(cx, &mut fields, ActKind::Fault, timed, place);
+    let opens_within = fields.optional(cx, "opens-within", unit::<Span>);
+    let fails_fast = fields.optional(cx, "fails-fast", latency);
+    let leaks = fields.optional(cx, "leaks", share_threshold);
+    let closes_within = fields.optional(cx, "closes-within", unit::<Span>);
+    let quiet_in = fields.optional(cx, "quiet-in", phase);
+    fields.finish(cx);
+    let expectation = BreakerExpectation {
+        after: after?,
+        opens_within: opens_within?,
+        fails_fast: fails_fast?,
+        leaks: leaks?,
+        closes_within: closes_within?,
+        quiet_in: quiet_in?,
+    };
+    let any = BreakerExpectation { after: None, ..expectation.clone() } != BreakerExpectation::default();
+    demands(cx, place, any, "opens-within: 5s").map(|()| expectation)
+}
+
+fn cache(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<CacheExpectation> {
+    let mut fields = Fields::of(cx, node, "CacheExpectation", "what a cache must do")?;
+    let hit_ratio = fields.optional(cx, "hit-ratio", share_threshold);
+    let hit = fields.optional(cx, "hit", latency);
+    let serves_during = fields.optional(cx, "serves-during", phase);
+    let wrong = fields.optional(cx, "wrong", share_threshold);
+    let fresh_after = fields.optional(cx, "fresh-after", |cx, node| act(cx, node, ActKind::Rollout));
+    let overlapping_misses = fields.optional(cx, "overlapping-misses", share_threshold);
+    fields.finish(cx);
+    let expectation = CacheExpectation {
+        hit_ratio: hit_ratio?,
+        hit: hit?,
+        serves_during: serves_during?,
+        wrong: wrong?,
+        fresh_after: fresh_after?,
+        overlapping_misses: overlapping_misses?,
+    };
+    let any = expectation != CacheExpectation::default();
+    demands(cx, place, any, "hit-ratio: \">= 30%\"").map(|()| expectation)
+}
+
+fn rollback(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<RollbackExpectation> {
+    let mut fields = Fields::of(cx, node, "RollbackExpectation", "what a rollback must do")?;
+    let after = after(cx, &mut fields, ActKind::Rollout, true, place);
+    let detects_within = fields.optional(cx, "detects-within", unit::<Span>);
+    let completes_within = fields.optional(cx, "completes-within", unit::<Span>);
+    let to = fields.optional(cx, "to", |cx, node| cx.identifier(node, "a version such as `v1`").map(Version));
+    fields.finish(cx);
+    let expectation = RollbackExpectation {
+        after: after?,
+        detects_within: detects_within?,
+        completes_within: completes_within?,
+        to: to?,
+    };
+    let any = RollbackExpectation { after: None, ..expectation.clone() } != RollbackExpectation::default();
+    demands(cx, place, any, "completes-within: 20s").map(|()| expectation)
+}
+
+fn fallback(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<FallbackExpectation> {
+    let mut fields = Fields::of(cx, node, "FallbackExpectation", "what a fallback must do")?;
+    let timed = node.get("engages-within").is_some() || node.get("disengages-within").is_some();
+    let after = after(cx, &mut fields, ActKind::Fault, timed, place);
+    let engages_within = fields.optional(cx, "engages-within", unit::<Span>);
+    let ttft = fields.optional(cx, "ttft", latency);
+    let wrong = fields.optional(cx, "wrong", share_threshold);
+    let disengages_within = fields.optional(cx, "disengages-within", unit::<Span>);
+    fields.finish(cx);
+    let expectation = FallbackExpectation {
+        after: after?,
+        engages_within: engages_within?,
+        ttft: ttft?,
+        wrong: wrong?,
+        disengages_within: disengages_within?,
+    };
+    let any = FallbackExpectation { after: None, ..expectation.clone() } != FallbackExpectation::default();
+    demands(cx, place, any, "engages-within: 3s").map(|()| expectation)
+}
+
+fn shedding(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<SheddingExpectation> {
+    let mut fields = Fields::of(cx, node, "SheddingExpectation", "what shedding must do")?;
+    let phase = fields.optional(cx, "in", phase);
+    let ratio = fields.optional(cx, "ratio", share_threshold);
+    let rejects = fields.optional(cx, "rejects", latency);
+    let admitted = fields.optional(cx, "admitted", latency);
+    fields.finish(cx);
+    let expectation =
+        SheddingExpectation { phase: phase?, ratio: ratio?, rejects: rejects?, admitted: admitted? };
+    // `in` alone is a demand: there must be shedding.
+    let any = expectation != SheddingExpectation::default();
+    demands(cx, place, any, "rejects: \"p99 < 50ms\"").map(|()| expectation)
+}
+
+fn retries(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<RetryExpectation> {
+    let mut fields = Fields::of(cx, node, "RetryExpectation", "what retries must do")?;
+    let amplification = fields.optional(cx, "amplification", unit::<RatioThreshold>);
+    let phase = fields.optional(cx, "in", phase);
+    fields.finish(cx);
+    let expectation = RetryExpectation { amplification: amplification?, phase: phase? };
+    let any = expectation.amplification.is_some();
+    demands(cx, place, any, "amplification: \"<= 1.5\"").map(|()| expectation)
+}
+
+fn pods(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<PodExpectation> {
+    let mut fields = Fields::of(cx, node, "PodExpectation", "what must become of pods")?;
+    let after = after(cx, &mut fields, ActKind::PodFault, true, place);
+    let replaced_within = fields.optional(cx, "replaced-within", unit::<Span>);
+    let cold_failures = fields.optional(cx, "cold-failures", share_threshold);
+    fields.finish(cx);
+    let expectation =
+        PodExpectation { after: after?, replaced_within: replaced_within?, cold_failures: cold_failures? };
+    let any = PodExpectation { after: None, ..expectation.clone() } != PodExpectation::default();
+    demands(cx, place, any, "replaced-within: 30s").map(|()| expectation)
+}
+
+fn recovery(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<RecoveryExpectation> {
+    let mut fields = Fields::of(cx, node, "RecoveryExpectation", "how the service must recover")?;
+    let known = cx.names.acts.clone();
+    let after = fields.optional(cx, "after", |cx, node| cx.reference(node, "entry of `chaos:`", &known));
+    let within = fields.optional(cx, "within", unit::<Span>);
+    fields.finish(cx);
+    if known.is_empty() && !cx.names.timeline_broken {
+        return cx.fail(place, "there is nothing to recover from: `chaos:` is empty", "");
+    }
+    let expectation = RecoveryExpectation { after: after?.map(FaultId), within: within? };
+    demands(cx, place, expectation.within.is_some(), "within: 20s").map(|()| expectation)
+}

@@ -1,0 +1,150 @@
+//! The target, and the lab's configuration.
+
+use serde::Serialize;
+
+use super::{Context, Fields, scalars::unit};
+use crate::{
+    lab::config::{
+        BreakerMode, CacheMode, FallbackMode, GatewayConfig, LabConfig, ModelPreset, PodMode, RetryMode,
+        RollbackMode, SheddingMode,
+    },
+    scenario::{
+        model::Target,
+        yaml::{Node, Value},
+    },
+    units::{Rate, Span, Version},
+};
+
+const MODELS: [ModelPreset; 3] =
+    [ModelPreset::Llama8bH100, ModelPreset::Llama70bH100x8, ModelPreset::Llama3bL40s];
+
+pub(super) fn target(cx: &mut Context<'_>, node: &Node) -> Option<Target> {
+    match node.text() {
+        Some("lab") => return Some(Target::Lab(LabConfig::default())),
+        Some(url) if url.starts_with("http") => {
+            return cx.fail(
+                &node.place,
+                "a URL stands under `url:`",
+                format!("write `target: {{ url: \"{url}\" }}`"),
+            );
+        }
+        Some(_) | None => {}
+    }
+    if !matches!(node.value, Value::Map(_)) {
+        return cx.mistyped(node, "a target: `lab`, `{ lab: { … } }` or `{ url: … }`");
+    }
+    if let Some(kubernetes) = node.get("kubernetes") {
+        return cx.fail(
+            &kubernetes.place,
+            "the target `kubernetes` is not supported yet",
+            "use `lab` or `url`",
+        );
+    }
+    let mut fields = Fields::of(cx, node, "Target", "a target")?;
+    let target = match fields.one_of(cx, &["lab", "url"]) {
+        Some(("lab", node)) => lab(cx, node).map(Target::Lab),
+        Some((_, node)) => url(cx, node).map(Target::Url),
+        None => None,
+    };
+    fields.finish(cx);
+    target
+}
+
+fn url(cx: &mut Context<'_>, node: &Node) -> Option<String> {
+    let text = cx.text(node, "a URL such as `http://127.0.0.1:8000`")?;
+    let uri: Option<http::Uri> = text.parse().ok();
+    let right =
+        uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
+    let message = format!("`{text}` is not a URL such as `http://127.0.0.1:8000`");
+    if right { Some(text.trim_end_matches('/').to_owned()) } else { cx.fail(&node.place, message, "") }
+}
+
+fn lab(cx: &mut Context<'_>, node: &Node) -> Option<LabConfig> {
+    let default = LabConfig::default();
+    let mut fields = if node.is_null() {
+        Fields::none("LabConfig", &node.place)
+    } else {
+        Fields::of(cx, node, "LabConfig", "the lab's configuration")?
+    };
+    let replicas = fields.or(cx, "replicas", default.replicas, |cx, node| {
+        cx.number(node, "a number of replicas from 1 to 64", 1..=64)
+    });
+    let model =
+        fields.or(cx, "model", default.model, |cx, node| cx.choice(node, "a model of the lab", &MODELS));
+    let fallback_model = fields.or(cx, "fallback-model", default.fallback_model, |cx, node| {
+        cx.choice(node, "a model of the lab", &MODELS)
+    });
+    let version = fields.or(cx, "version", default.version, |cx, node| {
+        cx.identifier(node, "a version such as `v1`").map(Version)
+    });
+    let cold_start = fields.or(cx, "cold-start", default.cold_start, unit::<Span>);
+    let error_rate =
+        fields.or(cx, "error-rate", default.error_rate, |cx, node| cx.share(node).map(|ratio| ratio.0));
+    let gateway = fields.or(cx, "gateway", default.gateway, gateway);
+    let port =
+        fields.optional(cx, "port", |cx, node| cx.number(node, "a port from 1 to 65535", 1..=65535_u16));
+    fields.finish(cx);
+    Some(LabConfig {
+        replicas: replicas?,
+        model: model?,
+        fallback_model: fallback_model?,
+        version: version?,
+        cold_start: cold_start?,
+        error_rate: error_rate?,
+        gateway: gateway?,
+        port: port?,
+    })
+}
+
+fn gateway(cx: &mut Context<'_>, node: &Node) -> Option<GatewayConfig> {
+    let default = GatewayConfig::default();
+    let mut fields = Fields::of(cx, node, "GatewayConfig", "the gateway's configuration")?;
+    let breaker = fields.or(cx, "breaker", default.breaker, |cx, node| mode(cx, node, BreakerMode::ALL));
+    let cache = fields.or(cx, "cache", default.cache, |cx, node| mode(cx, node, CacheMode::ALL));
+    let fallback = fields.or(cx, "fallback", default.fallback, |cx, node| mode(cx, node, FallbackMode::ALL));
+    let shedding = fields.or(cx, "shedding", default.shedding, |cx, node| mode(cx, node, SheddingMode::ALL));
+    let retries = fields.or(cx, "retries", default.retries, |cx, node| mode(cx, node, RetryMode::ALL));
+    let rollback = fields.or(cx, "rollback", default.rollback, |cx, node| mode(cx, node, RollbackMode::ALL));
+    let pods = fields.or(cx, "pods", default.pods, |cx, node| mode(cx, node, PodMode::ALL));
+    let max_in_flight = fields.or(cx, "max-in-flight", default.max_in_flight, |cx, node| {
+        cx.number(node, "a number of requests from 1", 1..)
+    });
+    let upstream_timeout = fields.or(cx, "upstream-timeout", default.upstream_timeout, unit::<Span>);
+    let breaker_open_for = fields.or(cx, "breaker-open-for", default.breaker_open_for, unit::<Span>);
+    let cache_ttl = fields.or(cx, "cache-ttl", default.cache_ttl, unit::<Span>);
+    let canary_interval = fields.or(cx, "canary-interval", default.canary_interval, unit::<Span>);
+    let rate_limit = fields.optional(cx, "rate-limit", unit::<Rate>);
+    fields.finish(cx);
+    Some(GatewayConfig {
+        breaker: breaker?,
+        cache: cache?,
+        fallback: fallback?,
+        shedding: shedding?,
+        retries: retries?,
+        rollback: rollback?,
+        pods: pods?,
+        max_in_flight: max_in_flight?,
+        upstream_timeout: upstream_timeout?,
+        breaker_open_for: breaker_open_for?,
+        cache_ttl: cache_ttl?,
+        canary_interval: canary_interval?,
+        rate_limit: rate_limit?,
+    })
+}
+
+/// A mitigation's mode. `on` and `off` are texts in YAML 1.2; many write
+/// `true` and `false` all the same.
+fn mode<T: Serialize + Copy>(cx: &mut Context<'_>, node: &Node, all: &[T]) -> Option<T> {
+    let named = match &node.value {
+        Value::Scalar { text, plain: true } if text == "true" => Some("on"),
+        Value::Scalar { text, plain: true } if text == "false" => Some("off"),
+        Value::Scalar { .. } | Value::List(_) | Value::Map(_) => None,
+    };
+    match named {
+        Some(text) => {
+            let value = Value::Scalar { text: text.to_owned(), plain: true };
+            cx.choice(&Node { place: node.place.clone(), value }, "a mode of this mitigation", all)
+        }
+        None => cx.choice(node, "a mode of this mitigation", all),
+    }
+}

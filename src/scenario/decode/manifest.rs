@@ -1,0 +1,260 @@
+//! Chaos Mesh's documents, and ours of the same shape.
+
+use super::{Context, Fields, network, scalars::unit, schedule, selector};
+use crate::{
+    scenario::{
+        chaos::{Chaos, GpuChaos, LinkAction, LinkChaos, Manifest, PodAction, PodChaos, default_namespace},
+        diagnostic::Diagnostic,
+        model::Applied,
+        source::SourceFile,
+        yaml::{self, Node, Value},
+    },
+    units::Span,
+};
+
+pub(super) const CHAOS_MESH: &str = "chaos-mesh.org/v1alpha1";
+pub(super) const FIREDRILL: &str = "firedrill.dev/v1alpha1";
+const KINDS: [&str; 5] = ["PodChaos", "NetworkChaos", "Schedule", "GPUChaos", "LinkChaos"];
+/// Kinds of Chaos Mesh that nothing here can inject.
+const UNSUPPORTED: [&str; 13] = [
+    "HTTPChaos",
+    "IOChaos",
+    "StressChaos",
+    "TimeChaos",
+    "DNSChaos",
+    "JVMChaos",
+    "KernelChaos",
+    "BlockChaos",
+    "PhysicalMachineChaos",
+    "AWSChaos",
+    "GCPChaos",
+    "AzureChaos",
+    "Workflow",
+];
+
+/// Reads the file that `node` names. What is wrong in it is located in it.
+pub(super) fn file(cx: &mut Context<'_>, node: &Node, name: &str) -> Option<Applied> {
+    let (path, text) = match (cx.resolver)(name) {
+        Ok(found) => found,
+        Err(why) => return cx.fail(&node.place, format!("read the manifest `{name}`: {why}"), ""),
+    };
+    if let Some((_, manifest)) = cx.manifests.iter().find(|(known, _)| *known == path) {
+        return manifest.clone().map(|manifest| Applied { path: Some(path), manifest });
+    }
+    let index = cx.files.len();
+    let source = SourceFile { path: path.clone(), text };
+    let documents = yaml::read(&source, index);
+    cx.files.push(source);
+    let manifest = match documents {
+        Ok(documents) => {
+            match documents.iter().filter(|document| !document.is_null()).collect::<Vec<_>>().as_slice() {
+                [document] => manifest(cx, document),
+                [] => cx.fail(&node.place, format!("the manifest `{name}` is empty"), ""),
+                [_, second, ..] => {
+                    let help = "split the file, and give each manifest an entry of its own in `chaos:`";
+                    cx.fail(&second.place, "there is more than one document in this file", help)
+                }
+            }
+        }
+        Err(error) => {
+            cx.report(error);
+            None
+        }
+    };
+    cx.manifests.push((path.clone(), manifest.clone()));
+    manifest.map(|manifest| Applied { path: Some(path), manifest })
+}
+
+/// Reads a manifest.
+pub(super) fn manifest(cx: &mut Context<'_>, node: &Node) -> Option<Manifest> {
+    let mut fields = Fields::of(cx, node, "Manifest", "a Chaos Mesh manifest")?;
+    let kind = fields.required(cx, "kind", "PodChaos", kind);
+    let api_version = fields.required(cx, "apiVersion", CHAOS_MESH, |cx, node| {
+        let text = cx.text(node, "an API version")?;
+        check_api_version(cx, node, &text, kind.as_deref())?;
+        Some(text)
+    });
+    let metadata = fields.optional(cx, "metadata", metadata);
+    // What a cluster adds to an exported object.
+    fields.get("status");
+    let spec = fields.required(cx, "spec", "{ action: …, mode: one, selector: … }", |cx, node| {
+        spec(cx, node, kind.as_deref()?)
+    });
+    fields.finish(cx);
+    let (name, namespace) = metadata?.unwrap_or_default();
+    api_version?;
+    Some(Manifest { name, namespace: namespace.unwrap_or_else(default_namespace), chaos: spec? })
+}
+
+fn kind(cx: &mut Context<'_>, node: &Node) -> Option<String> {
+    let text = cx.text(node, "a kind such as `PodChaos`")?;
+    if KINDS.contains(&text.as_str()) {
+        return Some(text);
+    }
+    if UNSUPPORTED.contains(&text.as_str()) {
+        let help = format!("supported are {}", super::listed(KINDS));
+        return cx.fail(
+            &node.place,
+            format!("`{text}` is a kind of Chaos Mesh that is not supported here"),
+            help,
+        );
+    }
+    let mut error = Diagnostic::error(&node.place, format!("there is no kind `{text}`"));
+    if let Some(meant) = super::nearest(&text, KINDS) {
+        error = error.label(format!("did you mean `{meant}`?"));
+    }
+    cx.report(error.help(format!("one of {}", super::listed(KINDS))));
+    None
+}
+
+fn check_api_version(cx: &mut Context<'_>, node: &Node, text: &str, kind: Option<&str>) -> Option<()> {
+    let right: &[&str] = match kind {
+        Some("GPUChaos" | "LinkChaos") => &[FIREDRILL],
+        Some("Schedule") | None => &[CHAOS_MESH, FIREDRILL],
+        Some(_) => &[CHAOS_MESH],
+    };
+    if right.contains(&text) {
+        return Some(());
+    }
+    let of = kind.map(|kind| format!(" of a {kind}")).unwrap_or_default();
+    cx.fail(
+        &node.place,
+        format!("the API version{of} is not `{text}`"),
+        format!("write `apiVersion: {}`", right[0]),
+    )
+}
+
+/// Name and namespace; the rest of what Kubernetes knows is let pass.
+fn metadata(cx: &mut Context<'_>, node: &Node) -> Option<(Option<String>, Option<String>)> {
+    let mut fields = Fields::of(cx, node, "Metadata", "metadata")?;
+    let name = fields.optional(cx, "name", |cx, node| cx.text(node, "a name"));
+    let namespace = fields.optional(cx, "namespace", |cx, node| cx.text(node, "a namespace"));
+    for ignored in [
+        "generateName",
+        "labels",
+        "annotations",
+        "finalizers",
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+    ] {
+        fields.get(ignored);
+    }
+    fields.finish(cx);
+    Some((name?, namespace?))
+}
+
+/// Reads the spec of `kind`.
+pub(super) fn spec(cx: &mut Context<'_>, node: &Node, kind: &str) -> Option<Chaos> {
+    match kind {
+        "PodChaos" => pod(cx, node).map(Chaos::PodChaos),
+        "NetworkChaos" => network::network(cx, node).map(Chaos::NetworkChaos),
+        "Schedule" => schedule::schedule(cx, node).map(|schedule| Chaos::Schedule(Box::new(schedule))),
+        "GPUChaos" => gpu(cx, node).map(Chaos::GpuChaos),
+        _ => link(cx, node).map(Chaos::LinkChaos),
+    }
+}
+
+/// A Go duration above zero. A number lacks its unit.
+pub(super) fn duration(cx: &mut Context<'_>, node: &Node) -> Option<Span> {
+    let span: Span = cx.unit(node)?;
+    if span == Span::default() {
+        cx.fail(&node.place, "a fault must last longer than 0s", "")
+    } else {
+        Some(span)
+    }
+}
+
+/// The field `scheduler` of Chaos Mesh 1.
+pub(super) fn refuse_scheduler(cx: &mut Context<'_>, node: &Node) {
+    let Value::Map(entries) = &node.value else { return };
+    if let Some((key, _)) = entries.iter().find(|(key, _)| key.text == "scheduler") {
+        let help = "since Chaos Mesh 2 a `kind: Schedule` says when, with this spec embedded in it";
+        cx.report(Diagnostic::error(&key.place, "`scheduler` is no longer part of a spec").help(help));
+    }
+}
+
+fn pod(cx: &mut Context<'_>, node: &Node) -> Option<PodChaos> {
+    let mut fields = Fields::of(cx, node, "PodChaos", "the spec of a PodChaos")?;
+    refuse_scheduler(cx, node);
+    let action = fields.required(cx, "action", "pod-kill", |cx, node| {
+        let actions = ["pod-kill", "pod-failure", "container-kill"];
+        cx.choice(node, "an action of a PodChaos", &actions)
+    });
+    let scope = selector::scope(cx, &mut fields);
+    let grace_period = fields
+        .or(cx, "gracePeriod", 0, |cx, node| cx.number(node, "a number of seconds from 0", 0..=86_400_u64));
+    let containers = fields.optional(cx, "containerNames", |cx, node| {
+        cx.some_list(node, "names of containers", |cx, node| cx.text(node, "a container's name"))
+    });
+    let duration_place = fields.get("duration").map(|node| node.place.clone());
+    let duration = fields.optional(cx, "duration", duration);
+    let grace_place = fields.get("gracePeriod").map(|node| node.place.clone());
+    fields.get("scheduler");
+    let place = fields.place().clone();
+    fields.finish(cx);
+    let action = match action? {
+        "pod-kill" => PodAction::PodKill { grace_period: grace_period? },
+        "pod-failure" => PodAction::PodFailure,
+        _ => match containers? {
+            Some(container_names) => PodAction::ContainerKill { container_names },
+            None => {
+                let help = "write `containerNames: [server]`";
+                return cx.fail(&place, "a container-kill needs `containerNames`", help);
+            }
+        },
+    };
+    let is_kill = !matches!(action, PodAction::PodFailure);
+    if let (Some(place), true) = (&duration_place, is_kill) {
+        let warning = Diagnostic::warning(place, "a kill happens at once: Chaos Mesh ignores its duration");
+        cx.report(warning);
+    }
+    if let (Some(place), false) = (&grace_place, matches!(action, PodAction::PodKill { .. })) {
+        cx.report(Diagnostic::warning(place, "only a pod-kill has a grace period: this is ignored"));
+    }
+    Some(PodChaos { action, scope: scope?, duration: if is_kill { None } else { duration? } })
+}
+
+fn gpu(cx: &mut Context<'_>, node: &Node) -> Option<GpuChaos> {
+    let mut fields = Fields::of(cx, node, "GpuChaos", "the spec of a GPUChaos")?;
+    let slowdown = fields.required(cx, "slowdown", "4", |cx, node| {
+        let factor = cx.number(node, "a factor above 1, such as 4", 1.0..=1000.0)?;
+        if factor > 1.0 { Some(factor) } else { cx.fail(&node.place, "a factor of 1 slows nothing down", "") }
+    });
+    let scope = selector::scope(cx, &mut fields);
+    let duration = fields.optional(cx, "duration", duration);
+    fields.finish(cx);
+    Some(GpuChaos { slowdown: slowdown?, scope: scope?, duration: duration? })
+}
+
+fn link(cx: &mut Context<'_>, node: &Node) -> Option<LinkChaos> {
+    let mut fields = Fields::of(cx, node, "LinkChaos", "the spec of a LinkChaos")?;
+    let action = fields.required(cx, "action", "reset", |cx, node| {
+        cx.choice(node, "an action of a LinkChaos", &["reset", "limit-data", "slice"])
+    });
+    let scope = selector::scope(cx, &mut fields);
+    let duration = fields.optional(cx, "duration", duration);
+    let action = match action {
+        Some("reset") => {
+            fields.or(cx, "after", Span::default(), unit::<Span>).map(|after| LinkAction::Reset { after })
+        }
+        Some("limit-data") => fields
+            .required(cx, "bytes", "2000", |cx, node| cx.number(node, "a number of bytes from 1", 1..))
+            .map(|bytes| LinkAction::LimitData { bytes }),
+        Some(_) => {
+            let bytes = fields
+                .required(cx, "bytes", "20", |cx, node| cx.number(node, "a number of bytes from 1", 1..));
+            let delay = fields.required(cx, "delay", "50ms", unit::<Span>);
+            bytes.zip(delay).map(|(bytes, delay)| LinkAction::Slice { bytes, delay })
+        }
+        None => {
+            for key in ["after", "bytes", "delay"] {
+                fields.get(key);
+            }
+            None
+        }
+    };
+    fields.finish(cx);
+    Some(LinkChaos { action: action?, scope: scope?, duration: duration? })
+}
