@@ -25,3 +25,6 @@ pub const ONLY_PHASE: &str = decode::ONLY_PHASE;
 pub fn load_length(load: &model::Load) -> Option<crate::units::Span> {
     decode::length(load)
 }
+
+#[cfg(test)]
+mod tests;

@@ -260,11 +260,14 @@ fn shedding(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<Shedding
 
 fn retries(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<RetryExpectation> {
     let mut fields = Fields::of(cx, node, "RetryExpectation", "what retries must do")?;
+    let after = after(cx, &mut fields, ActKind::Fault, node.get("absorbs").is_some(), place);
+    let absorbs = fields.optional(cx, "absorbs", share_threshold);
     let amplification = fields.optional(cx, "amplification", unit::<RatioThreshold>);
     let phase = fields.optional(cx, "in", phase);
     fields.finish(cx);
-    let expectation = RetryExpectation { amplification: amplification?, phase: phase? };
-    let any = expectation.amplification.is_some();
+    let expectation =
+        RetryExpectation { after: after?, absorbs: absorbs?, amplification: amplification?, phase: phase? };
+    let any = expectation.amplification.is_some() || expectation.absorbs.is_some();
     demands(cx, place, any, "amplification: \"<= 1.5\"").map(|()| expectation)
 }
 

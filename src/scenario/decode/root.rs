@@ -40,7 +40,7 @@ pub(in crate::scenario) fn scenario(cx: &mut Context<'_>, root: &Node) -> Option
         cx,
         "load",
         "[ { name: users, workload: chat, closed: { users: 5 } } ]",
-        |cx, node| workload::loads(cx, node),
+        workload::loads,
     );
     let warm_up = fields.optional(cx, "warm-up", unit::<Span>);
     let phases =
