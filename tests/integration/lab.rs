@@ -1,3 +1,15 @@
 //! Tests of the lab's processes.
 
+mod controller;
 mod replica;
+
+use std::time::{Duration, Instant};
+
+/// Waits until `check` holds; fails if it doesn't within a deadline.
+async fn until(what: &str, mut check: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !check().await {
+        assert!(Instant::now() < deadline, "not within 20 s: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

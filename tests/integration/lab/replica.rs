@@ -1,6 +1,6 @@
 //! One replica process, spoken to over HTTP.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use firedrill::{
     lab::{
@@ -14,6 +14,7 @@ use firedrill::{
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 
+use super::until;
 use crate::support::exe;
 
 fn config() -> ReplicaConfig {
@@ -107,14 +108,6 @@ async fn events(response: reqwest::Response) -> (Vec<String>, bool) {
     let text = String::from_utf8(body).expect("UTF-8");
     let data = text.split_terminator("\n\n").filter_map(|event| event.strip_prefix("data: "));
     (data.map(str::to_owned).collect(), aborted)
-}
-
-async fn until(what: &str, mut check: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(15);
-    while !check().await {
-        assert!(Instant::now() < deadline, "not within 15 s: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 #[tokio::test]
