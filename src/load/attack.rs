@@ -41,8 +41,7 @@ pub(crate) struct Squad {
     pub(crate) users: u32,
 }
 
-/// Runs all squads until their last user has left. Dropping the future stops
-/// the users.
+/// Runs all squads until their last user has left, and Goose with them.
 pub(crate) async fn run(host: &str, squads: Vec<Squad>) -> Result<(), LoadError> {
     let _only = ATTACK.lock().await;
     // Goose's own logger would write to standard output.

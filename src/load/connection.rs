@@ -123,11 +123,13 @@ impl Connections {
 
     /// Sends a request on an idle connection or a new one. A request that an
     /// idle connection did not take (the server had closed it) goes out on a
-    /// new one; one that may have been sent is never sent again.
+    /// new one; one that may have been sent is never sent again. `opening`
+    /// is told when the opening of a new connection begins and ends.
     pub(crate) async fn send(
         &self,
         request: Request<Full<Bytes>>,
         connect_limit: Duration,
+        mut opening: impl FnMut(bool),
     ) -> Result<(Connection, Response<Incoming>), End> {
         let mut request = request;
         while let Some(mut connection) = self.take() {
@@ -136,7 +138,9 @@ impl Connections {
                 Err(NotSent(unsent)) => request = *unsent,
             }
         }
+        opening(true);
         let mut connection = Connection::open(&self.base, connect_limit).await?;
+        opening(false);
         match connection.send(request).await? {
             Ok(response) => Ok((connection, response)),
             Err(_) => Err(End::Reset("the connection was closed before the request was sent".to_owned())),

@@ -88,8 +88,8 @@ pub async fn drive(job: LoadJob) -> Result<LoadSummary, LoadError> {
     let crews: Vec<Arc<Crew>> = squads.iter().map(|squad| squad.crew.clone()).collect();
     let mut reporter = Reporter::new(job.clock, job.sink, recorder.clone(), crews, job.progress);
     let host = format!("http://{}/", base.authority);
-    let attack = attack::run(&host, squads);
-    tokio::pin!(attack);
+    // A task of its own: should this future be dropped, Goose still winds down.
+    let mut attack = tokio::spawn(async move { attack::run(&host, squads).await });
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let result = loop {
@@ -99,7 +99,7 @@ pub async fn drive(job: LoadJob) -> Result<LoadSummary, LoadError> {
         }
     };
     reporter.finish();
-    result?;
+    result.map_err(|error| LoadError::Goose(error.to_string()))??;
 
     let counts = &recorder.counts;
     Ok(LoadSummary {

@@ -119,6 +119,8 @@ struct Seen {
     refusal: String,
     /// When the answer was complete, where that is before the body's end.
     complete: Option<Instant>,
+    /// A connection is being opened.
+    connecting: bool,
 }
 
 /// Sends one request and reads its answer to an end of any kind. Never takes
@@ -139,6 +141,7 @@ pub(crate) async fn exchange(
         answer: if golden.is_some() { Answer::keeping_text() } else { Answer::default() },
         refusal: String::new(),
         complete: None,
+        connecting: false,
     };
     let request = protocol.request(prompt.body.clone(), extra);
     let sent = Instant::now();
@@ -163,7 +166,11 @@ pub(crate) async fn exchange(
         refusal: &seen.refusal,
     };
     // What is complete stays so, whatever came while the connection was drained.
-    let end = if seen.complete.is_some() { End::Complete } else { end };
+    let end = match end {
+        _ if seen.complete.is_some() => End::Complete,
+        End::Timeout if seen.connecting => End::ConnectTimeout,
+        end => end,
+    };
     let (outcome, detail) = classify(asked, head, &seen.answer, &end);
     Exchange {
         sent,
@@ -225,7 +232,8 @@ async fn converse(
     seen: &mut Seen,
     pulse: &Pulse,
 ) -> End {
-    let sent = connections.send(request, protocol.timeout.min(CONNECT_LIMIT)).await;
+    let limit = protocol.timeout.min(CONNECT_LIMIT);
+    let sent = connections.send(request, limit, |opening| seen.connecting = opening).await;
     let (connection, response) = match sent {
         Ok(sent) => sent,
         Err(end) => return end,

@@ -24,7 +24,10 @@ use firedrill::{
     units::{PhaseName, Rate, Ratio, RunTime, Span, WorkloadName},
 };
 use server::{Fault, Manner, Server, TOKENS};
-use tokio::sync::watch;
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    sync::watch,
+};
 use tokio_util::sync::CancellationToken;
 
 fn workload(path: &str) -> Workload {
@@ -191,7 +194,7 @@ fn class(fault: Fault) -> Outcome {
         Fault::Truncated | Fault::Cut => Outcome::Truncated,
         Fault::InBandError => Outcome::InBandError,
         Fault::Reset | Fault::ResetFirst => Outcome::Reset,
-        Fault::Stall => Outcome::Stalled,
+        Fault::Stall | Fault::Ping => Outcome::Stalled,
         Fault::Silence => Outcome::Timeout,
         Fault::TooMany | Fault::RetryAfter => Outcome::Shed,
         Fault::Unavailable => Outcome::Http5xx,
@@ -269,8 +272,13 @@ async fn a_whole_answer_is_measured_too() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_closed_connection_is_no_failure() {
     let server = Server::start(Manner { closes: true, ..Manner::default() }).await;
-    let driven = load(plan(60, vec![(workload("/None"), closed(2, Some(40)))]), server.address).await;
-    assert_eq!(driven.summary.outcomes.get(&Outcome::Ok), Some(&40), "{:?}", driven.exemplars);
+    // Time for the news of the close to arrive: a request that crosses it on
+    // its way is lost, and must not be sent again.
+    let think = Span::millis(30);
+    let executor = Executor::Closed(Closed { users: 2, requests: Some(30), think });
+    let driven = load(plan(60, vec![(workload("/None"), executor)]), server.address).await;
+    assert_eq!(driven.summary.outcomes.get(&Outcome::Ok), Some(&30), "{:?}", driven.exemplars);
+    assert_eq!(server.connections(), 30);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -280,6 +288,45 @@ async fn nobody_there_is_refused() {
     drop(server);
     let driven = load(plan(60, vec![(workload("/None"), closed(2, Some(10)))]), address).await;
     assert_eq!(driven.summary.outcomes.get(&Outcome::ConnectRefused), Some(&10));
+}
+
+/// A backlog that is full swallows further connections without a word.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_who_accepts_is_a_connect_timeout() {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let listener = socket.listen(1).expect("it listens");
+    let address = listener.local_addr().expect("an address");
+    let mut held = Vec::new();
+    while let Ok(stream) = tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await
+    {
+        held.push(stream.expect("a connection"));
+    }
+    let mut workload = workload("/None");
+    workload.timeout = Span::millis(200);
+    let driven = load(plan(60, vec![(workload, closed(2, Some(4)))]), address).await;
+    assert_eq!(Vec::from_iter(driven.summary.outcomes), [(Outcome::ConnectTimeout, 4)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_warm_up_is_sent_and_not_judged() {
+    let server = Server::start(Manner::default()).await;
+    let mut plan = plan(1, vec![(workload("/None"), constant(50.0))]);
+    plan.warm_up = Span::secs(1);
+    for phase in &mut plan.phases {
+        phase.start = phase.start + Duration::from_secs(1);
+        phase.end = phase.end + Duration::from_secs(1);
+        // Nobody is that fast.
+        phase.good.ttft = Some(Span::millis(0));
+    }
+    let driven = load(plan, server.address).await;
+    let of = |phase: Option<&str>| {
+        let cells = driven.cells().filter(|c| c.key.phase.as_ref().map(PhaseName::as_str) == phase);
+        cells.fold((0, 0), |(count, good), cell| (count + cell.count, good + cell.good))
+    };
+    assert_eq!(of(None), (50, 50));
+    assert_eq!(of(Some("load")), (50, 0));
+    assert!(driven.cells().all(|cell| cell.key.phase.is_none() == (cell.key.second == 0)));
 }
 
 /// A server that stands still for a second makes everybody wait who was due

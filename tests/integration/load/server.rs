@@ -35,6 +35,8 @@ pub(crate) enum Fault {
     /// RST before the answer.
     ResetFirst,
     Stall,
+    /// Only keeps the connection alive, with comments.
+    Ping,
     /// Never begins to answer.
     Silence,
     TooMany,
@@ -49,7 +51,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::None,
         Self::Truncated,
         Self::Cut,
@@ -57,6 +59,7 @@ impl Fault {
         Self::Reset,
         Self::ResetFirst,
         Self::Stall,
+        Self::Ping,
         Self::Silence,
         Self::TooMany,
         Self::RetryAfter,
@@ -246,6 +249,10 @@ impl Shared {
                         return Ok(false);
                     }
                     Fault::Stall => std::future::pending().await,
+                    Fault::Ping => loop {
+                        io.write_all(chunk(": ping\n\n").as_bytes()).await?;
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    },
                     Fault::InBandError => {
                         io.write_all(event(r#"{"error":{"message":"CUDA out of memory"}}"#).as_bytes())
                             .await?;
