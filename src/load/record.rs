@@ -350,6 +350,79 @@ mod tests {
         }
     }
 
+    fn recorder() -> Recorder {
+        let good = GoodLimits { ttft: Some(Span::millis(22)), ..GoodLimits::default() };
+        Recorder {
+            phases: vec![
+                (PhaseName::from("baseline"), RunTime(1_000), good),
+                (PhaseName::from("fault"), RunTime(2_000_000), GoodLimits::default()),
+            ],
+            workloads: vec![WorkloadName::from("chat")],
+            shards: (0..2).map(|_| Mutex::default()).collect(),
+            next_shard: AtomicUsize::new(0),
+            exemplars: Mutex::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    #[test]
+    fn two_latencies_from_scheduled_and_from_sent() {
+        let recorder = recorder();
+        recorder.ended(0, request(Outcome::Ok));
+        let cell = recorder.collect().cells.pop().expect("a cell");
+        let only = |micros: u64| {
+            let mut distribution = Distribution::default();
+            distribution.record(micros);
+            distribution
+        };
+        assert_eq!((&cell.ttft, &cell.service_ttft), (&only(22_000), &only(20_000)));
+        // To the last content, not to the end.
+        assert_eq!((&cell.e2e, &cell.service_e2e), (&only(102_000), &only(100_000)));
+        assert_eq!((&cell.tpot, cell.itl.len()), (&only(20_000), 2));
+        assert_eq!((cell.tokens, cell.wasted_tokens), (5, 0));
+        assert_eq!((cell.attempts, cell.attempts_stated), (2, 1));
+    }
+
+    #[test]
+    fn shards_add_up_and_phases_stay_apart() {
+        let recorder = recorder();
+        recorder.ended(0, request(Outcome::Ok));
+        recorder.ended(1, request(Outcome::Ok));
+        recorder.ended(1, request(Outcome::Reset));
+        recorder.ended(1, Ended { scheduled: RunTime(500), ..request(Outcome::Ok) });
+        recorder.ended(0, Ended { scheduled: RunTime(2_000_000), ..request(Outcome::Ok) });
+        let cells = recorder.collect().cells;
+        let seen: Vec<_> = cells
+            .iter()
+            .map(|c| {
+                (c.key.phase.as_ref().map(PhaseName::as_str), c.key.outcome, c.count, c.good, c.wasted_tokens)
+            })
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                (None, Outcome::Ok, 1, 1, 0),
+                (Some("baseline"), Outcome::Ok, 2, 2, 0),
+                (Some("baseline"), Outcome::Reset, 1, 0, 5),
+                (Some("fault"), Outcome::Ok, 1, 1, 0),
+            ]
+        );
+        assert!(recorder.collect().cells.is_empty(), "nothing is told twice");
+        let tallies = recorder.glance().tallies;
+        assert_eq!(tallies.get(&0), Some(&Tally { ended: 5, failed: 1 }));
+        assert_eq!(recorder.outcomes().get(&Outcome::Ok), Some(&4));
+    }
+
+    #[test]
+    fn the_first_few_of_a_kind_are_exemplary() {
+        let recorder = recorder();
+        let shown = |outcome, at| (0..9).filter(|_| recorder.is_exemplary(outcome, RunTime(at))).count();
+        assert_eq!(shown(Outcome::Reset, 1_000), 5);
+        assert_eq!(shown(Outcome::Reset, 2_000_000), 5);
+        assert_eq!(shown(Outcome::Shed, 2_000_000), 5);
+        assert_eq!(shown(Outcome::Ok, 2_000_000), 0);
+    }
+
     #[test]
     fn good_is_ok_within_every_limit() {
         let limits = |ttft, tpot, e2e| GoodLimits { ttft: Some(ttft), tpot: Some(tpot), e2e: Some(e2e) };

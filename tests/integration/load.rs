@@ -2,7 +2,7 @@
 
 mod server;
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, process::Command, sync::Arc, time::Duration};
 
 use firedrill::{
     clock::Clock,
@@ -145,10 +145,19 @@ async fn load_until<F: Future<Output = ()>>(
     address: SocketAddr,
     then: impl FnOnce(watch::Receiver<Progress>) -> F,
 ) -> Driven {
-    // Loads run one after the other, and the clock must not start before.
-    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _turn = ONE_AT_A_TIME.lock().await;
-    let clock = Clock::starting_in(Duration::from_millis(100));
+    load_on(Clock::starting_in(Duration::from_millis(200)), plan, address, then).await
+}
+
+/// Loads run one after the other, and the clock must not start before.
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+async fn load_on<F: Future<Output = ()>>(
+    clock: Clock,
+    plan: Plan,
+    address: SocketAddr,
+    then: impl FnOnce(watch::Receiver<Progress>) -> F,
+) -> Driven {
     let (sink, mut lines) = Sink::new(clock);
     let cancel = CancellationToken::new();
     let (progress, watched) = watch::channel(Progress::default());
@@ -360,6 +369,44 @@ async fn an_open_loop_counts_everybody_who_waited() {
     assert_eq!((due, sent, lags), (300, 300, 300));
     assert_eq!(driven.intervals.last().expect("an interval").generator.in_flight, 0);
     assert_eq!(driven.progress.seconds.iter().map(|s| s.ended).sum::<u64>(), 300);
+}
+
+/// Users that come late are the harness's fault, and it says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn starved_arrivals_are_counted() {
+    let server = Server::start(Manner::default()).await;
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let clock = Clock::start();
+    clock.sleep_until(RunTime(400_000)).await;
+    let plan = plan(1, vec![(workload("/None"), constant(100.0))]);
+    let driven = load_on(clock, plan, server.address, |_| std::future::pending()).await;
+    assert_eq!((driven.summary.sent, driven.summary.done), (100, 100));
+    assert!((39..100).contains(&driven.summary.starved), "{}", driven.summary.starved);
+    let starved: u64 = driven.intervals.iter().map(|i| i.generator.starved).sum();
+    assert_eq!(starved, driven.summary.starved);
+    let sum = driven.sum();
+    // The first waited for 400 ms before it was sent, and that counts.
+    assert!(sum.ttft.max() >= Some(399_000), "{:?}", sum.ttft.max());
+    let late: u64 =
+        driven.intervals.iter().map(|i| i.generator.lag.len() - i.generator.lag.at_most(300_000)).sum();
+    assert!(late >= 10, "{late}");
+}
+
+/// Machines read our standard output; Goose would write there, too.
+#[test]
+fn goose_says_nothing_on_standard_output() {
+    let out = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "load::nobody_there_is_refused", "--nocapture"])
+        .output()
+        .expect("it starts");
+    assert!(out.status.success());
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(text.contains("1 passed"), "{text}");
+    let foreign: Vec<&str> = text
+        .lines()
+        .filter(|line| !(line.is_empty() || line.starts_with("test ") || *line == "running 1 test"))
+        .collect();
+    assert_eq!(foreign, Vec::<&str>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
