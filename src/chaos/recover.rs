@@ -1,6 +1,6 @@
 //! Finishing what a dead harness left.
 
-use std::{path::Path, time::Duration};
+use std::{fmt, path::Path, time::Duration};
 
 use super::{
     act::take_back,
@@ -26,6 +26,34 @@ impl RecoverReport {
     /// Whether nothing is left behind.
     pub fn is_clean(&self) -> bool {
         self.failed.is_empty()
+    }
+}
+
+impl fmt::Display for RecoverReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { recovered, failed, unreadable } = self;
+        if recovered.is_empty() && failed.is_empty() {
+            write!(f, "nothing was left behind")?;
+        } else {
+            write!(
+                f,
+                "{} of {} faults left behind are gone",
+                recovered.len(),
+                recovered.len() + failed.len()
+            )?;
+        }
+        for (id, proof) in recovered {
+            for Evidence { source, what } in proof {
+                write!(f, "\n  {id}: {source}: {what}")?;
+            }
+        }
+        for (id, why) in failed {
+            write!(f, "\n  {id}: STILL THERE: {why}")?;
+        }
+        if !unreadable.is_empty() {
+            write!(f, "\n  {} unreadable lines in the log of faults: {unreadable:?}", unreadable.len())?;
+        }
+        Ok(())
     }
 }
 
