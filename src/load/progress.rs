@@ -92,6 +92,11 @@ impl Progress {
         second.copied().unwrap_or(Second { second: last, ended: 0, failed: 0 })
     }
 
+    /// Requests that ended in the last whole second.
+    pub fn rate(&self) -> u64 {
+        self.last_second().ended
+    }
+
     /// Requests that ended other than `ok`, so far.
     pub fn errors(&self) -> u64 {
         self.outcomes.iter().filter(|(outcome, _)| **outcome != Outcome::Ok).map(|(_, count)| count).sum()

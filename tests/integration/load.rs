@@ -1,5 +1,6 @@
 //! Tests of load: real Goose users against a real server that goes wrong.
 
+mod replica;
 mod server;
 
 use std::{collections::HashMap, net::SocketAddr, process::Command, sync::Arc, time::Duration};
