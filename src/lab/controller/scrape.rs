@@ -11,9 +11,9 @@ const TTFT_BUCKET: &str = "gateway_upstream_ttft_seconds_bucket";
 
 /// The outcome of an attempt that served.
 const GOOD: &str = "ok";
-/// Outcomes that say nothing about the replica: its client left, or it was
-/// one too many.
-const NEUTRAL: &[&str] = &["cancelled", "shed", "http-4xx"];
+/// The outcome of an attempt that says nothing about the replica: it was
+/// given up.
+const NEUTRAL: &str = "cancelled";
 
 /// One version's counters at one time.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -37,7 +37,7 @@ pub(super) fn read(text: &str) -> Snapshot {
         let counters = snapshot.entry(Version::from(version)).or_default();
         match (name, label(labels, "outcome"), label(labels, "le")) {
             (REQUESTS, Some(GOOD), _) => counters.good += value,
-            (REQUESTS, Some(outcome), _) if !NEUTRAL.contains(&outcome) => counters.bad += value,
+            (REQUESTS, Some(outcome), _) if outcome != NEUTRAL => counters.bad += value,
             (TTFT_BUCKET, _, Some(bound)) => {
                 let bound = match bound.parse::<f64>() {
                     Ok(seconds) if seconds.is_finite() => (seconds * 1e6).round() as u64,
@@ -124,7 +124,7 @@ mod tests {
 gateway_upstream_requests_total{pod="replica-0",version="v1",outcome="ok"} 90
 gateway_upstream_requests_total{pod="replica-1",version="v1",outcome="ok"} 10
 gateway_upstream_requests_total{pod="replica-2",version="v2",outcome="ok"} 6
-gateway_upstream_requests_total{pod="replica-2",version="v2",outcome="http-5xx"} 4
+gateway_upstream_requests_total{pod="replica-2",version="v2",outcome="error"} 4
 gateway_upstream_requests_total{pod="replica-2",version="v2",outcome="cancelled"} 3
 gateway_upstream_ttft_seconds_bucket{version="v1",le="0.1"} 50
 gateway_upstream_ttft_seconds_bucket{version="v1",le="0.25"} 100

@@ -58,7 +58,7 @@ async fn metrics(State(told): State<Gateway>) -> String {
             "gateway_upstream_requests_total{{pod=\"p\",version=\"{version}\",outcome=\"{outcome}\"}} {count}\n"
         )
     };
-    [count("v1", "ok", 100 * n), count("v2", "ok", (20 - fails) * n), count("v2", "http-5xx", fails * n)]
+    [count("v1", "ok", 100 * n), count("v2", "ok", (20 - fails) * n), count("v2", "error", fails * n)]
         .concat()
 }
 
