@@ -128,6 +128,16 @@ impl Curve {
         piece.map_or(f64::INFINITY, |piece| piece.when(count))
     }
 
+    /// The highest rate between two times.
+    pub(crate) fn peak(&self, from: f64, to: f64) -> f64 {
+        let pieces = self.pieces.iter().filter(|piece| piece.start < to && piece.start + piece.length > from);
+        let ends = pieces.flat_map(|piece| {
+            let last = (piece.start + piece.length).min(to);
+            [piece.rate(piece.start.max(from)), piece.rate(last)]
+        });
+        ends.fold(0.0, f64::max)
+    }
+
     /// The rate before the profile starts: its rate at 0 or, if it starts
     /// from nothing, the first that it goes to.
     pub(crate) fn warm_up(&self) -> f64 {
@@ -183,6 +193,17 @@ mod tests {
         let profile = Profile::Spike { base: Rate(10.0), peak: Rate(50.0), at, rise, hold };
         for (t, rate) in [(0, 10.0), (11, 30.0), (12, 50.0), (15, 50.0), (17, 30.0), (18, 10.0), (99, 10.0)] {
             assert!((rate_at(&profile, Span::secs(t)).0 - rate).abs() < 1e-9, "{t}");
+        }
+    }
+
+    #[test]
+    fn the_peak_is_within_the_window() {
+        let curve =
+            Curve::of(&Profile::Stages(vec![to(10.0, 0), hold(10), to(50.0, 2), to(10.0, 0), hold(10)]));
+        for ((from, to), peak) in
+            [((0.0, 5.0), 10.0), ((0.0, 11.0), 30.0), ((5.0, 20.0), 50.0), ((12.0, 90.0), 10.0)]
+        {
+            assert!((curve.peak(from, to) - peak).abs() < 1e-9, "{from} to {to}: {}", curve.peak(from, to));
         }
     }
 

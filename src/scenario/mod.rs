@@ -14,7 +14,7 @@ pub use decode::{ActKind, may_mean};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use load::{Loaded, Resolver, load, parse};
 pub use model::Scenario;
-pub use overrides::Override;
+pub use overrides::{Override, OverrideError};
 pub use source::SourceFile;
 
 /// Name of the only phase of a scenario that names none.

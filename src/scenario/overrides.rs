@@ -12,6 +12,19 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Override(pub String);
 
+/// An override that isn't one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an override is `PATH=VALUE`, such as `target.lab.replicas=5`")]
+pub struct OverrideError;
+
+impl std::str::FromStr for Override {
+    type Err = OverrideError;
+
+    fn from_str(text: &str) -> Result<Self, OverrideError> {
+        if text.contains('=') { Ok(Self(text.to_owned())) } else { Err(OverrideError) }
+    }
+}
+
 impl Override {
     /// The override as a file, for diagnostics.
     pub(super) fn source(&self) -> SourceFile {
