@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::facts::{Facts, Sample};
 use crate::units::RunTime;
 
+/// Values that a counter can have: whole numbers are exact up to here.
+const COUNTABLE: std::ops::Range<f64> = 0.0..9e15;
+
 /// How much counters grew.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Growth {
@@ -74,7 +77,7 @@ fn growth(samples: &[Sample<'_>], matches: impl Fn(&str) -> bool) -> Option<Grow
     let [(start, before), rest @ ..] = samples else { return None };
     let (end, _) = rest.last()?;
     let pick = |values: &Sample<'_>| -> BTreeMap<String, f64> {
-        let mine = values.1.iter().filter(|(series, value)| matches(series) && value.is_finite());
+        let mine = values.1.iter().filter(|(series, value)| matches(series) && COUNTABLE.contains(*value));
         mine.map(|(series, value)| (series.clone(), *value)).collect()
     };
     let mut last = pick(&(*start, before));

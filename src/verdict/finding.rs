@@ -97,10 +97,15 @@ pub(super) fn percent(ratio: f64) -> String {
     format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// Milliseconds as people write them.
+/// A latency as people write it, with three digits or so.
 pub(super) fn ms(micros: u64) -> String {
-    let micros = if micros >= 100_000 { micros / 1_000 * 1_000 } else { micros };
-    Span(std::time::Duration::from_micros(micros)).to_string()
+    let step = match micros {
+        100_000.. => 1_000,
+        10_000.. => 100,
+        _ => 10,
+    };
+    let rounded = micros.saturating_add(step / 2) / step * step;
+    Span(std::time::Duration::from_micros(rounded)).to_string()
 }
 
 /// Judges `part` of `whole` against a limit on the ratio. `of` names the

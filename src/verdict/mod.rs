@@ -21,6 +21,10 @@ pub mod series;
 mod shedding;
 mod slo;
 mod stats;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod times;
 
 pub use judge::{judge, schema, steady};

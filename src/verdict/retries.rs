@@ -1,16 +1,22 @@
-//! Retries: how many upstream attempts a request costs.
+//! Retries: what they absorb, and how many upstream attempts a request costs.
+
+use std::time::Duration;
 
 use super::{
     counters,
     facts::Facts,
-    finding::{Finding, counted},
+    finding::{Finding, Rigour, counted, ratio},
     judge::Title,
     model::CheckKind,
+    slo::Census,
 };
 use crate::{
-    journal::interval::CacheUse,
+    journal::{
+        event::RunEnd,
+        interval::{CacheUse, Outcome},
+    },
     scenario::model::RetryExpectation,
-    units::{PhaseName, RatioThreshold},
+    units::{FaultId, PhaseName, RatioThreshold},
 };
 
 /// Requests that stated their attempts without which nothing is judged.
@@ -18,19 +24,36 @@ const ENOUGH: u64 = 20;
 /// How far what answers state and what the gateway counts may be apart.
 const CONTRADICTION: f64 = 0.1;
 
+/// How long a one-shot fault is felt.
+const FELT: Duration = Duration::from_secs(5);
+
 /// Judges the one demand that is set.
 pub(super) fn judge(facts: &Facts<'_>, e: &RetryExpectation) -> (Title, Finding) {
-    match &e.amplification {
-        Some(limit) => {
-            let expected = format!("{} {} attempts a request", limit.op, factor(limit.limit.0));
-            let title = Title::of(CheckKind::Retries, "retries do not multiply the load", expected);
-            (Title { phase: e.phase.clone(), ..title }, amplification(facts, e.phase.as_ref(), limit))
-        }
-        None => {
-            let title = Title::of(CheckKind::Retries, "retries", String::new());
-            (title, Finding::inconclusive("it demands nothing"))
-        }
+    let title = |title: &str, expected: String| Title {
+        phase: e.phase.clone(),
+        ..Title::of(CheckKind::Retries, title, expected)
+    };
+    if let Some(limit) = &e.amplification {
+        let expected = format!("{} {} attempts a request", limit.op, factor(limit.limit.0));
+        (title("retries do not multiply the load", expected), amplification(facts, e.phase.as_ref(), limit))
+    } else if let Some(limit) = &e.absorbs {
+        let finding = absorbs(facts, e.after.as_ref(), limit).unwrap_or_else(|f| f);
+        (title("retries absorb the fault", format!("{limit} ok while it acts")), finding)
+    } else {
+        (title("retries", String::new()), Finding::inconclusive("it demands nothing"))
     }
+}
+
+/// Requests that end `ok` among those due while the fault acts.
+fn absorbs(facts: &Facts<'_>, after: Option<&FaultId>, limit: &RatioThreshold) -> Result<Finding, Finding> {
+    let (t0, end) = (facts.effect(after)?, facts.fault_end(after)?);
+    let one_shot = after.and_then(|id| facts.act(id)).is_some_and(|act| act.until.is_none());
+    let (from, to) = (t0.by.second(), if one_shot { t0.by + FELT } else { end.not_before }.second());
+    let due = facts.cells_in(None).filter(|cell| (from..=to).contains(&cell.key.second));
+    let census = Census::of(due, matches!(facts.run_end, Some(RunEnd::Aborted)));
+    let finding = ratio(census.ok, census.attempted, limit, "request", Rigour::Reaction);
+    let failures = census.failures_in_words();
+    Ok(finding.on("wire", format!("due from {from} s to {to} s: {} ok, {failures}", census.ok)))
 }
 
 fn factor(value: f64) -> String {
@@ -111,7 +134,7 @@ fn by_counters(facts: &Facts<'_>, phase: Option<&PhaseName>) -> Option<Counted> 
         .filter(|cell| {
             let from_cache = matches!(cell.key.served.cache, CacheUse::Hit | CacheUse::Collapsed);
             let went_nowhere = cell.attempts == 0 && cell.attempts_stated == cell.count;
-            let rejected = cell.key.outcome == crate::journal::interval::Outcome::Shed && cell.attempts == 0;
+            let rejected = cell.key.outcome == Outcome::Shed && cell.attempts == 0;
             !from_cache && !went_nowhere && !rejected
         })
         .map(|cell| cell.count)

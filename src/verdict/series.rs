@@ -16,8 +16,8 @@ use crate::{
     units::{FaultId, PodName, RunTime, Seen, Version},
 };
 
-/// More seconds than this are not drawn (a week).
-const LONGEST: u32 = 7 * 24 * 3600;
+/// More seconds than this are not drawn (a day).
+const LONGEST: u32 = 24 * 3600;
 
 /// A run on its clock. Every `Vec` that is "by second" has [`Series::seconds`]
 /// elements; element `s` is of the second `[s, s + 1)` of the run's clock. All

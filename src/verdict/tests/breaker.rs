@@ -1,0 +1,152 @@
+//! Circuit breakers.
+
+use crate::{
+    journal::{
+        event::{BreakerState::*, FaultStep},
+        interval::{CacheUse, Outcome},
+    },
+    scenario::model::{BreakerExpectation, Expectation},
+    units::Span,
+    verdict::{
+        model::Verdict::*,
+        testing::{Answers, Drill, drill, proof, some_fault},
+    },
+};
+
+fn slow() -> Drill {
+    drill()
+        .healthy()
+        .fault("slow", 25.0, Some(40.0), &["replica-0"])
+        .breaker(1.0, "replica-0", Closed)
+        .breaker(1.0, "replica-1", Closed)
+}
+
+fn expects(drill: Drill, e: BreakerExpectation) -> Drill {
+    let e = BreakerExpectation { after: Some("slow".into()), ..e };
+    drill.expect(Expectation::CircuitBreaker(e))
+}
+
+fn opens(drill: Drill) -> Drill {
+    expects(drill, BreakerExpectation { opens_within: Some(Span::secs(5)), ..Default::default() })
+}
+
+#[test]
+fn it_opens_in_time() {
+    let check = opens(slow().breaker(28.0, "replica-0", Open)).checked();
+    assert_eq!((check.verdict, check.observed, check.error), (Pass, Some(3.0), Some((2.5, Some(3.0)))));
+    opens(slow().breaker(33.0, "replica-0", Open)).gives(Fail);
+    opens(slow().breaker(30.2, "replica-0", Open)).gives(Inconclusive);
+    assert!(opens(slow()).gives(Fail).contains("not observed"));
+}
+
+#[test]
+fn only_the_targets_breaker_counts_where_it_has_one() {
+    opens(slow().breaker(27.0, "replica-1", Open)).gives(Fail);
+    let other_names = drill().healthy().fault("slow", 25.0, Some(40.0), &["replica-0"]);
+    opens(other_names.breaker(1.0, "cluster_a", Closed).breaker(27.0, "cluster_a", Open)).gives(Pass);
+}
+
+#[test]
+fn an_unproven_fault_decides_nothing() {
+    let unproven = drill().healthy().planned("slow", 25.0, Some(40.0), some_fault()).step(
+        "slow",
+        41.0,
+        FaultStep::Unproven { why: "no traffic".into(), proof: proof() },
+    );
+    let why = opens(unproven.breaker(27.0, "replica-0", Open)).gives(Inconclusive);
+    assert!(why.contains("not proven"), "{why}");
+}
+
+#[test]
+fn a_breaker_that_never_showed_itself_is_missing_where_its_source_answered() {
+    let bare = || drill().healthy().fault("slow", 25.0, Some(40.0), &["replica-0"]);
+    assert!(opens(bare().sample(1.0, "gateway", &[("up", 1.0)])).gives(Fail).contains("showed itself"));
+    opens(bare()).gives(Inconclusive);
+    let rejected = bare().load(27..28, Answers::failed(3, Outcome::Shed).breaker_open());
+    opens(rejected).gives(Pass);
+}
+
+#[test]
+fn a_breaker_that_was_open_before_says_nothing() {
+    opens(slow().breaker(20.0, "replica-0", Open)).gives(Inconclusive);
+}
+
+#[test]
+fn it_fails_fast() {
+    let fails_fast = |ms| {
+        let rejections = Answers::failed(10, Outcome::Shed).breaker_open().e2e(ms);
+        let limit = "p95 < 50ms".parse().expect("a threshold");
+        let e = BreakerExpectation { fails_fast: Some(limit), ..Default::default() };
+        expects(slow().load(28..38, rejections), e)
+    };
+    fails_fast(3).gives(Pass);
+    fails_fast(900).gives(Fail);
+    let none =
+        BreakerExpectation { fails_fast: Some("p95 < 50ms".parse().expect("one")), ..Default::default() };
+    assert!(expects(slow(), none).gives(Inconclusive).contains("no request was rejected"));
+}
+
+/// 5 requests a second to replica-0 by every counter, and `leaked` a second
+/// while its breaker is open.
+fn leaking(leaked: f64) -> Drill {
+    let mut drill = slow().breaker(27.0, "replica-0", Open).breaker(37.5, "replica-0", HalfOpen);
+    let mut total = 0.0;
+    for half in 0..180 {
+        let now = f64::from(half) / 2.0;
+        total += if (27.0..37.0).contains(&now) { leaked } else { 5.0 } / 2.0;
+        let series = r#"gateway_upstream_requests_total{pod="replica-0",outcome="ok"}"#;
+        drill = drill.sample(now, "gateway", &[(series, total)]);
+    }
+    expects(drill, BreakerExpectation { leaks: Some("<= 20%".parse().expect("one")), ..Default::default() })
+}
+
+#[test]
+fn it_lets_nothing_through() {
+    leaking(0.0).gives(Pass);
+    leaking(0.5).gives(Pass);
+    assert!(leaking(5.0).gives(Fail).contains("replica-0 by gateway"));
+    let uncounted = slow().breaker(27.0, "replica-0", Open).breaker(37.5, "replica-0", HalfOpen);
+    let e = BreakerExpectation { leaks: Some("<= 20%".parse().expect("one")), ..Default::default() };
+    expects(uncounted.clone(), e.clone()).gives(Inconclusive);
+    let answers = || Answers::ok(5).pod("replica-0");
+    expects(uncounted.clone().load(0..25, answers()).load(28..37, answers()), e.clone()).gives(Fail);
+    let cached = answers().cache(CacheUse::Hit);
+    expects(uncounted.load(0..25, answers()).load(28..37, cached), e).gives(Pass);
+}
+
+fn closes(drill: Drill) -> Drill {
+    expects(drill, BreakerExpectation { closes_within: Some(Span::secs(10)), ..Default::default() })
+}
+
+#[test]
+fn it_closes_again_and_stays_closed() {
+    let open = || slow().breaker(28.0, "replica-0", Open);
+    closes(open().breaker(45.0, "replica-0", Closed)).gives(Pass);
+    closes(open().breaker(51.0, "replica-0", Closed)).gives(Fail);
+    closes(open()).gives(Fail);
+    closes(open().breaker(39.0, "replica-0", Closed)).gives(Pass);
+    let flapping = open().breaker(45.0, "replica-0", Closed).breaker(60.0, "replica-0", Open);
+    closes(flapping.clone()).gives(Fail);
+    closes(flapping.fault("next", 59.0, Some(80.0), &["replica-0"])).gives(Pass);
+    closes(slow()).gives(Inconclusive);
+}
+
+#[test]
+fn a_pod_that_is_gone_has_no_breaker_to_close() {
+    let open = || slow().breaker(28.0, "replica-0", Open);
+    closes(open().gone(42.0, "replica-0")).gives(Inconclusive);
+}
+
+#[test]
+fn it_stays_closed_where_nothing_is_wrong() {
+    let quiet = |drill: Drill| {
+        drill.expect(Expectation::CircuitBreaker(BreakerExpectation {
+            quiet_in: Some("baseline".into()),
+            ..Default::default()
+        }))
+    };
+    quiet(slow().breaker(28.0, "replica-0", Open)).gives(Pass);
+    quiet(slow().breaker(10.0, "replica-1", Open).breaker(13.0, "replica-1", Closed)).gives(Fail);
+    quiet(slow().breaker(20.2, "replica-1", Open)).gives(Inconclusive);
+    quiet(drill().healthy()).gives(Inconclusive);
+}

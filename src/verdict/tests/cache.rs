@@ -1,0 +1,128 @@
+//! Caches.
+
+use crate::{
+    journal::{
+        event::RolloutPhase::*,
+        interval::CacheUse::{self, *},
+    },
+    scenario::model::{CacheExpectation, Expectation},
+    verdict::{
+        model::Verdict::*,
+        testing::{Answers, Drill, drill},
+    },
+};
+
+fn expects(drill: Drill, e: CacheExpectation) -> Drill {
+    drill.expect(Expectation::Cache(e))
+}
+
+fn of(cache: CacheUse, count: u64) -> Answers {
+    Answers::ok(count).cache(cache)
+}
+
+fn serving() -> Drill {
+    drill().load(0..90, of(Hit, 8).e2e(5)).load(0..90, of(Miss, 10)).load(0..90, of(Collapsed, 2))
+}
+
+#[test]
+fn its_hit_ratio() {
+    let wants = |drill, limit: &str| {
+        expects(
+            drill,
+            CacheExpectation { hit_ratio: Some(limit.parse().expect("one")), ..Default::default() },
+        )
+    };
+    wants(serving(), ">= 30%").gives(Pass);
+    wants(serving(), ">= 50%").gives(Fail);
+    assert!(wants(drill().healthy(), ">= 30%").gives(Fail).contains("no cache showed itself"));
+    wants(drill().load(0..90, of(Bypass, 20)), ">= 30%").gives(Fail);
+    wants(drill(), ">= 30%").gives(Inconclusive);
+}
+
+#[test]
+fn hits_are_fast() {
+    let wants = |drill| {
+        expects(
+            drill,
+            CacheExpectation { hit: Some("p95 < 20ms".parse().expect("one")), ..Default::default() },
+        )
+    };
+    wants(serving()).gives(Pass);
+    wants(drill().load(0..90, of(Hit, 8).e2e(100))).gives(Fail);
+    wants(drill().load(0..90, of(Miss, 8))).gives(Inconclusive);
+    wants(drill().healthy()).gives(Fail);
+}
+
+#[test]
+fn it_serves_during_a_phase() {
+    let wants = |drill| {
+        expects(drill, CacheExpectation { serves_during: Some("fault".into()), ..Default::default() })
+    };
+    wants(serving()).gives(Pass);
+    wants(drill().load(0..20, of(Hit, 8)).load(0..90, of(Miss, 8))).gives(Fail);
+    wants(drill().load(0..20, of(Hit, 8)).load(20..21, of(Miss, 8))).gives(Inconclusive);
+}
+
+#[test]
+fn it_serves_the_right_answer() {
+    let wants = |drill| {
+        expects(drill, CacheExpectation { wrong: Some("<= 1%".parse().expect("one")), ..Default::default() })
+    };
+    let golden = || of(Hit, 2).golden();
+    wants(drill().load(0..90, golden())).gives(Pass);
+    wants(drill().load(0..90, golden()).load(0..30, of(Hit, 1).mismatch())).gives(Fail);
+    wants(serving()).gives(Inconclusive);
+}
+
+#[test]
+fn it_is_not_blamed_for_a_version_that_is_wrong_by_itself() {
+    let wrong_version = drill()
+        .load(0..50, of(Hit, 4).golden())
+        .load(50..60, of(Miss, 2).version("v2").mismatch())
+        .load(50..60, of(Hit, 2).version("v2").mismatch());
+    let limit = Some("<= 1%".parse().expect("one"));
+    expects(wrong_version, CacheExpectation { wrong: limit, ..Default::default() }).gives(Pass);
+}
+
+fn rolled_back() -> Drill {
+    drill()
+        .deploy("bad", 55.0)
+        .load(0..90, of(Miss, 10))
+        .load(57..63, of(Miss, 2).version("v2"))
+        .rollout(57.0, Progressing, "v1", 0.1)
+        .rollout(62.0, RollingBack, "v1", 0.0)
+        .rollout(63.0, RolledBack, "v1", 0.0)
+}
+
+fn fresh(drill: Drill) -> Drill {
+    expects(drill, CacheExpectation { fresh_after: Some("bad".into()), ..Default::default() })
+}
+
+#[test]
+fn it_forgets_a_version_that_was_withdrawn() {
+    fresh(rolled_back().load(0..90, of(Hit, 5))).gives(Pass);
+    let stale = rolled_back().load(0..90, of(Hit, 5)).load(66..80, of(Hit, 1).version("v2"));
+    assert!(fresh(stale).gives(Fail).contains("14 hits"));
+    fresh(rolled_back()).gives(Inconclusive);
+    fresh(drill().healthy().deploy("bad", 55.0)).gives(Inconclusive);
+}
+
+#[test]
+fn it_is_not_blamed_for_a_rollback_that_did_not_happen() {
+    let still_serving = rolled_back()
+        .load(66..85, of(Miss, 2).version("v2"))
+        .load(66..85, of(Hit, 1).version("v2"))
+        .load(0..90, of(Hit, 5));
+    assert!(fresh(still_serving).gives(Inconclusive).contains("still served"));
+}
+
+#[test]
+fn it_does_not_stampede() {
+    let wants = |drill| {
+        let limit = Some("<= 5%".parse().expect("one"));
+        expects(drill, CacheExpectation { overlapping_misses: limit, ..Default::default() })
+    };
+    wants(serving()).gives(Pass);
+    wants(serving().load(20..60, of(Miss, 5).overlapping(4))).gives(Fail);
+    wants(drill().healthy()).gives(Inconclusive);
+}

@@ -1,0 +1,11 @@
+//! Every rule: what passes, what fails, what can't be said.
+
+mod breaker;
+mod cache;
+mod load;
+mod pods;
+mod recovery;
+mod rollback;
+mod run;
+mod totality;
+mod users;

@@ -1,0 +1,79 @@
+//! Replacement of pods.
+
+use crate::{
+    journal::interval::Outcome,
+    scenario::model::{Expectation, PodExpectation},
+    units::Span,
+    verdict::{
+        model::Verdict::*,
+        testing::{Answers, Drill, drill},
+    },
+};
+
+fn killed() -> Drill {
+    let pods = ["replica-0", "replica-1", "replica-2", "fallback-0"];
+    let drill = pods.iter().fold(drill().healthy(), |drill, pod| drill.pod(1.0, pod, true));
+    drill.fault("kill", 25.0, None, &["replica-1"])
+}
+
+fn replaced(drill: Drill) -> Drill {
+    drill.expect(Expectation::Pods(PodExpectation {
+        after: Some("kill".into()),
+        replaced_within: Some(Span::secs(10)),
+        ..Default::default()
+    }))
+}
+
+fn warm(drill: Drill) -> Drill {
+    drill.expect(Expectation::Pods(PodExpectation {
+        after: Some("kill".into()),
+        cold_failures: Some("<= 10%".parse().expect("one")),
+        ..Default::default()
+    }))
+}
+
+#[test]
+fn a_pod_is_replaced() {
+    let gone = || killed().gone(25.5, "replica-1").pod(26.0, "replica-3", false);
+    let check = replaced(gone().pod(30.0, "replica-3", true)).checked();
+    assert_eq!((check.verdict, check.observed), (Pass, Some(5.0)), "{}", check.why);
+    replaced(gone().pod(40.0, "replica-3", true)).gives(Fail);
+    replaced(gone()).gives(Fail);
+    replaced(gone().pod(30.0, "fallback-1", true)).gives(Fail);
+}
+
+#[test]
+fn a_pod_that_never_went_needs_no_replacement() {
+    replaced(killed()).gives(Inconclusive);
+    replaced(drill().healthy().fault("kill", 25.0, None, &["replica-1"])).gives(Inconclusive);
+    replaced(drill().healthy()).gives(Inconclusive);
+}
+
+#[test]
+fn a_replacement_that_is_ready_at_once_is_seen() {
+    let at_once = killed().pod(25.5, "replica-3", true).gone(26.0, "replica-1");
+    replaced(at_once).gives(Pass);
+}
+
+#[test]
+fn a_new_pod_is_warm() {
+    let ok = r#"gateway_upstream_requests_total{pod="replica-3",outcome="ok"}"#;
+    let error = r#"gateway_upstream_requests_total{pod="replica-3",outcome="error"}"#;
+    let trial = |good: f64, bad: f64| {
+        killed()
+            .gone(25.5, "replica-1")
+            .pod(30.0, "replica-3", true)
+            .sample(29.0, "gateway", &[("up", 1.0)])
+            .sample(35.0, "gateway", &[(ok, good), (error, bad)])
+            .sample(80.0, "gateway", &[(ok, good + 400.0), (error, bad)])
+    };
+    warm(trial(30.0, 0.0)).gives(Pass);
+    assert!(warm(trial(20.0, 10.0)).gives(Fail).contains("10 of 30"));
+    let unused = killed().gone(25.5, "replica-1").pod(30.0, "replica-3", true);
+    warm(unused.clone()).gives(Inconclusive);
+    let on_the_wire = unused
+        .load(31..34, Answers::ok(4).pod("replica-3"))
+        .load(31..34, Answers::failed(4, Outcome::Http5xx).pod("replica-3"));
+    warm(on_the_wire).gives(Fail);
+    warm(killed().gone(25.5, "replica-1")).gives(Inconclusive);
+}

@@ -1,0 +1,129 @@
+//! Rollbacks.
+
+use crate::{
+    journal::{event::RolloutPhase::*, interval::CacheUse},
+    scenario::model::{Expectation, RollbackExpectation},
+    units::Span,
+    verdict::{
+        model::Verdict::*,
+        testing::{Answers, Drill, drill, some_fault},
+    },
+};
+
+fn expects(drill: Drill, e: RollbackExpectation) -> Drill {
+    drill.expect(Expectation::Rollback(RollbackExpectation { after: Some("bad".into()), ..e }))
+}
+
+fn detects(drill: Drill) -> Drill {
+    expects(drill, RollbackExpectation { detects_within: Some(Span::secs(8)), ..Default::default() })
+}
+
+fn completes(drill: Drill) -> Drill {
+    expects(drill, RollbackExpectation { completes_within: Some(Span::secs(15)), ..Default::default() })
+}
+
+fn restores(drill: Drill) -> Drill {
+    expects(drill, RollbackExpectation { to: Some("v1".into()), ..Default::default() })
+}
+
+/// v2 asked for at 55 s and served from 57 s.
+fn rollout() -> Drill {
+    drill().healthy().deploy("bad", 55.0).rollout(1.0, Stable, "v1", 0.0).rollout(
+        57.5,
+        Progressing,
+        "v1",
+        0.1,
+    )
+}
+
+/// Rolled back between 62 and 63 s, the last answer on its way.
+fn good() -> Drill {
+    rollout()
+        .load(57..64, Answers::ok(2).version("v2"))
+        .rollout(62.0, RollingBack, "v1", 0.0)
+        .rollout(63.0, RolledBack, "v1", 0.0)
+}
+
+#[test]
+fn a_good_one_passes() {
+    let check = detects(good()).checked();
+    assert_eq!(check.verdict, Pass, "{}", check.why);
+    let (low, high) = check.error.expect("an interval");
+    assert!(low < 5.0 && high.is_some_and(|high| high >= 5.0), "{low} {high:?}");
+    assert_eq!(completes(good()).checked().observed, Some(8.9), "until the last answer ended");
+    completes(good()).gives(Pass);
+    restores(good()).gives(Pass);
+}
+
+#[test]
+fn a_late_one_fails() {
+    let late = rollout()
+        .load(57..85, Answers::ok(2).version("v2"))
+        .rollout(84.0, RollingBack, "v1", 0.0)
+        .rollout(85.0, RolledBack, "v1", 0.0);
+    detects(late.clone()).gives(Fail);
+    completes(late).gives(Fail);
+}
+
+#[test]
+fn an_absent_one_fails() {
+    let absent = rollout().load(57..90, Answers::ok(2).version("v2"));
+    detects(absent.clone()).gives(Fail);
+    completes(absent.clone()).gives(Fail);
+    restores(absent.clone()).gives(Inconclusive);
+    let promoted = absent.rollout(70.0, Promoted, "v2", 1.0);
+    for check in [detects(promoted.clone()), completes(promoted.clone()), restores(promoted)] {
+        assert!(check.gives(Fail).contains("promoted"));
+    }
+}
+
+#[test]
+fn one_that_only_says_done_fails() {
+    let says_done = good().load(63..85, Answers::ok(2).version("v2"));
+    let why = completes(says_done.clone()).gives(Fail);
+    assert!(why.contains("said to be rolled back") && why.contains("until 84.9"), "{why}");
+    restores(says_done.clone()).gives(Fail);
+    detects(says_done).gives(Pass);
+}
+
+#[test]
+fn what_a_cache_remembers_is_not_the_rollbacks() {
+    let stale = good().load(63..85, Answers::ok(2).version("v2").cache(CacheUse::Hit));
+    completes(stale.clone()).gives(Pass);
+    restores(stale).gives(Pass);
+}
+
+#[test]
+fn answers_that_were_on_their_way_may_end_later() {
+    let draining = good().load(62..63, Answers::ok(1).version("v2").delayed(4.0));
+    completes(draining.clone()).gives(Pass);
+    assert_eq!(completes(draining).checked().observed, Some(11.9));
+}
+
+#[test]
+fn one_to_another_version_fails() {
+    let wrong = drill()
+        .deploy("bad", 55.0)
+        .load(0..57, Answers::ok(20))
+        .load(57..63, Answers::ok(2).version("v2"))
+        .load(63..90, Answers::ok(20).version("v0"))
+        .rollout(57.5, Progressing, "v1", 0.1)
+        .rollout(63.0, RolledBack, "v0", 0.0);
+    completes(wrong.clone()).gives(Pass);
+    restores(wrong).gives(Fail);
+}
+
+#[test]
+fn a_controller_that_disagrees_with_a_healthy_wire_is_inconclusive() {
+    let odd = rollout().load(57..63, Answers::ok(2).version("v2")).rollout(63.0, RolledBack, "v0", 0.0);
+    restores(odd).gives(Inconclusive);
+}
+
+#[test]
+fn a_rollout_that_did_not_happen_says_nothing() {
+    for check in [detects, completes, restores] {
+        check(drill().healthy()).gives(Inconclusive);
+        check(drill().healthy().fault("bad", 55.0, Some(60.0), &[])).gives(Inconclusive);
+        check(drill().healthy().planned("bad", 55.0, None, some_fault())).gives(Inconclusive);
+    }
+}

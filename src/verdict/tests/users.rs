@@ -1,0 +1,173 @@
+//! Fallbacks, shedding and retries.
+
+use crate::{
+    journal::interval::{CacheUse, Outcome},
+    scenario::model::{Expectation, FallbackExpectation, RetryExpectation, SheddingExpectation},
+    units::Span,
+    verdict::{
+        model::Verdict::*,
+        testing::{Answers, Drill, drill},
+    },
+};
+
+fn fallback(drill: Drill, e: FallbackExpectation) -> Drill {
+    drill.expect(Expectation::Fallback(FallbackExpectation { after: Some("cut".into()), ..e }))
+}
+
+fn engages() -> FallbackExpectation {
+    FallbackExpectation { engages_within: Some(Span::secs(5)), ..Default::default() }
+}
+
+/// All replicas cut off from 25 to 40 s.
+fn cut() -> Drill {
+    drill().load(0..25, Answers::ok(20)).load(42..90, Answers::ok(20)).fault(
+        "cut",
+        25.0,
+        Some(40.0),
+        &["replica-0", "replica-1"],
+    )
+}
+
+fn stepping_in() -> Drill {
+    cut().load(25..27, Answers::failed(20, Outcome::Http5xx)).load(27..42, Answers::ok(20).fallback())
+}
+
+#[test]
+fn a_fallback_steps_in() {
+    let check = fallback(stepping_in(), engages()).checked();
+    assert_eq!((check.verdict, check.observed), (Pass, Some(2.2)), "{}", check.why);
+    let late =
+        cut().load(25..35, Answers::failed(20, Outcome::Http5xx)).load(35..42, Answers::ok(20).fallback());
+    fallback(late, engages()).gives(Fail);
+    let absent = cut().load(25..42, Answers::failed(20, Outcome::Http5xx));
+    assert!(fallback(absent, engages()).gives(Fail).contains("no answer came from a fallback"));
+    let harmless = cut().load(25..42, Answers::ok(20));
+    fallback(harmless, engages()).gives(Inconclusive);
+    let broken_off =
+        cut().load(25..42, Answers::ok(10)).load(25..42, Answers::failed(10, Outcome::Truncated));
+    fallback(broken_off, engages()).gives(Inconclusive);
+}
+
+#[test]
+fn a_fallback_is_fast_and_makes_sense() {
+    let fast =
+        || FallbackExpectation { ttft: Some("p95 < 500ms".parse().expect("one")), ..Default::default() };
+    fallback(stepping_in(), fast()).gives(Pass);
+    fallback(cut().load(27..42, Answers::ok(20).fallback().ttft(2500)), fast()).gives(Fail);
+    let wrong = || FallbackExpectation { wrong: Some("<= 5%".parse().expect("one")), ..Default::default() };
+    fallback(cut().load(27..42, Answers::ok(4).fallback().golden()), wrong()).gives(Pass);
+    fallback(cut().load(27..42, Answers::ok(4).fallback().mismatch()), wrong()).gives(Fail);
+    fallback(stepping_in(), wrong()).gives(Inconclusive);
+    // What a cache remembers of a fallback is not the fallback.
+    let cached = Answers::ok(4).fallback().cache(CacheUse::Hit).mismatch();
+    fallback(cut().load(25..42, cached), wrong()).gives(Inconclusive);
+}
+
+#[test]
+fn a_fallback_steps_back() {
+    let back = || FallbackExpectation { disengages_within: Some(Span::secs(10)), ..Default::default() };
+    fallback(stepping_in(), back()).gives(Pass);
+    fallback(stepping_in().load(42..70, Answers::ok(2).fallback()), back()).gives(Fail);
+    fallback(cut(), back()).gives(Inconclusive);
+    let disturbed = stepping_in().fault("next", 45.0, Some(60.0), &["replica-0"]);
+    fallback(disturbed, back()).gives(Inconclusive);
+}
+
+fn shedding(drill: Drill, e: SheddingExpectation) -> Drill {
+    drill.expect(Expectation::Shedding(SheddingExpectation { phase: Some("fault".into()), ..e }))
+}
+
+fn ratio() -> SheddingExpectation {
+    SheddingExpectation { ratio: Some(">= 10%".parse().expect("one")), ..Default::default() }
+}
+
+fn rejects() -> SheddingExpectation {
+    SheddingExpectation { rejects: Some("p95 < 100ms".parse().expect("one")), ..Default::default() }
+}
+
+fn admitted() -> SheddingExpectation {
+    SheddingExpectation { admitted: Some("p95 < 1s".parse().expect("one")), ..Default::default() }
+}
+
+fn shed(count: u64, ms: u64) -> Answers {
+    Answers::failed(count, Outcome::Shed).e2e(ms)
+}
+
+#[test]
+fn good_shedding_passes() {
+    let good = || drill().healthy().load(20..50, shed(10, 4));
+    for e in [ratio(), rejects(), admitted(), SheddingExpectation::default()] {
+        shedding(good(), e).gives(Pass);
+    }
+}
+
+#[test]
+fn bad_shedding_fails() {
+    shedding(drill().healthy().load(20..50, shed(10, 3000)), rejects()).gives(Fail);
+    shedding(drill().healthy().load(20..50, shed(1, 4)), ratio()).gives(Fail);
+    let unprotected = drill().load(0..20, Answers::ok(20)).load(20..50, Answers::ok(20).ttft(4000));
+    shedding(unprotected.load(20..50, shed(10, 4)), admitted()).gives(Fail);
+}
+
+#[test]
+fn no_shedding_fails_only_under_overload() {
+    for e in [ratio(), rejects(), admitted()] {
+        shedding(drill().healthy(), e.clone()).gives(Inconclusive);
+        let unmarked = drill().healthy().load(20..50, Answers::failed(10, Outcome::Http5xx));
+        assert!(shedding(unmarked, e.clone()).gives(Fail).contains("nothing was shed"));
+        let queueing = drill().load(0..20, Answers::ok(20)).load(20..50, Answers::ok(40).ttft(2000));
+        shedding(queueing, e.clone()).gives(Fail);
+        let by_breaker = drill().healthy().load(20..50, shed(10, 4).breaker_open());
+        shedding(by_breaker, e).gives(Inconclusive);
+    }
+}
+
+fn retries(drill: Drill) -> Drill {
+    let amplification = Some("<= 1.5".parse().expect("one"));
+    drill.expect(Expectation::Retries(RetryExpectation { amplification, ..Default::default() }))
+}
+
+#[test]
+fn retries_do_not_multiply() {
+    let check = retries(drill().healthy()).checked();
+    assert_eq!((check.verdict, check.observed), (Pass, Some(1.0)));
+    retries(drill().load(0..90, Answers::ok(20).attempts(3))).gives(Fail);
+    let diluted =
+        drill().load(0..90, Answers::ok(20).attempts(3)).load(0..90, Answers::ok(200).cache(CacheUse::Hit));
+    retries(diluted).gives(Fail);
+    retries(drill().load(0..90, Answers::failed(20, Outcome::Timeout))).gives(Inconclusive);
+}
+
+#[test]
+fn counters_that_contradict_the_answers_decide_nothing() {
+    let counting = |each: f64| {
+        let series = r#"gateway_upstream_requests_total{pod="replica-0",outcome="ok"}"#;
+        drill().healthy().sample(0.0, "gateway", &[(series, 7.0)]).sample(
+            90.5,
+            "gateway",
+            &[(series, 7.0 + 1800.0 * each)],
+        )
+    };
+    retries(counting(1.0)).gives(Pass);
+    retries(counting(1.05)).gives(Pass);
+    assert!(retries(counting(3.0)).gives(Inconclusive).contains("contradict"));
+}
+
+#[test]
+fn retries_absorb_a_fault() {
+    let wants = |drill: Drill, until| {
+        drill.fault("kill", 25.0, until, &["replica-0"]).expect(Expectation::Retries(RetryExpectation {
+            after: Some("kill".into()),
+            absorbs: Some(">= 95%".parse().expect("one")),
+            ..Default::default()
+        }))
+    };
+    let failing = |seconds| drill().healthy().load(seconds, Answers::failed(4, Outcome::Http5xx));
+    for until in [None, Some(40.0)] {
+        wants(drill().healthy(), until).gives(Pass);
+        wants(failing(25..32), until).gives(Fail);
+        wants(failing(42..60), until).gives(Pass);
+        wants(drill(), until).gives(Inconclusive);
+    }
+    wants(failing(31..40), None).gives(Pass);
+}
