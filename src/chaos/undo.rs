@@ -47,8 +47,9 @@ pub enum Undo {
         lab: Addresses,
         /// The pod.
         pod: PodName,
-        /// Its process when it was slowed; another one was never slowed.
-        pid: Option<u32>,
+        /// Where it listens, over restarts: a pod of this name elsewhere is
+        /// another lab's.
+        address: SocketAddr,
     },
 }
 
@@ -60,7 +61,7 @@ impl Undo {
         match self {
             Self::Toxic { lab, link, id } => toxic(&LabClient::new(*lab)?, link, id).await,
             Self::Failure { lab, pod } => failure(&LabClient::new(*lab)?, pod).await,
-            Self::Slowdown { lab, pod, pid } => slowdown(&LabClient::new(*lab)?, pod, *pid).await,
+            Self::Slowdown { lab, pod, address } => slowdown(&LabClient::new(*lab)?, pod, *address).await,
         }
     }
 
@@ -137,47 +138,27 @@ async fn failure(lab: &LabClient, pod: &PodName) -> Result<Vec<Evidence>, Client
     }
 }
 
-async fn slowdown(lab: &LabClient, pod: &PodName, pid: Option<u32>) -> Result<Vec<Evidence>, ClientError> {
+async fn slowdown(lab: &LabClient, pod: &PodName, address: SocketAddr) -> Result<Vec<Evidence>, ClientError> {
     let source = "controller /pods";
-    let status = match absent(lab.pod(pod).await)? {
-        Ok(status) if status.pid == pid => status,
-        Ok(status) => {
-            let what = format!("{pod} has a new process ({:?}), which was never slowed", status.pid);
-            return Ok(vec![evidence(source, what)]);
+    let gone = |why: String| Ok(vec![evidence(source, format!("{pod} is gone ({why})"))]);
+    match absent(lab.pod(pod).await)? {
+        Ok(status) if status.address != Some(address) => {
+            return gone(format!("the one listed listens on {:?}, not on {address}", status.address));
         }
-        Err(error) => return Ok(vec![evidence(source, format!("{pod} is gone ({error})"))]),
-    };
-    if let Err(error) = absent(lab.slow_down(pod, 1.0).await)? {
-        return Ok(vec![evidence(source, format!("{pod} is gone ({error})"))]);
+        Ok(_) => {}
+        Err(error) => return gone(error.to_string()),
     }
-    let Some(address) = status.address else {
-        return Ok(vec![evidence(source, format!("{pod} has no process"))]);
-    };
+    // Also while it has no process: the controller slows the next one.
+    if let Err(error) = absent(lab.slow_down(pod, 1.0).await)? {
+        return gone(error.to_string());
+    }
     let factor = match absent(lab.metrics(address).await)? {
         Ok(metrics) => metrics.value(proof::SLOWDOWN, &[]),
-        Err(error) => return Ok(vec![evidence(source, format!("{pod} is gone ({error})"))]),
+        Err(error) => return Ok(vec![evidence(source, format!("{pod} has no process ({error})"))]),
     };
     if factor == Some(1.0) {
         return Ok(vec![evidence(format!("{pod} /metrics"), "slowdown 1")]);
     }
     let url = format!("http://{address}/metrics");
     Err(ClientError::Exchange { url, why: format!("{} is {factor:?}, not 1", proof::SLOWDOWN) })
-}
-
-/// The addresses of a lab, for `firedrill recover` to tell which it was.
-impl Undo {
-    /// The lab in which it acts.
-    pub fn lab(&self) -> Addresses {
-        match self {
-            Self::Toxic { lab, .. } | Self::Failure { lab, .. } | Self::Slowdown { lab, .. } => *lab,
-        }
-    }
-
-    /// Where it is undone: the part of the lab that is asked.
-    pub fn address(&self) -> SocketAddr {
-        match self {
-            Self::Toxic { lab, .. } => lab.proxy,
-            Self::Failure { lab, .. } | Self::Slowdown { lab, .. } => lab.controller,
-        }
-    }
 }

@@ -67,7 +67,7 @@ pub struct LabClient {
 impl LabClient {
     /// A client of the lab at these addresses. The error is the TLS library's.
     pub fn new(at: Addresses) -> Result<Self, ClientError> {
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
+        let http = reqwest::Client::builder().no_proxy().build();
         let http = http
             .map_err(|error| ClientError::Exchange { url: "http client".to_owned(), why: chain(&error) })?;
         Ok(Self { http, at })
@@ -85,8 +85,19 @@ impl LabClient {
         path: &str,
         body: Option<&B>,
     ) -> Result<String, ClientError> {
+        self.send_patiently(method, at, path, body, PATIENCE).await
+    }
+
+    async fn send_patiently<B: Serialize>(
+        &self,
+        method: Method,
+        at: SocketAddr,
+        path: &str,
+        body: Option<&B>,
+        patience: Duration,
+    ) -> Result<String, ClientError> {
         let url = format!("http://{at}{path}");
-        let mut request = self.http.request(method, &url);
+        let mut request = self.http.request(method, &url).timeout(patience);
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -101,7 +112,7 @@ impl LabClient {
         let status = answer.status();
         let body = answer.text().await.map_err(exchange)?;
         match status {
-            StatusCode::NOT_FOUND => Err(ClientError::NotFound { url }),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Err(ClientError::NotFound { url }),
             status if !status.is_success() => Err(ClientError::Refused { url, status, body }),
             _ => Ok(body),
         }
@@ -125,7 +136,9 @@ impl LabClient {
     /// Deletes a pod: SIGTERM, and SIGKILL after the grace period (0: at once).
     pub async fn delete_pod(&self, name: &PodName, grace_seconds: u64) -> Result<(), ClientError> {
         let path = format!("/pods/{name}?grace_period_seconds={grace_seconds}");
-        self.send(Method::DELETE, self.at.controller, &path, None::<&()>).await.map(drop)
+        // It answers when the pod is gone.
+        let patience = PATIENCE + Duration::from_secs(grace_seconds);
+        self.send_patiently(Method::DELETE, self.at.controller, &path, None::<&()>, patience).await.map(drop)
     }
 
     /// SIGKILL to a pod's container, which is started again.

@@ -58,7 +58,6 @@ enum Act {
     },
     Slow {
         pod: PodName,
-        pid: Option<u32>,
         address: SocketAddr,
         factor: f64,
         before: Option<Steps>,
@@ -150,7 +149,7 @@ impl LabStep {
     }
 
     pub(super) fn slow(status: &PodStatus, address: SocketAddr, factor: f64, before: Option<Steps>) -> Self {
-        Act::Slow { pod: status.name.clone(), pid: status.pid, address, factor, before, at: None }.into()
+        Act::Slow { pod: status.name.clone(), address, factor, before, at: None }.into()
     }
 
     pub(super) fn deploy(deploy: &Deploy, pods: Vec<PodStatus>) -> Self {
@@ -172,7 +171,9 @@ impl LabStep {
         match &self.act {
             Act::Toxic { pod, id, .. } => Some(Undo::Toxic { lab, link: pod.0.clone(), id: id.clone() }),
             Act::Fail { pod, .. } => Some(Undo::Failure { lab, pod: pod.clone() }),
-            Act::Slow { pod, pid, .. } => Some(Undo::Slowdown { lab, pod: pod.clone(), pid: *pid }),
+            Act::Slow { pod, address, .. } => {
+                Some(Undo::Slowdown { lab, pod: pod.clone(), address: *address })
+            }
             Act::Kill { .. } | Act::KillContainer { .. } | Act::Deploy { .. } => None,
         }
     }
