@@ -1,0 +1,200 @@
+//! Checks as cards, and the SLOs as a table.
+
+use serde::Serialize;
+
+use super::page::Mark;
+use crate::{
+    journal::event::Evidence,
+    plan::model::Subject,
+    report::{Input, text},
+    scenario::model::Expectation,
+    verdict::model::{CheckKind, CheckVerdict, Verdict},
+};
+
+/// Cards of one mechanism.
+#[derive(Debug, Serialize)]
+pub(super) struct Group {
+    kind: &'static str,
+    mark: Mark,
+    held: String,
+    cards: Vec<Card>,
+}
+
+/// One check.
+#[derive(Debug, Serialize)]
+pub(super) struct Card {
+    anchor: String,
+    id: String,
+    mark: Mark,
+    title: String,
+    after: Option<String>,
+    expected: String,
+    observed: String,
+    interval: Option<String>,
+    why: String,
+    ruler: Option<Ruler>,
+    evidence: Vec<Evidence>,
+}
+
+/// A time on a ruler, in percent of its length.
+#[derive(Debug, Serialize)]
+struct Ruler {
+    /// The limit.
+    limit: String,
+    limit_at: f64,
+    /// From where to where it may have happened.
+    low_at: f64,
+    high_at: Option<f64>,
+    /// What was observed.
+    observed: Option<String>,
+    observed_at: Option<f64>,
+    /// For those who do not see it.
+    label: String,
+}
+
+/// An SLO in a phase.
+#[derive(Debug, Serialize)]
+pub(super) struct SloRow {
+    anchor: String,
+    mark: Mark,
+    phase: String,
+    title: String,
+    expected: String,
+    observed: String,
+    interval: Option<String>,
+    why: String,
+}
+
+/// Where a check stands in the page.
+pub(super) fn anchor(index: usize) -> String {
+    format!("check-{}", index + 1)
+}
+
+/// A check's name.
+pub(super) fn title(check: &CheckVerdict) -> String {
+    match &check.phase {
+        Some(phase) => format!("{} in {phase}", check.title),
+        None => check.title.clone(),
+    }
+}
+
+/// The expectations by mechanism; what failed first.
+pub(super) fn groups(input: &Input<'_>) -> Vec<Group> {
+    let checks: Vec<(usize, &CheckVerdict)> =
+        input.verdict.checks.iter().enumerate().filter(|(_, check)| text::is_expectation(check)).collect();
+    let mut kinds: Vec<CheckKind> = Vec::new();
+    for (_, check) in &checks {
+        if !kinds.contains(&check.kind) {
+            kinds.push(check.kind);
+        }
+    }
+    let mut groups: Vec<(u8, Group)> = kinds
+        .into_iter()
+        .map(|kind| {
+            let mut own: Vec<(usize, &CheckVerdict)> =
+                checks.iter().filter(|(_, check)| check.kind == kind).copied().collect();
+            own.sort_by_key(|(_, check)| text::rank(check.verdict));
+            let worst = own.first().map_or(Verdict::Pass, |(_, check)| check.verdict);
+            let held = own.iter().filter(|(_, check)| check.verdict == Verdict::Pass).count();
+            let group = Group {
+                kind: text::kind(kind),
+                mark: worst.into(),
+                held: format!("{held} of {} met", own.len()),
+                cards: own.into_iter().map(|(index, check)| card(input, index, check)).collect(),
+            };
+            (text::rank(worst), group)
+        })
+        .collect();
+    groups.sort_by_key(|(rank, _)| *rank);
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+/// The generator's own checks.
+pub(super) fn generator(input: &Input<'_>) -> Vec<Card> {
+    let checks = input.verdict.checks.iter().enumerate();
+    checks
+        .filter(|(_, check)| check.kind == CheckKind::Generator)
+        .map(|(i, check)| card(input, i, check))
+        .collect()
+}
+
+/// The card of any check.
+pub(super) fn card(input: &Input<'_>, index: usize, check: &CheckVerdict) -> Card {
+    Card {
+        anchor: anchor(index),
+        id: check.id.to_string(),
+        mark: check.verdict.into(),
+        title: title(check),
+        after: after(input, check),
+        expected: check.expected.clone(),
+        observed: text::observed(check),
+        interval: text::interval(check),
+        why: check.why.clone(),
+        ruler: ruler(check),
+        evidence: check.evidence.clone(),
+    }
+}
+
+/// The act that a check is about.
+fn after(input: &Input<'_>, check: &CheckVerdict) -> Option<String> {
+    let planned = input.plan.checks.iter().find(|planned| planned.id == check.id)?;
+    let id = match &planned.subject {
+        Subject::Fault(id) => Some(id),
+        Subject::Slo { .. } | Subject::Generator => None,
+        Subject::Expectation(expectation) => match expectation {
+            Expectation::CircuitBreaker(e) => e.after.as_ref(),
+            Expectation::Cache(e) => e.fresh_after.as_ref(),
+            Expectation::Rollback(e) => e.after.as_ref(),
+            Expectation::Fallback(e) => e.after.as_ref(),
+            Expectation::Shedding(_) => None,
+            Expectation::Retries(e) => e.after.as_ref(),
+            Expectation::Pods(e) => e.after.as_ref(),
+            Expectation::Recovery(e) => e.after.as_ref(),
+        },
+    };
+    id.map(ToString::to_string)
+}
+
+/// Only times with a limit have a ruler.
+fn ruler(check: &CheckVerdict) -> Option<Ruler> {
+    let limit = text::limit_secs(&check.expected).filter(|limit| *limit > 0.0)?;
+    if check.observed.is_none() && check.error.is_none() || !matches!(check.unit.as_str(), "s" | "") {
+        return None;
+    }
+    let (low, high) = check.error.unwrap_or((check.observed.unwrap_or(0.0), check.observed));
+    let longest =
+        [limit, low, high.unwrap_or(0.0), check.observed.unwrap_or(0.0)].into_iter().fold(0.0, f64::max);
+    let length = longest * if longest > limit { 1.06 } else { 1.25 };
+    let at = |s: f64| (s / length * 1000.0).round().clamp(0.0, 1000.0) / 10.0;
+    let observed = check.observed.map(text::secs);
+    let label = format!(
+        "limit {}, {}",
+        text::secs(limit),
+        observed.as_deref().map_or("not observed".to_owned(), |o| format!("observed after {o}"))
+    );
+    Some(Ruler {
+        limit: text::secs(limit),
+        limit_at: at(limit),
+        low_at: at(low),
+        high_at: high.map(at),
+        observed,
+        observed_at: check.observed.map(at),
+        label,
+    })
+}
+
+/// The SLOs, in the plan's order.
+pub(super) fn slos(input: &Input<'_>) -> Vec<SloRow> {
+    let checks = input.verdict.checks.iter().enumerate().filter(|(_, check)| check.kind == CheckKind::Slo);
+    let row = |(index, check): (usize, &CheckVerdict)| SloRow {
+        anchor: anchor(index),
+        mark: check.verdict.into(),
+        phase: check.phase.as_ref().map_or("all".to_owned(), ToString::to_string),
+        title: check.title.clone(),
+        expected: check.expected.clone(),
+        observed: text::observed(check),
+        interval: text::interval(check),
+        why: check.why.clone(),
+    };
+    checks.map(row).collect()
+}
