@@ -7,6 +7,7 @@ mod diagnostic;
 mod load;
 pub mod model;
 mod overrides;
+mod schema;
 mod source;
 mod yaml;
 
@@ -15,6 +16,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use load::{Loaded, Resolver, load, parse};
 pub use model::Scenario;
 pub use overrides::{Override, OverrideError};
+pub use schema::schema;
 pub use source::SourceFile;
 
 /// Name of the only phase of a scenario that names none.
@@ -24,6 +26,11 @@ pub const ONLY_PHASE: &str = decode::ONLY_PHASE;
 /// number of requests ends, but nobody knows when: zero.
 pub fn load_length(load: &model::Load) -> Option<crate::units::Span> {
     decode::length(load)
+}
+
+/// A commented scenario to start from.
+pub fn starter() -> &'static str {
+    include_str!("starter.yaml")
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
 use super::*;
 
 /// All files with this ending below a folder of the repository.
-fn below(folder: &str) -> Vec<PathBuf> {
+pub(super) fn below(folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     while let Some(folder) = folders.pop() {
@@ -36,4 +36,39 @@ fn what_ships_can_be_read() {
             Err(errors) => panic!("{errors}"),
         }
     }
+}
+
+#[test]
+fn every_manifest_that_ships_can_be_applied() {
+    let text =
+        fs::read_to_string(below("tests/data/valid")[1].with_file_name("smallest.yaml")).expect("it reads");
+    for path in below("chaos") {
+        let act = format!(
+            "phases: {{ fault: 60s }}\nchaos: [ {{ id: x, at: fault, apply: {} }} ]\n",
+            path.display()
+        );
+        let read = |name: &str| Ok((PathBuf::from(name), fs::read_to_string(name).expect("it reads")));
+        let loaded =
+            parse(&format!("{text}{act}"), Path::new("x.yaml"), &[], &read).unwrap_or_else(|e| panic!("{e}"));
+        assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+        assert_eq!(loaded.files.len(), 2);
+    }
+}
+
+#[test]
+fn valid_files_are_read_and_planned() {
+    for path in below("tests/data/valid") {
+        let loaded = load(&path, &[]).unwrap_or_else(|e| panic!("{e}"));
+        let plan =
+            crate::plan::resolve(&loaded.scenario, 1).unwrap_or_else(|e| panic!("{}: {e:?}", path.display()));
+        assert!(crate::plan::render_text(&plan, None).contains("checks"));
+    }
+}
+
+#[test]
+fn the_starter_is_right() {
+    let none = |_: &str| Err("not here".to_owned());
+    let loaded = parse(starter(), Path::new("first.yaml"), &[], &none).unwrap_or_else(|e| panic!("{e}"));
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    crate::plan::resolve(&loaded.scenario, 1).expect("a plan");
 }

@@ -40,6 +40,8 @@ pub(in crate::scenario) struct Fields<'n> {
     place: Place,
     entries: Vec<(&'n Key, &'n Node)>,
     asked: Vec<&'static str>,
+    /// Known, and an error of its own.
+    refused: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
@@ -51,12 +53,12 @@ impl<'n> Fields<'n> {
         what: &str,
     ) -> Option<Self> {
         let entries = cx.entries(node, what)?;
-        Some(Self { definition, place: node.place.clone(), entries, asked: Vec::new() })
+        Some(Self { definition, place: node.place.clone(), entries, asked: Vec::new(), refused: Vec::new() })
     }
 
     /// A mapping without keys, for defaults.
     pub(super) fn none(definition: &'static str, place: &Place) -> Self {
-        Self { definition, place: place.clone(), entries: Vec::new(), asked: Vec::new() }
+        Self { definition, place: place.clone(), entries: Vec::new(), asked: Vec::new(), refused: Vec::new() }
     }
 
     /// Where the mapping is.
@@ -68,6 +70,14 @@ impl<'n> Fields<'n> {
     pub(super) fn get(&mut self, key: &'static str) -> Option<&'n Node> {
         self.asked.push(key);
         self.entries.iter().find(|(k, _)| k.text == key).map(|(_, node)| *node).filter(|node| !node.is_null())
+    }
+
+    /// A key that others know and that is not supported here.
+    pub(super) fn refuse(&mut self, cx: &mut Context<'_>, key: &'static str, message: &str, help: &str) {
+        self.refused.push(key);
+        if let Some(found) = self.key(key) {
+            let _: Option<()> = cx.fail(&found.place, message, help);
+        }
     }
 
     /// The key's own place, for what concerns it as a whole.
@@ -135,7 +145,7 @@ impl<'n> Fields<'n> {
             [(key, _, node)] => Some((key, node)),
             [] => {
                 // An unknown key beside it is reported by itself, with what was meant.
-                let unknown = self.entries.iter().any(|(k, _)| !self.asked.contains(&k.text.as_str()));
+                let unknown = self.entries.iter().any(|(k, _)| !self.is_known(&k.text));
                 if unknown {
                     return None;
                 }
@@ -156,7 +166,7 @@ impl<'n> Fields<'n> {
     /// All keys were asked for: the others are unknown.
     pub(super) fn finish(self, cx: &mut Context<'_>) {
         for (key, _) in &self.entries {
-            if self.asked.contains(&key.text.as_str()) {
+            if self.is_known(&key.text) {
                 continue;
             }
             let mut error = Diagnostic::error(&key.place, format!("unknown key `{}`", key.text));
@@ -174,6 +184,10 @@ impl<'n> Fields<'n> {
         cx.shapes.entry(self.definition).or_default().extend(self.asked.iter());
         #[cfg(not(test))]
         let _ = self.definition;
+    }
+
+    fn is_known(&self, key: &str) -> bool {
+        self.asked.contains(&key) || self.refused.contains(&key)
     }
 
     /// The mapping's first key, or the whole of an empty one.

@@ -7,7 +7,7 @@ use crate::{
         diagnostic::Diagnostic,
         model::Applied,
         source::SourceFile,
-        yaml::{self, Node, Value},
+        yaml::{self, Node},
     },
     units::Span,
 };
@@ -167,17 +167,14 @@ pub(super) fn duration(cx: &mut Context<'_>, node: &Node) -> Option<Span> {
 }
 
 /// The field `scheduler` of Chaos Mesh 1.
-pub(super) fn refuse_scheduler(cx: &mut Context<'_>, node: &Node) {
-    let Value::Map(entries) = &node.value else { return };
-    if let Some((key, _)) = entries.iter().find(|(key, _)| key.text == "scheduler") {
-        let help = "since Chaos Mesh 2 a `kind: Schedule` says when, with this spec embedded in it";
-        cx.report(Diagnostic::error(&key.place, "`scheduler` is no longer part of a spec").help(help));
-    }
+pub(super) fn refuse_scheduler(cx: &mut Context<'_>, fields: &mut Fields<'_>) {
+    let help = "since Chaos Mesh 2 a `kind: Schedule` says when, with this spec embedded in it";
+    fields.refuse(cx, "scheduler", "`scheduler` is no longer part of a spec", help);
 }
 
 fn pod(cx: &mut Context<'_>, node: &Node) -> Option<PodChaos> {
     let mut fields = Fields::of(cx, node, "PodChaos", "the spec of a PodChaos")?;
-    refuse_scheduler(cx, node);
+    refuse_scheduler(cx, &mut fields);
     let action = fields.required(cx, "action", "pod-kill", |cx, node| {
         let actions = ["pod-kill", "pod-failure", "container-kill"];
         cx.choice(node, "an action of a PodChaos", &actions)
@@ -191,7 +188,6 @@ fn pod(cx: &mut Context<'_>, node: &Node) -> Option<PodChaos> {
     let duration_place = fields.get("duration").map(|node| node.place.clone());
     let duration = fields.optional(cx, "duration", duration);
     let grace_place = fields.get("gracePeriod").map(|node| node.place.clone());
-    fields.get("scheduler");
     let place = fields.place().clone();
     fields.finish(cx);
     let action = match action? {

@@ -17,7 +17,7 @@ const BLOCKS: [&str; 5] = ["delay", "loss", "duplicate", "corrupt", "bandwidth"]
 
 pub(super) fn network(cx: &mut Context<'_>, node: &Node) -> Option<NetworkChaos> {
     let mut fields = Fields::of(cx, node, "NetworkChaos", "the spec of a NetworkChaos")?;
-    manifest::refuse_scheduler(cx, node);
+    manifest::refuse_scheduler(cx, &mut fields);
     let action = fields
         .required(cx, "action", "delay", |cx, node| cx.choice(node, "an action of a NetworkChaos", &ACTIONS));
     let scope = selector::scope(cx, &mut fields);
@@ -33,11 +33,8 @@ pub(super) fn network(cx: &mut Context<'_>, node: &Node) -> Option<NetworkChaos>
             fields.get(block);
         }
     }
-    for unsupported in ["externalTargets", "rate"] {
-        if let Some(node) = fields.get(unsupported) {
-            cx.report(Diagnostic::error(&node.place, format!("`{unsupported}` is not supported here")));
-        }
-    }
+    fields.refuse(cx, "externalTargets", "`externalTargets` is not supported here", "");
+    fields.refuse(cx, "rate", "`rate` is not supported here", "`action: bandwidth` limits the rate");
     for ignored in ["device", "targetDevice"] {
         if let Some(node) = fields.get(ignored) {
             cx.report(Diagnostic::warning(
@@ -46,7 +43,6 @@ pub(super) fn network(cx: &mut Context<'_>, node: &Node) -> Option<NetworkChaos>
             ));
         }
     }
-    fields.get("scheduler");
     fields.finish(cx);
     let spec = NetworkChaos {
         effects: effects?,
@@ -134,9 +130,7 @@ fn delay(cx: &mut Context<'_>, node: &Node) -> Option<NetworkEffect> {
     let latency = fields.required(cx, "latency", "100ms", unit::<Span>);
     let jitter = fields.or(cx, "jitter", Span::default(), unit::<Span>);
     let correlation = fields.or(cx, "correlation", Ratio(0.0), percent);
-    if let Some(node) = fields.get("reorder") {
-        cx.report(Diagnostic::error(&node.place, "`reorder` is not supported here"));
-    }
+    fields.refuse(cx, "reorder", "`reorder` is not supported here", "");
     fields.finish(cx);
     let (latency, jitter) = (latency?, jitter?);
     if latency == Span::default() && jitter == Span::default() {

@@ -1,0 +1,261 @@
+//! Chaos Mesh's documents in the schema: as a cluster takes them, not as the
+//! model holds them.
+
+use serde_json::{Map, Value, json};
+
+/// Definitions made from the model, which YAML never has in that shape.
+const MODEL_ONLY: [&str; 5] = ["NetworkEffect", "Scope", "Cadence", "Chaos", "LabelExpression"];
+
+/// Replaces what was made from the model.
+pub(super) fn replace(definitions: &mut Map<String, Value>) {
+    for name in MODEL_ONLY {
+        definitions.remove(name);
+    }
+    for (name, schema) in definitions_of_chaos() {
+        definitions.insert(name.to_owned(), schema);
+    }
+}
+
+/// A mapping with these keys and no other.
+fn mapping(description: &str, required: &[&str], properties: Value) -> Value {
+    json!({
+        "type": "object", "description": description, "required": required, "properties": properties,
+        "additionalProperties": false,
+    })
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/$defs/{name}") })
+}
+
+/// A spec: the keys of every fault and its own.
+fn spec(description: &str, required: &[&str], own: Value) -> Value {
+    let mut properties = json!({
+        "selector": reference("Selector"),
+        "mode": {
+            "enum": ["one", "all", "fixed", "fixed-percent", "random-max-percent"],
+            "description": "How many of the selected pods are hit.",
+        },
+        "value": {
+            "type": ["string", "integer"],
+            "description": "How many, or how many per cent, in quotes.", "examples": ["50"],
+        },
+        "duration": { "$ref": "#/$defs/Span", "description": "How long it lasts. None: until recovered." },
+    });
+    if let (Some(all), Value::Object(own)) = (properties.as_object_mut(), own) {
+        all.extend(own);
+    }
+    mapping(description, &[&["selector", "mode"], required].concat(), properties)
+}
+
+fn texts(description: &str) -> Value {
+    json!({ "type": "array", "items": { "type": ["string", "number", "boolean"] }, "description": description })
+}
+
+fn pairs(description: &str) -> Value {
+    let value = json!({ "type": ["string", "number", "boolean"] });
+    json!({ "type": "object", "additionalProperties": value, "description": description })
+}
+
+fn percent(description: &str) -> Value {
+    json!({
+        "type": ["string", "number"], "pattern": "^[0-9.]+$", "examples": ["25"],
+        "description": format!("{description}, in per cent, in quotes."),
+    })
+}
+
+fn size(description: &str) -> Value {
+    json!({ "type": "integer", "minimum": 1, "description": description })
+}
+
+fn ignored() -> Value {
+    json!({ "description": "Ignored here." })
+}
+
+fn definitions_of_chaos() -> Vec<(&'static str, Value)> {
+    let mut all = documents();
+    all.extend(selectors());
+    all.extend(network());
+    all.extend([
+        (
+            "PodChaos",
+            spec("Kills pods, or takes them away for a while.", &["action"], json!({
+                "action": { "enum": ["pod-kill", "pod-failure", "container-kill"] },
+                "gracePeriod": { "type": "integer", "minimum": 0, "description": "Seconds between SIGTERM and SIGKILL." },
+                "containerNames": texts("The containers that a container-kill kills."),
+            })),
+        ),
+        (
+            "GpuChaos",
+            spec("Slower steps, as on a GPU that throttles.", &["slowdown"], json!({
+                "slowdown": { "type": "number", "exclusiveMinimum": 1, "description": "Steps take this many times as long." },
+            })),
+        ),
+        (
+            "LinkChaos",
+            spec("What a TCP proxy can do and netem can't.", &["action"], json!({
+                "action": { "enum": ["reset", "limit-data", "slice"] },
+                "after": { "$ref": "#/$defs/Span", "description": "reset: this long after the first byte." },
+                "bytes": size("limit-data: after so many bytes; slice: bytes of a piece."),
+                "delay": { "$ref": "#/$defs/Span", "description": "slice: the pause between pieces." },
+            })),
+        ),
+        (
+            "Schedule",
+            mapping("One of the other kinds, again and again.", &["schedule", "type"], json!({
+                "schedule": { "type": "string", "examples": ["@every 10s", "*/5 * * * *"] },
+                "type": { "enum": ["PodChaos", "NetworkChaos", "GPUChaos", "LinkChaos"] },
+                "concurrencyPolicy": reference("ConcurrencyPolicy"),
+                "historyLimit": size("How many past runs a cluster remembers."),
+                "startingDeadlineSeconds": { "type": "integer", "minimum": 0 },
+                "podChaos": reference("PodChaos"),
+                "networkChaos": reference("NetworkChaos"),
+                "gpuChaos": reference("GpuChaos"),
+                "linkChaos": reference("LinkChaos"),
+            })),
+        ),
+    ]);
+    all
+}
+
+fn documents() -> Vec<(&'static str, Value)> {
+    let kinds = [
+        ("PodChaos", "PodChaos"),
+        ("NetworkChaos", "NetworkChaos"),
+        ("Schedule", "Schedule"),
+        ("GPUChaos", "GpuChaos"),
+        ("LinkChaos", "LinkChaos"),
+    ];
+    let specs: Vec<Value> = kinds
+        .iter()
+        .map(|(kind, definition)| {
+            json!({
+                "if": { "required": ["kind"], "properties": { "kind": { "const": kind } } },
+                "then": { "properties": { "spec": reference(definition) } },
+            })
+        })
+        .collect();
+    let properties = json!({
+        "apiVersion": { "enum": ["chaos-mesh.org/v1alpha1", "firedrill.dev/v1alpha1"] },
+        "kind": { "enum": kinds.map(|(kind, _)| kind) },
+        "metadata": reference("Metadata"),
+        "spec": { "type": "object" },
+        "status": ignored(),
+    });
+    let mut manifest = mapping("A Chaos Mesh manifest.", &["apiVersion", "kind", "spec"], properties);
+    manifest["allOf"] = Value::Array(specs);
+    let metadata = mapping(
+        "The object's metadata.",
+        &[],
+        json!({
+            "name": { "type": "string" },
+            "namespace": { "type": "string", "description": "Where selectors without namespaces look." },
+            "generateName": ignored(), "labels": ignored(), "annotations": ignored(), "finalizers": ignored(),
+            "uid": ignored(), "resourceVersion": ignored(), "generation": ignored(), "creationTimestamp": ignored(),
+        }),
+    );
+    vec![("Manifest", manifest), ("Metadata", metadata)]
+}
+
+fn selectors() -> Vec<(&'static str, Value)> {
+    let selector = mapping(
+        "Which pods may be hit. All given parts must hold.",
+        &[],
+        json!({
+            "namespaces": texts("Namespaces; none: the manifest's own."),
+            "labelSelectors": pairs("Labels that must be equal."),
+            "expressionSelectors": { "type": "array", "items": reference("LabelExpression") },
+            "annotationSelectors": pairs("Annotations that must be equal."),
+            "fieldSelectors": pairs("Fields that must be equal, such as `metadata.name`."),
+            "nodes": texts("Names of nodes."),
+            "nodeSelectors": pairs("Labels of nodes."),
+            "podPhaseSelectors": texts("Phases of pods, such as `Running`."),
+            "pods": {
+                "type": "object", "additionalProperties": texts("Names of pods."),
+                "description": "Names of pods by namespace. Overrides every other part.",
+            },
+        }),
+    );
+    let expression = mapping(
+        "Compares a label.",
+        &["key", "operator"],
+        json!({
+            "key": { "type": "string" },
+            "operator": reference("LabelOperator"),
+            "values": texts("With what (`In` and `NotIn`)."),
+        }),
+    );
+    vec![("Selector", selector), ("LabelExpression", expression)]
+}
+
+fn network() -> Vec<(&'static str, Value)> {
+    let probability = |what: &str, key: &str| {
+        let properties = json!({ key: percent("How probable"), "correlation": percent("How much one resembles the last") });
+        mapping(what, &[key], properties)
+    };
+    vec![
+        (
+            "NetworkChaos",
+            spec(
+                "What happens to packets.",
+                &["action"],
+                json!({
+                    "action": { "enum": ["netem", "delay", "loss", "duplicate", "corrupt", "partition", "bandwidth"] },
+                    "direction": reference("Direction"),
+                    "target": reference("NetworkTarget"),
+                    "delay": reference("Delay"),
+                    "loss": reference("Loss"),
+                    "duplicate": reference("Duplicate"),
+                    "corrupt": reference("Corrupt"),
+                    "bandwidth": reference("Bandwidth"),
+                    "device": ignored(),
+                    "targetDevice": ignored(),
+                }),
+            ),
+        ),
+        (
+            "NetworkTarget",
+            mapping(
+                "Only traffic with these pods.",
+                &["selector", "mode"],
+                json!({
+                    "selector": reference("Selector"),
+                    "mode": { "enum": ["one", "all", "fixed", "fixed-percent", "random-max-percent"] },
+                    "value": { "type": ["string", "integer"] },
+                }),
+            ),
+        ),
+        (
+            "Delay",
+            mapping(
+                "Packets come later.",
+                &["latency"],
+                json!({
+                    "latency": { "$ref": "#/$defs/Span", "description": "By how much." },
+                    "jitter": { "$ref": "#/$defs/Span", "description": "Give or take." },
+                    "correlation": percent("How much one delay resembles the last"),
+                }),
+            ),
+        ),
+        ("Loss", probability("Packets are lost.", "loss")),
+        ("Duplicate", probability("Packets are sent twice.", "duplicate")),
+        ("Corrupt", probability("Packets are garbled.", "corrupt")),
+        (
+            "Bandwidth",
+            mapping(
+                "No faster than this.",
+                &["rate", "limit", "buffer"],
+                json!({
+                    "rate": {
+                        "type": "string", "pattern": "^[0-9]+ *([kmgtKMGT]?bps|[kmg]?bit)$", "examples": ["100kbps"],
+                        "description": "Bytes per second; each prefix is 1024 times the last.",
+                    },
+                    "limit": size("Bytes that may wait."),
+                    "buffer": size("Bytes that may pass at once."),
+                    "peakrate": ignored(),
+                    "minburst": ignored(),
+                }),
+            ),
+        ),
+    ]
+}
