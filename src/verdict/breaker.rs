@@ -1,13 +1,11 @@
 //! Circuit breakers: open in time, fail fast, let nothing through, close
 //! again, and stay closed where nothing is wrong.
 
-use std::time::Duration;
-
 use super::{
-    counters::{self, Growth},
     facts::Facts,
-    finding::{Finding, Rigour, counted, evidence, latency, percent},
+    finding::{Finding, Rigour, counted, evidence, latency},
     judge::Title,
+    leak,
     model::CheckKind,
     times::{interval, within},
 };
@@ -15,16 +13,10 @@ use crate::{
     journal::{
         Distribution,
         event::{BreakerState, Evidence},
-        interval::CacheUse,
     },
     scenario::model::BreakerExpectation,
-    units::{FaultId, PhaseName, RatioThreshold, RunTime, Seen, Span},
+    units::{FaultId, PhaseName, RunTime, Seen, Span},
 };
-
-/// What was on its way when a breaker opened may still arrive.
-const SETTLE: Duration = Duration::from_secs(1);
-/// Requests that an open breaker must have had to stop for a leak to be judged.
-const STOPPED: f64 = 10.0;
 
 /// Judges the one demand that is set.
 pub(super) fn judge(facts: &Facts<'_>, e: &BreakerExpectation) -> (Title, Finding) {
@@ -39,7 +31,7 @@ pub(super) fn judge(facts: &Facts<'_>, e: &BreakerExpectation) -> (Title, Findin
         });
         (title("open breaker fails fast", limit.to_string()), finding.unwrap_or_else(|f| f))
     } else if let Some(limit) = &e.leaks {
-        let finding = leaks(facts, after, limit).unwrap_or_else(|f| f);
+        let finding = leak::judge(facts, after, limit).unwrap_or_else(|f| f);
         (title("open breaker lets nothing through", format!("{limit} of the usual traffic")), finding)
     } else if let Some(limit) = e.closes_within {
         (
@@ -55,7 +47,7 @@ pub(super) fn judge(facts: &Facts<'_>, e: &BreakerExpectation) -> (Title, Findin
 }
 
 /// Breakers that guard the fault's targets; all, if none is named so.
-fn guarding<'a>(facts: &Facts<'a>, after: Option<&FaultId>) -> Vec<&'a str> {
+pub(super) fn guarding<'a>(facts: &Facts<'a>, after: Option<&FaultId>) -> Vec<&'a str> {
     let targets = after.and_then(|id| facts.faults.get(id)).map_or(&[][..], |history| history.targets);
     let all = facts.breakers.keys().copied();
     let named: Vec<&str> =
@@ -131,130 +123,6 @@ fn rejections(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<Distribution
         return Err(Finding::inconclusive("no request was rejected by an open breaker"));
     }
     Ok(rejections)
-}
-
-/// When a breaker was surely open, less the time in which things settle.
-fn open_spans(facts: &Facts<'_>, name: &str, since: RunTime) -> Vec<(RunTime, RunTime)> {
-    let states = &facts.breakers[name];
-    let gone = facts.gone(name).map_or(facts.end, |seen| seen.not_before);
-    let spans = states
-        .iter()
-        .enumerate()
-        .filter(|(_, (seen, state))| *state == BreakerState::Open && seen.by >= since);
-    spans
-        .map(|(i, (seen, _))| (seen.by + SETTLE, states.get(i + 1).map_or(gone, |(next, _)| next.not_before)))
-        .filter(|(from, to)| from < to)
-        .collect()
-}
-
-/// One way of counting what a pod receives.
-struct Traffic {
-    source: String,
-    usual: Growth,
-    open: Growth,
-}
-
-fn leaks(facts: &Facts<'_>, after: Option<&FaultId>, limit: &RatioThreshold) -> Result<Finding, Finding> {
-    let since = match after {
-        Some(_) => facts.effect(after)?.not_before,
-        None => facts.judged().0,
-    };
-    let mut worst: Option<(f64, String, f64)> = None;
-    let mut shown = Vec::new();
-    let mut opened = false;
-    for name in guarding(facts, after) {
-        let spans = open_spans(facts, name, since);
-        let Some((first, _)) = spans.first() else { continue };
-        opened = true;
-        let before = if after.is_some() { since } else { *first - SETTLE };
-        for traffic in traffic(facts, name, before, &spans) {
-            let stopped = traffic.usual.rate() * traffic.open.seconds;
-            if stopped <= 0.0 {
-                continue;
-            }
-            let leak = traffic.open.by / stopped;
-            shown.push(evidence(
-                traffic.source.clone(),
-                format!(
-                    "{name}: {:.2}/s before, {:.2}/s in {:.1} s of being open",
-                    traffic.usual.rate(),
-                    traffic.open.rate(),
-                    traffic.open.seconds
-                ),
-            ));
-            if stopped >= STOPPED && worst.as_ref().is_none_or(|(most, ..)| leak > *most) {
-                worst = Some((leak, format!("{name} by {}", traffic.source), stopped));
-            }
-        }
-    }
-    let Some((leak, whose, stopped)) = worst else {
-        let why = if opened {
-            "open breakers had too little traffic to stop, or nothing counted it"
-        } else {
-            "no breaker was open for longer than a second"
-        };
-        return Err(Finding::inconclusive(why).with(shown));
-    };
-    let said = format!("{} of the usual traffic ({stopped:.0} requests) reached {whose}", percent(leak));
-    let finding = if limit.op.holds(leak, limit.limit.0) {
-        Finding::pass(said)
-    } else {
-        Finding::fail(format!("{said}, not {limit}"))
-    };
-    Ok(finding.observed(leak, "ratio").with(shown))
-}
-
-/// What the pod behind a breaker received before and while it was open, by
-/// everyone who counted it.
-fn traffic(facts: &Facts<'_>, pod: &str, before: RunTime, spans: &[(RunTime, RunTime)]) -> Vec<Traffic> {
-    let start = facts.judged().0;
-    let mut all = Vec::new();
-    let mut counted_by =
-        |source: String, samples: &[super::facts::Sample<'_>], matches: &dyn Fn(&str) -> bool| {
-            let usual = counters::inside(samples, start, before, matches);
-            let open = spans.iter().filter_map(|&(from, to)| counters::inside(samples, from, to, matches));
-            let open = open.reduce(|a, b| a + b);
-            if let (Some(usual), Some(open)) = (usual, open)
-                && usual.by > 0.0
-            {
-                all.push(Traffic { source, usual, open });
-            }
-        };
-    counted_by(format!("{pod} /metrics"), facts.samples_of(pod), &|series| {
-        counters::name(series) == "firedrill_lab_requests_total"
-    });
-    counted_by("gateway /metrics".to_owned(), facts.samples_of("gateway"), &|series| {
-        counters::name(series) == "gateway_upstream_requests_total"
-            && counters::label(series, "pod") == Some(pod)
-    });
-    all.extend(wire_traffic(facts, pod, (start, before), spans));
-    all
-}
-
-/// The same by the answers that name the pod, by when they were due: what is
-/// due while a breaker is open is not for its pod.
-fn wire_traffic(
-    facts: &Facts<'_>,
-    pod: &str,
-    before: (RunTime, RunTime),
-    spans: &[(RunTime, RunTime)],
-) -> Option<Traffic> {
-    let whole_seconds = |(from, to): (RunTime, RunTime)| {
-        (from.0.div_ceil(1_000_000), (to.0 / 1_000_000).max(from.0.div_ceil(1_000_000)))
-    };
-    let count = |span| {
-        let (from, to) = whole_seconds(span);
-        let cells = facts.cells_in(None).filter(|cell| {
-            let named = cell.key.served.pod.as_ref().is_some_and(|name| name.as_str() == pod);
-            named
-                && cell.key.served.cache != CacheUse::Hit
-                && (from..to).contains(&u64::from(cell.key.second))
-        });
-        Growth { by: cells.map(|cell| cell.count as f64).sum(), seconds: (to - from) as f64 }
-    };
-    let usual = count(before);
-    let open = spans.iter().map(|&span| count(span)).fold(Growth::default(), |a, b| a + b);
-    (usual.by > 0.0 && open.seconds > 0.0).then(|| Traffic { source: "wire".to_owned(), usual, open })
 }
 
 fn closes(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {

@@ -55,9 +55,14 @@ fn answers<'a>(facts: &Facts<'a>, since: RunTime) -> impl Iterator<Item = &'a Ce
     facts.cells_in(None).filter(move |cell| {
         cell.key.served.fallback
             && cell.key.served.cache != CacheUse::Hit
-            && matches!(cell.key.outcome, Outcome::Ok | Outcome::Mismatch)
+            && (cell.key.outcome == Outcome::Ok || nonsense(cell.key.outcome))
             && cell.last_end >= since
     })
+}
+
+/// Whether an answer came, and was not one.
+fn nonsense(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Mismatch | Outcome::Malformed | Outcome::Discontinuous | Outcome::Short)
 }
 
 /// From when on fallback answers count: the fault's effect, or the start
@@ -135,9 +140,9 @@ fn fast(facts: &Facts<'_>, after: Option<&FaultId>, limit: &LatencyThreshold) ->
 fn wrong(facts: &Facts<'_>, after: Option<&FaultId>, limit: &RatioThreshold) -> Result<Finding, Finding> {
     let t0 = since(facts, after)?;
     let golden = answers(facts, t0.not_before).filter(|cell| cell.key.golden);
-    let (ok, bad) = golden.fold((0, 0), |(ok, bad), cell| match cell.key.outcome {
-        Outcome::Mismatch => (ok, bad + cell.count),
-        _ => (ok + cell.count, bad),
+    let (ok, bad) = golden.fold((0, 0), |(ok, bad), cell| match nonsense(cell.key.outcome) {
+        true => (ok, bad + cell.count),
+        false => (ok + cell.count, bad),
     });
     if ok + bad == 0 {
         return Err(match answers(facts, t0.not_before).next() {

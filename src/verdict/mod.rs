@@ -10,6 +10,7 @@ mod figures;
 mod finding;
 mod generator;
 mod judge;
+mod leak;
 pub mod model;
 mod pods;
 mod reactions;

@@ -86,32 +86,80 @@ fn it_fails_fast() {
     assert!(expects(slow(), none).gives(Inconclusive).contains("no request was rejected"));
 }
 
-/// 5 requests a second to replica-0 by every counter, and `leaked` a second
-/// while its breaker is open.
-fn leaking(leaked: f64) -> Drill {
-    let mut drill = slow().breaker(27.0, "replica-0", Open).breaker(37.5, "replica-0", HalfOpen);
-    let mut total = 0.0;
-    for half in 0..180 {
-        let now = f64::from(half) / 2.0;
-        total += if (27.0..37.0).contains(&now) { leaked } else { 5.0 } / 2.0;
-        let series = r#"gateway_upstream_requests_total{pod="replica-0",outcome="ok"}"#;
-        drill = drill.sample(now, "gateway", &[(series, total)]);
-    }
+fn lets_through(drill: Drill) -> Drill {
     expects(drill, BreakerExpectation { leaks: Some("<= 20%".parse().expect("one")), ..Default::default() })
 }
 
+/// replica-0's breaker opens at 27 s and closes at 38 s; two probes fail.
+fn shut() -> Drill {
+    slow()
+        .breaker(27.0, "replica-0", Open)
+        .breaker(30.0, "replica-0", HalfOpen)
+        .breaker(30.5, "replica-0", Open)
+        .breaker(33.5, "replica-0", HalfOpen)
+        .breaker(34.0, "replica-0", Open)
+        .breaker(37.5, "replica-0", HalfOpen)
+        .breaker(38.0, "replica-0", Closed)
+}
+
+/// `source` counts 5 requests a second, `leaked` a second while the breaker
+/// is shut, and `begun` more that were on their way.
+fn counted(source: &str, series: &str, each: f64, leaked: f64, begun: f64) -> Drill {
+    let mut drill = shut();
+    let mut total = 0.0;
+    for second in 0..90 {
+        let now = f64::from(second);
+        drill = drill.sample(now, source, &[(series, total * each)]);
+        total += if (27..38).contains(&second) { leaked } else { 5.0 };
+        total += if second == 29 { begun } else { 0.0 };
+    }
+    drill
+}
+
+const ATTEMPTS: &str = r#"gateway_upstream_requests_total{pod="replica-0",outcome="ok"}"#;
+
 #[test]
 fn it_lets_nothing_through() {
+    for (source, series) in
+        [("gateway", ATTEMPTS), ("replica-0", r#"firedrill_lab_requests_total{status="200"}"#)]
+    {
+        lets_through(counted(source, series, 1.0, 0.0, 0.0)).gives(Pass);
+        let why = lets_through(counted(source, series, 1.0, 5.0, 0.0)).gives(Fail);
+        assert!(why.contains("replica-0"), "{why}");
+        lets_through(counted(source, series, 1.0, 2.5, 0.0)).gives(Fail);
+    }
+    lets_through(shut()).gives(Inconclusive);
+    lets_through(slow()).gives(Inconclusive);
+}
+
+#[test]
+fn probes_and_what_had_begun_are_no_leak() {
+    lets_through(counted("gateway", ATTEMPTS, 1.0, 0.0, 10.0)).gives(Pass);
+    lets_through(counted("gateway", ATTEMPTS, 1.0, 0.0, 15.0)).gives(Fail);
+}
+
+#[test]
+fn bytes_to_the_pod_are_counted_as_they_pass() {
+    let bytes = r#"link_bytes_up{pod="replica-0"}"#;
+    let leaking = |leaked| {
+        let mut drill = counted("proxy", bytes, 900.0, leaked, 0.0);
+        for second in 0..90 {
+            let attempts = f64::from(second.min(27) + (second - 38i32).max(0)) * 5.0;
+            drill = drill.sample(f64::from(second), "gateway", &[(ATTEMPTS, attempts)]);
+        }
+        lets_through(drill)
+    };
     leaking(0.0).gives(Pass);
-    leaking(0.5).gives(Pass);
-    assert!(leaking(5.0).gives(Fail).contains("replica-0 by gateway"));
-    let uncounted = slow().breaker(27.0, "replica-0", Open).breaker(37.5, "replica-0", HalfOpen);
-    let e = BreakerExpectation { leaks: Some("<= 20%".parse().expect("one")), ..Default::default() };
-    expects(uncounted.clone(), e.clone()).gives(Inconclusive);
+    assert!(leaking(5.0).gives(Fail).contains("by proxy"));
+}
+
+#[test]
+fn answers_from_a_pod_behind_an_open_breaker_are_a_leak() {
     let answers = || Answers::ok(5).pod("replica-0");
-    expects(uncounted.clone().load(0..25, answers()).load(28..37, answers()), e.clone()).gives(Fail);
-    let cached = answers().cache(CacheUse::Hit);
-    expects(uncounted.load(0..25, answers()).load(28..37, cached), e).gives(Pass);
+    let before = || shut().load(0..25, answers());
+    lets_through(before().load(28..37, answers())).gives(Fail);
+    lets_through(before()).gives(Pass);
+    lets_through(before().load(28..37, answers().cache(CacheUse::Hit))).gives(Pass);
 }
 
 fn closes(drill: Drill) -> Drill {
