@@ -176,6 +176,10 @@ pub(crate) fn ended(error: &hyper::Error) -> End {
         source = cause.source();
     }
     match io {
+        // A chunk's size that is none, and the like.
+        Some(std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData) => {
+            End::Malformed(format!("not HTTP: {text}"))
+        }
         Some(std::io::ErrorKind::UnexpectedEof) => End::Cut(format!("the body ended early: {text}")),
         Some(_) => End::Reset(text),
         None if error.is_parse() => End::Malformed(format!("not HTTP: {error}")),

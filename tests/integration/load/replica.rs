@@ -73,8 +73,8 @@ async fn the_figures_agree_with_the_replicas_books() {
     assert!(driven.cells().all(|cell| cell.key.served.pod == Some(PodName::from("replica-0"))));
     assert!(driven.cells().all(|cell| cell.key.served.version == Some(Version::from("v1"))));
 
-    // From the sending on, as the replica can only see it, too. The busy
-    // machine of a test gets more room than the millisecond of a quiet one.
+    // From the sending on, which is all that the replica can see. A busy
+    // machine gets more room than the millisecond that a quiet one needs.
     let mut sent: Vec<u64> = lines
         .iter()
         .filter(|line| line.id.as_ref().is_some_and(|id| id.contains("-0-v1")))
@@ -88,6 +88,5 @@ async fn the_figures_agree_with_the_replicas_books() {
         .filter(|cell| cell.key.workload.as_str().starts_with('0') && cell.key.outcome == Outcome::Ok)
         .for_each(|cell| ours.merge(&cell.service_ttft));
     let ours = ours.quantile(0.5, 0).expect("samples");
-    println!("p50 of the TTFT: {theirs} µs at the replica, {ours} µs here");
-    assert!(ours.abs_diff(theirs) < 10_000, "{theirs} µs at the replica, {ours} µs here");
+    assert!(ours.abs_diff(theirs) < theirs / 3, "{theirs} µs at the replica, {ours} µs here");
 }

@@ -48,10 +48,12 @@ pub(crate) enum Fault {
     Malformed,
     /// A stream was asked for, HTML comes.
     Html,
+    /// A chunk's size that is no number.
+    Garbled,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::None,
         Self::Truncated,
         Self::Cut,
@@ -69,6 +71,7 @@ impl Fault {
         Self::Lost,
         Self::Malformed,
         Self::Html,
+        Self::Garbled,
     ];
 
     pub(crate) fn path(self) -> String {
@@ -227,8 +230,10 @@ impl Shared {
         tokio::time::sleep(self.manner.first_token).await;
         if whole {
             let body = r#"{"choices":[{"message":{"content":"a b c d e f g h"},"finish_reason":"length"}],"usage":{"completion_tokens":8}}"#;
-            io.write_all(plain("200 OK", headers, body).as_bytes()).await?;
-            return Ok(true);
+            let answer = plain("200 OK", headers, body);
+            let cut = if fault == Fault::Cut { body.len() / 2 } else { 0 };
+            io.write_all(&answer.as_bytes()[..answer.len() - cut]).await?;
+            return Ok(cut == 0);
         }
         io.write_all(format!("{STREAM}{headers}\r\n").as_bytes()).await?;
         io.write_all(event(r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#).as_bytes())
@@ -260,6 +265,7 @@ impl Shared {
                         return Ok(true);
                     }
                     Fault::Malformed => io.write_all(event(r#"{"choices": [{"#).as_bytes()).await?,
+                    Fault::Garbled => io.write_all(b"zz\r\n").await?,
                     Fault::Lost => continue,
                     _ => {}
                 }
