@@ -14,10 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     connection::Connections,
-    exchange::{Exchange, Protocol, exchange},
+    exchange::{Exchange, exchange},
     misses::Misses,
     prompts::{Prompt, Source},
-    record::{Ended, Recorder},
+    protocol::Protocol,
+    record::Recorder,
+    request::Ended,
     schedule::{Claim, Schedule},
 };
 use crate::{

@@ -15,10 +15,10 @@ use super::{
     attack::{self, Squad},
     connection::{Base, Connections},
     crew::Crew,
-    exchange::Protocol,
     misses::Misses,
     progress::{Progress, Reporter, TICK},
     prompts::Source,
+    protocol::Protocol,
     record::Recorder,
     schedule::{self, Schedule},
 };

@@ -6,24 +6,21 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use http::{HeaderName, HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    LoadError,
     answer::{Answer, snippet},
     classify::{Asked, End, Head, classify},
-    connection::{Base, Connection, Connections, ended},
+    connection::{Connection, Connections, ended},
     prompts::{Prompt, Source},
+    protocol::Protocol,
     served::Labels,
     sse,
 };
-use crate::{
-    journal::interval::Outcome,
-    scenario::model::{Endpoint, Workload},
-};
+use crate::journal::interval::Outcome;
 
 /// No connection within this is a `connect-timeout`, if the workload's
 /// timeout is not shorter.
@@ -35,59 +32,6 @@ const MAX_REFUSAL: usize = 64 << 10;
 /// After `[DONE]`, the body's end is waited for this long, to keep the
 /// connection.
 const DRAIN: Duration = Duration::from_millis(100);
-
-/// A workload made ready: what all its requests have in common.
-#[derive(Debug)]
-pub(crate) struct Protocol {
-    uri: Uri,
-    headers: HeaderMap,
-    stream: bool,
-    timeout: Duration,
-    idle: Duration,
-}
-
-impl Protocol {
-    /// The protocol of `workload`, spoken to `base`.
-    pub(crate) fn new(base: &Base, workload: &Workload) -> Result<Self, LoadError> {
-        let Endpoint::OpenaiChat(chat) = &workload.endpoint;
-        let mut headers = HeaderMap::new();
-        let fixed = [
-            (header::HOST, base.authority.as_str()),
-            (header::CONTENT_TYPE, "application/json"),
-            (header::ACCEPT, if chat.stream { "text/event-stream" } else { "application/json" }),
-            (header::USER_AGENT, concat!("firedrill/", env!("CARGO_PKG_VERSION"))),
-        ];
-        let given = chat.headers.iter().map(|(name, value)| {
-            let name = HeaderName::try_from(name)
-                .map_err(|_| LoadError::Workload(format!("`{name}` is not a header's name")))?;
-            Ok((name, value.as_str()))
-        });
-        for header in fixed.into_iter().map(Ok).chain(given) {
-            let (name, text) = header?;
-            let value = HeaderValue::from_str(text)
-                .map_err(|_| LoadError::Workload(format!("`{text}` is not a header's value")))?;
-            headers.insert(name, value);
-        }
-        Ok(Self {
-            uri: base.uri(&chat.path)?,
-            headers,
-            stream: chat.stream,
-            timeout: workload.timeout.0,
-            idle: workload.idle_timeout.0,
-        })
-    }
-
-    fn request(&self, body: Bytes, extra: &[(HeaderName, HeaderValue)]) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.headers.clone();
-        for (name, value) in extra {
-            request.headers_mut().insert(name, value.clone());
-        }
-        request
-    }
-}
 
 /// A request that has ended.
 #[derive(Debug)]

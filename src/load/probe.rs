@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     LoadError,
     connection::{Base, Connections},
-    exchange::{Protocol, exchange},
+    exchange::exchange,
     prompts::Source,
+    protocol::Protocol,
 };
 use crate::{
     journal::interval::{Outcome, Served},

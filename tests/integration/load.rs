@@ -434,6 +434,30 @@ async fn cancelling_ends_what_is_open() {
     assert!(summary.due >= summary.sent && summary.due < 600 * 50);
 }
 
+/// Whoever drops a load stops it, and the next one can begin.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_load_stops() {
+    let (first, second) = (Server::start(Manner::default()).await, Server::start(Manner::default()).await);
+    let turn = ONE_AT_A_TIME.lock().await;
+    let endless = plan(600, vec![(workload("/None"), closed(4, None))]);
+    let driven = load_on(Clock::start(), endless, first.address, |_| std::future::pending());
+    let begun = async {
+        while first.requests().len() < 20 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        _ = driven => panic!("it has no end"),
+        () = begun => {}
+    }
+    drop(turn);
+    let driven = load(plan(60, vec![(workload("/None"), closed(2, Some(10)))]), second.address).await;
+    assert_eq!((driven.summary.done, second.requests().len()), (10, 10));
+    let sent = first.requests().len();
+    let driven = load(plan(60, vec![(workload("/None"), closed(2, Some(10)))]), second.address).await;
+    assert_eq!((driven.summary.done, first.requests().len()), (10, sent));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_are_told_apart_by_who_gave_them() {
     let headers = "cache-status: gw; fwd=miss\r\nx-model-version: v7\r\nx-served-by: pod-1\r\nx-upstream-attempts: 2\r\n";

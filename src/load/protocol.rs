@@ -1,0 +1,67 @@
+//! What all requests of a workload have in common: path, headers, limits.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use http_body_util::Full;
+
+use super::{LoadError, connection::Base};
+use crate::scenario::model::{Endpoint, Workload};
+
+/// A workload made ready: what all its requests have in common.
+#[derive(Debug)]
+pub(crate) struct Protocol {
+    uri: Uri,
+    headers: HeaderMap,
+    /// Server-sent events are asked for.
+    pub(crate) stream: bool,
+    /// From sent to the end, at most.
+    pub(crate) timeout: Duration,
+    /// From one event of a stream to the next, at most.
+    pub(crate) idle: Duration,
+}
+
+impl Protocol {
+    /// The protocol of `workload`, spoken to `base`.
+    pub(crate) fn new(base: &Base, workload: &Workload) -> Result<Self, LoadError> {
+        let Endpoint::OpenaiChat(chat) = &workload.endpoint;
+        let mut headers = HeaderMap::new();
+        let fixed = [
+            (header::HOST, base.authority.as_str()),
+            (header::CONTENT_TYPE, "application/json"),
+            (header::ACCEPT, if chat.stream { "text/event-stream" } else { "application/json" }),
+            (header::USER_AGENT, concat!("firedrill/", env!("CARGO_PKG_VERSION"))),
+        ];
+        let given = chat.headers.iter().map(|(name, value)| {
+            let name = HeaderName::try_from(name)
+                .map_err(|_| LoadError::Workload(format!("`{name}` is not a header's name")))?;
+            Ok((name, value.as_str()))
+        });
+        for header in fixed.into_iter().map(Ok).chain(given) {
+            let (name, text) = header?;
+            let value = HeaderValue::from_str(text)
+                .map_err(|_| LoadError::Workload(format!("`{text}` is not a header's value")))?;
+            headers.insert(name, value);
+        }
+        Ok(Self {
+            uri: base.uri(&chat.path)?,
+            headers,
+            stream: chat.stream,
+            timeout: workload.timeout.0,
+            idle: workload.idle_timeout.0,
+        })
+    }
+
+    /// A request with `body` and some headers of its own.
+    pub(crate) fn request(&self, body: Bytes, extra: &[(HeaderName, HeaderValue)]) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        for (name, value) in extra {
+            request.headers_mut().insert(name, value.clone());
+        }
+        request
+    }
+}
