@@ -332,3 +332,32 @@ pub(super) async fn take_back(undo: &[Undo], patience: Duration) -> Result<Vec<E
         sleep(TRY_AGAIN).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use super::*;
+    use crate::lab::api::Addresses;
+
+    #[tokio::test]
+    async fn what_can_not_be_taken_back_says_what_to_do_by_hand() {
+        let app = axum::Router::new().fallback(async || axum::http::StatusCode::INTERNAL_SERVER_ERROR);
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let broken = listener.local_addr().expect("an address");
+        tokio::spawn(async { axum::serve(listener, app).await });
+        let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+        let toxic = |proxy| {
+            let lab = Addresses { gateway: nobody, controller: nobody, proxy };
+            Undo::Toxic { lab, link: "replica-0".to_owned(), id: "slow".to_owned() }
+        };
+        let why = take_back(&[toxic(broken)], Duration::ZERO).await.expect_err("it stays");
+        assert!(why.contains("500"), "{why}");
+        assert!(
+            why.contains(&format!("curl -X DELETE http://{broken}/links/replica-0/toxics/slow")),
+            "{why}"
+        );
+        // Where nobody listens, there is no proxy, and so no toxic.
+        assert!(take_back(&[toxic(nobody)], Duration::ZERO).await.is_ok());
+    }
+}
