@@ -16,6 +16,6 @@ pub mod wal;
 pub use act::{ActEnd, ActGate, ActResult, ContextError, FaultContext, run_act};
 pub use driver::{ChaosError, Driver, Order, Proof};
 pub use lab::{LabDriver, LabFault};
-pub use preflight::{PreflightProblem, check, preflight};
+pub use preflight::{PreflightProblem, preflight};
 pub use recover::{RecoverReport, recover};
 pub use undo::Undo;

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use super::{driver::Driver, lab::LabDriver};
+use super::driver::Driver;
 use crate::{
-    lab::api::Addresses,
     plan::{
-        self, Plan,
+        self,
         model::{PlannedAct, PlannedAction, Pod},
     },
     units::FaultId,
@@ -36,25 +35,16 @@ impl fmt::Display for PreflightProblem {
     }
 }
 
-/// Everything that is wrong with the acts of a plan on the lab, or on a target
-/// that has no driver of faults (a URL), in words.
-pub async fn preflight(lab: Option<Addresses>, plan: &Plan) -> Vec<String> {
-    if plan.timeline.is_empty() {
+/// Everything that is wrong with the acts of a timeline. `driver` is none
+/// where the target has no driver of faults (a URL).
+pub async fn preflight<D: Driver>(driver: Option<&D>, acts: &[PlannedAct]) -> Vec<PreflightProblem> {
+    if acts.is_empty() {
         return vec![];
     }
-    let problems = match lab.map(|lab| LabDriver::new(lab, "preflight")) {
-        Some(Ok(driver)) => check(&driver, &plan.timeline).await,
-        Some(Err(error)) => vec![PreflightProblem { id: None, what: error.to_string() }],
-        None => {
-            let what = "target `url` has no fault driver: nothing can be broken there";
-            plan.timeline.iter().map(|act| PreflightProblem::of(&act.id, what)).collect()
-        }
+    let Some(driver) = driver else {
+        let what = "target `url` has no fault driver: nothing can be broken there";
+        return acts.iter().map(|act| PreflightProblem::of(&act.id, what)).collect();
     };
-    problems.iter().map(ToString::to_string).collect()
-}
-
-/// Everything that is wrong with acts on a driver's target.
-pub async fn check<D: Driver>(driver: &D, acts: &[PlannedAct]) -> Vec<PreflightProblem> {
     match driver.pods().await {
         Ok(pods) => acts.iter().flat_map(|act| problems(driver, act, &pods)).collect(),
         Err(error) => {

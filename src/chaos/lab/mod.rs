@@ -5,6 +5,8 @@ mod network;
 pub(super) mod proof;
 mod step;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use indexmap::IndexMap;
 
 use self::step::{LabStep, Look, Part};
@@ -17,7 +19,7 @@ use crate::{
     journal::event::Evidence,
     lab::{
         api::{Addresses, PodStatus},
-        client::LabClient,
+        client::{ClientError, LabClient},
     },
     plan::model::{PlannedAction, Pod},
     scenario::chaos::{Chaos, LinkAction, PodAction},
@@ -28,7 +30,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct LabDriver {
     lab: LabClient,
-    /// Makes the ids of this run's toxics its own.
+    /// Makes the ids of this driver's toxics its own, so that nobody takes
+    /// another run's away.
     tag: String,
 }
 
@@ -41,10 +44,11 @@ pub struct LabFault {
 }
 
 impl LabDriver {
-    /// A driver of the lab at these addresses. `tag` is the run's own, of
-    /// letters and digits.
-    pub fn new(addresses: Addresses, tag: &str) -> Result<Self, ChaosError> {
-        Ok(Self { lab: LabClient::new(addresses)?, tag: tag.to_owned() })
+    /// A driver of the lab at these addresses.
+    pub fn new(at: Addresses) -> Result<Self, ClientError> {
+        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.subsec_nanos());
+        let tag = format!("{:x}{nanos:x}", std::process::id());
+        Ok(Self { lab: LabClient::new(at)?, tag })
     }
 }
 

@@ -4,16 +4,16 @@
 use std::time::Duration;
 
 use firedrill::{
-    chaos::{self, ActGate, ActResult},
+    chaos::{self, ActGate, ActResult, LabDriver},
     journal::{Event, event::FaultStep},
     lab::config::VersionDefect,
-    plan::model::PlannedAction,
+    plan::model::{PlannedAct, PlannedAction},
     scenario::model::Deploy,
     units::Version,
 };
 use serde_json::json;
 
-use super::rig::{LATER, Rig, names, on, on_selected, plan};
+use super::rig::{LATER, Rig, names, on, on_selected};
 
 const DONE: ActResult = ActResult::Done { proven: true };
 const UNPROVEN: ActResult = ActResult::Done { proven: false };
@@ -280,18 +280,22 @@ async fn the_preflight_says_what_can_not_be_done() {
         rig.act("twice", on("replica-0", "NetworkChaos", duplicate), None),
         rig.act("nobody", on("replica-0", "NetworkChaos", partition), None),
     ];
-    let problems = chaos::preflight(Some(rig.at), &plan(acts.clone())).await;
+    let driver = rig.driver();
+    let said = async |driver: Option<&LabDriver>, acts: &[PlannedAct]| -> Vec<String> {
+        chaos::preflight(driver, acts).await.iter().map(ToString::to_string).collect()
+    };
+    let problems = said(Some(&driver), &acts).await;
     assert_eq!(problems.len(), 3, "{problems:#?}");
     assert!(problems[0].starts_with("chaos `none`: its selector selects no pod"), "{problems:#?}");
     assert!(problems[1].contains("TCP hides duplicates"), "{problems:#?}");
     assert!(problems[2].contains("target selects no pod"), "{problems:#?}");
 
     acts.truncate(1);
-    let problems = chaos::preflight(None, &plan(acts)).await;
+    let problems = said(None, &acts).await;
     assert_eq!(problems, ["chaos `none`: target `url` has no fault driver: nothing can be broken there"]);
 
     let good = rig.act("kill", on("replica-0", "PodChaos", json!({"action": "pod-kill"})), None);
-    assert_eq!(chaos::preflight(Some(rig.at), &plan(vec![good])).await, Vec::<String>::new());
+    assert_eq!(said(Some(&driver), &[good]).await, Vec::<String>::new());
 }
 
 fn proven(event: &Event) -> Option<()> {

@@ -118,9 +118,13 @@ impl Rig {
         }
     }
 
+    pub(super) fn driver(&self) -> LabDriver {
+        LabDriver::new(self.at).expect("a driver")
+    }
+
     pub(super) fn begin(&self, act: PlannedAct) -> JoinHandle<ActEnd> {
         let plan = plan(vec![act.clone()]);
-        let driver = LabDriver::new(self.at, "test").expect("a driver");
+        let driver = self.driver();
         let context = FaultContext::new(driver, &self.folder, self.sink.clone(), self.cancel.clone(), &plan);
         tokio::spawn(run_act(act, context.expect("a log"), self.gate.subscribe()))
     }
@@ -220,7 +224,7 @@ async fn ask(http: &reqwest::Client, link: SocketAddr) -> Result<(), reqwest::Er
     answer.error_for_status()?.bytes().await.map(drop)
 }
 
-pub(super) fn plan(timeline: Vec<PlannedAct>) -> Plan {
+fn plan(timeline: Vec<PlannedAct>) -> Plan {
     Plan {
         name: "test".to_owned(),
         description: None,
