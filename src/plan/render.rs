@@ -11,7 +11,7 @@ use super::{
 use crate::{
     scenario::{
         chaos::{Chaos, LinkAction, Mode, NetworkEffect},
-        model::{Executor, Expectation, Objective, Target},
+        model::{Executor, Expectation, Objective, RetryExpectation, Target},
     },
     units::{RunTime, Span},
 };
@@ -293,6 +293,15 @@ fn demand(expectation: &Expectation) -> String {
         return String::new();
     };
     let Some(inner) = outer.values().next().and_then(|value| value.as_object()) else { return String::new() };
-    let parts = inner.iter().map(|(key, value)| format!("{key}: {}", value.as_str().unwrap_or_default()));
+    let shown = |key: &str, value: &serde_json::Value| match expectation {
+        // A factor, not a share.
+        Expectation::Retries(RetryExpectation { amplification: Some(limit), .. })
+            if key == "amplification" =>
+        {
+            format!("{} {}", limit.op, limit.limit.0)
+        }
+        _ => value.as_str().unwrap_or_default().to_owned(),
+    };
+    let parts = inner.iter().map(|(key, value)| format!("{key}: {}", shown(key, value)));
     parts.collect::<Vec<_>>().join(", ")
 }

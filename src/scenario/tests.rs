@@ -72,3 +72,252 @@ fn the_starter_is_right() {
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
     crate::plan::resolve(&loaded.scenario, 1).expect("a plan");
 }
+
+/// The first lines of a malformed file: `# expect: LINE:COLUMN part of the
+/// message`.
+fn expected(text: &str) -> Vec<(usize, usize, &str)> {
+    text.lines()
+        .map_while(|line| line.strip_prefix("# expect: "))
+        .map(|line| {
+            let (place, message) = line.split_once(' ').expect("a place and a message");
+            let (line, column) = place.split_once(':').expect("line and column");
+            (line.parse().expect("a line"), column.parse().expect("a column"), message)
+        })
+        .collect()
+}
+
+/// A right scenario that applies a manifest.
+fn applying(manifest: &Path) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/valid/smallest.yaml");
+    let text = fs::read_to_string(path).expect("it reads");
+    format!(
+        "{text}phases: {{ fault: 60s }}\nchaos: [ {{ id: x, at: fault, apply: {} }} ]\n",
+        manifest.display()
+    )
+}
+
+#[test]
+fn malformed_files_are_refused_where_they_are_wrong() {
+    let files = below("tests/data/malformed");
+    assert!(files.len() >= 80, "{}", files.len());
+    for path in files {
+        let text = fs::read_to_string(&path).expect("it reads");
+        let errors = if path.parent().is_some_and(|folder| folder.ends_with("manifests")) {
+            let read = |name: &str| Ok((PathBuf::from(name), fs::read_to_string(name).expect("it reads")));
+            parse(&applying(&path), Path::new("x.yaml"), &[], &read).expect_err("it is malformed")
+        } else {
+            load(&path, &[]).expect_err("it is malformed")
+        };
+        let found: Vec<(usize, usize, &str)> = errors
+            .items()
+            .iter()
+            .filter(|item| item.severity == Severity::Error)
+            .filter_map(|item| errors.position(item).map(|found| (found, item)))
+            .filter(|((file, ..), _)| file.path.file_name() == path.file_name())
+            .map(|((_, line, column), item)| (line, column, item.message.as_str()))
+            .collect();
+        let wanted = expected(&text);
+        assert!(!wanted.is_empty(), "{} does not say what is wrong with it", path.display());
+        assert_eq!(wanted, found, "{}\n{errors}", path.display());
+    }
+}
+
+#[test]
+fn errors_of_all_files_come_at_once() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/malformed/many-errors.yaml");
+    let errors = load(&path, &[]).expect_err("it is malformed");
+    let files: std::collections::BTreeSet<_> =
+        errors.items().iter().filter_map(|item| errors.position(item)).map(|(file, ..)| &file.path).collect();
+    assert!(errors.items().len() >= 15 && files.len() == 2, "{errors}");
+}
+
+#[test]
+fn files_that_are_no_text_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("drill.yaml");
+    let why = |path: &Path| load(path, &[]).expect_err("it can't be read").items()[0].message.clone();
+    assert!(why(&path).contains("there is no such file"));
+    assert!(why(folder.path()).contains("folder"));
+    fs::write(&path, b"version: 1\nname: \xff\n").expect("it writes");
+    assert!(why(&path).contains("not UTF-8 (line 2)"));
+    let near = load(&folder.path().join("dril.yaml"), &[]).expect_err("it isn't there");
+    assert_eq!(near.items()[0].help.as_deref(), Some("there is `drill.yaml`"));
+}
+
+#[test]
+fn a_manifest_is_looked_for_beside_the_scenario_and_above() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("scenarios/deep/deeper")).expect("folders");
+    fs::create_dir_all(at("chaos")).expect("a folder");
+    let kill = fs::read_to_string(&below("chaos")[4]).expect("it reads");
+    fs::write(at("chaos/kill.yaml"), &kill).expect("it writes");
+    for (scenario, manifest, found) in [
+        ("scenarios/a.yaml", "../chaos/kill.yaml", true),
+        ("scenarios/a.yaml", "chaos/kill.yaml", true),
+        ("scenarios/deep/a.yaml", "chaos/kill.yaml", true),
+        ("scenarios/deep/deeper/a.yaml", "chaos/kill.yaml", false),
+        ("a.yaml", "chaos/kil.yaml", false),
+    ] {
+        fs::write(at(scenario), applying(Path::new(manifest))).expect("it writes");
+        let loaded = load(&at(scenario), &[]);
+        assert_eq!(loaded.is_ok(), found, "{scenario} {manifest}: {loaded:?}");
+    }
+    let error = load(&at("a.yaml"), &[]).expect_err("it isn't there");
+    assert!(error.items()[0].message.contains("there is `kill.yaml`"), "{error}");
+}
+
+#[test]
+fn overrides_change_what_is_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/ci-gate.yaml");
+    let set = |changes: &[&str]| {
+        load(&path, &changes.iter().map(|c| Override((*c).to_owned())).collect::<Vec<_>>())
+    };
+    let loaded =
+        set(&["seed=9", "target.lab.replicas=5", "slos.1.ttft=p95 < 1s", "warm-up=7s"]).expect("it reads");
+    assert_eq!((loaded.scenario.seed, loaded.scenario.warm_up), (9, Some(crate::units::Span::secs(7))));
+    assert!(matches!(&loaded.scenario.target, model::Target::Lab(lab) if lab.replicas == 5));
+    assert!(
+        matches!(&loaded.scenario.slos[1].objective, model::Objective::Ttft(t) if t.to_string() == "p95 < 1s")
+    );
+    assert_eq!(loaded.files[0].text, fs::read_to_string(&path).expect("it reads"), "the file as given");
+    assert_eq!(loaded.files.len(), 2, "the scenario and a manifest");
+    let errors = set(&["target.lab.replica=5", "phases.fault=soon"]).expect_err("both are wrong");
+    let places: Vec<_> = errors
+        .items()
+        .iter()
+        .filter_map(|item| errors.position(item))
+        .map(|(file, line, column)| (file.path.to_str(), line, column))
+        .collect();
+    assert_eq!(places, [(Some("--set"), 1, 12), (Some("--set"), 1, 14)], "{errors}");
+}
+
+#[test]
+fn doubts_are_warnings() {
+    let warnings = |spec: &str| {
+        let text = format!("apiVersion: chaos-mesh.org/v1alpha1\nkind: {spec}");
+        let read = |_: &str| Ok((PathBuf::from("m.yaml"), text.clone()));
+        let loaded = parse(&applying(Path::new("m.yaml")), Path::new("x.yaml"), &[], &read);
+        let loaded = loaded.unwrap_or_else(|e| panic!("{e}"));
+        loaded.warnings.items().iter().map(|item| item.message.clone()).collect::<Vec<_>>().join("\n")
+    };
+    let network = |rest: &str| {
+        warnings(&format!("NetworkChaos\nspec: {{ mode: all, selector: {{}}, duration: 5s, {rest} }}"))
+    };
+    for (warnings, part) in [
+        (
+            warnings("PodChaos\nspec: { action: pod-kill, mode: one, selector: {}, duration: 5s }"),
+            "ignores its duration",
+        ),
+        (warnings("PodChaos\nspec: { action: pod-kill, mode: fixed, value: 2, selector: {} }"), "in quotes"),
+        (
+            warnings("PodChaos\nspec: { action: pod-kill, mode: one, value: \"2\", selector: {} }"),
+            "has no value",
+        ),
+        (
+            warnings(
+                "PodChaos\nspec: { action: pod-kill, mode: one, selector: { pods: { a: [b] }, nodes: [c] } }",
+            ),
+            "overrides",
+        ),
+        (network("action: delay, delay: { latency: 1s }, direction: both"), "without a `target`"),
+        (network("action: delay, delay: { latency: 1s, correlation: 25 }"), "in quotes"),
+        (network("action: partition, delay: { latency: 1s }"), "does not use `delay`"),
+        (network("action: bandwidth, bandwidth: { rate: 8kbit, limit: 1, buffer: 1 }"), "the unit `kbit`"),
+        (
+            warnings(
+                "Schedule\nspec: { schedule: \"* * * * *\", type: PodChaos, podChaos: { action: pod-kill, mode: one, selector: {} } }",
+            ),
+            "midnight",
+        ),
+    ] {
+        assert!(warnings.contains(part) && warnings.lines().count() == 1, "{part} in {warnings}");
+    }
+}
+
+#[test]
+fn a_rate_is_in_bytes_and_its_prefixes_in_1024() {
+    for (rate, bytes) in
+        [("100bps", 100), ("2kbps", 2048), ("3 Mbps", 3 << 20), ("1gbps", 1 << 30), ("8kbit", 1000)]
+    {
+        let text = format!(
+            "apiVersion: chaos-mesh.org/v1alpha1\nkind: NetworkChaos\nspec: {{ action: bandwidth, mode: all, selector: {{}}, bandwidth: {{ rate: {rate}, limit: 1, buffer: 1 }} }}"
+        );
+        let read = |_: &str| Ok((PathBuf::from("m.yaml"), text.clone()));
+        let loaded =
+            parse(&applying(Path::new("m.yaml")), Path::new("x.yaml"), &[], &read).expect("it reads");
+        let model::Action::Apply(applied) = &loaded.scenario.chaos[0].action else { panic!("a manifest") };
+        let chaos::Chaos::NetworkChaos(spec) = &applied.manifest.chaos else { panic!("a NetworkChaos") };
+        let [chaos::NetworkEffect::Bandwidth { bytes_per_second, .. }] = spec.effects.as_slice() else {
+            panic!("one")
+        };
+        assert_eq!(*bytes_per_second, bytes, "{rate}");
+    }
+}
+
+mod any_text {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn everything() -> String {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/valid/everything.yaml");
+        fs::read_to_string(path).expect("it reads")
+    }
+
+    /// Reads a text that may be anything; what is wrong must render.
+    fn survives(text: &str, overrides: &[Override]) {
+        let read = |name: &str| Ok((PathBuf::from(name), text.to_owned()));
+        match parse(text, Path::new("x.yaml"), overrides, &read) {
+            Ok(loaded) => {
+                // Neither does planning what could be read.
+                let _ = crate::plan::resolve(&loaded.scenario, 1);
+            }
+            Err(errors) => assert!(errors.has_errors() && errors.render(false).contains("error")),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_text_panics(text in "([\\PC\n]|[-:{}\\[\\]&*!|>'\"#, \n]){0,200}") {
+            survives(&text, &[]);
+        }
+
+        #[test]
+        fn no_change_of_a_right_scenario_panics(
+            edits in prop::collection::vec((any::<prop::sample::Index>(), 0..40usize, "[-:{}\\[\\]&*'\"#, \n0-9a-z<>=%é]{0,6}"), 1..5),
+        ) {
+            let mut text: Vec<char> = everything().chars().collect();
+            for (at, length, new) in edits {
+                let at = at.index(text.len());
+                let end = (at + length).min(text.len());
+                text.splice(at..end, new.chars());
+            }
+            survives(&text.into_iter().collect::<String>(), &[]);
+        }
+
+        #[test]
+        fn no_value_in_any_place_panics(
+            line in any::<prop::sample::Index>(),
+            value in prop::sample::select(vec!["", "{}", "[]", "~", "-1", "1e400", "nan", "9999999999999999999999s", "x", "[[]]", "{a: b}", "true", "99999999999999d"]),
+        ) {
+            let text = everything();
+            let count = text.lines().filter(|line| line.contains(": ")).count();
+            let target = line.index(count);
+            let mut seen = 0;
+            let changed: Vec<String> = text.lines().map(|line| {
+                let Some((key, _)) = line.split_once(": ") else { return line.to_owned() };
+                seen += 1;
+                if seen - 1 == target { format!("{key}: {value}") } else { line.to_owned() }
+            }).collect();
+            survives(&changed.join("\n"), &[]);
+        }
+
+        #[test]
+        fn no_override_panics(change in "[a-z.0-9-]{0,20}=?[-:{}\\[\\]&*'\"#, 0-9a-zé]{0,12}") {
+            survives(&everything(), &[Override(change)]);
+        }
+    }
+}

@@ -104,8 +104,11 @@ fn syntax_error(file: &SourceFile, places: &Places, info: &str, index: usize) ->
             .label("a tab")
             .help("indent with spaces");
     }
-    Diagnostic::error(&place, format!("this is not YAML: {info}"))
-        .help("a value with `: `, ` #` or a leading `{`, `[`, `*`, `&`, `!`, `%`, `@` or `>` needs quotes")
+    let error = Diagnostic::error(&place, format!("this is not YAML: {info}"));
+    if info.contains("mapping values") {
+        return error.help("a value with `: ` in it needs quotes");
+    }
+    error
 }
 
 /// Turns the parser's positions (in characters) into bytes.

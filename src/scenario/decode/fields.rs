@@ -42,6 +42,9 @@ pub(in crate::scenario) struct Fields<'n> {
     asked: Vec<&'static str>,
     /// Known, and an error of its own.
     refused: Vec<&'static str>,
+    /// Errors about keys that aren't there; one that is only misspelt gets
+    /// another.
+    missing: Vec<(&'static str, Diagnostic)>,
 }
 
 impl<'n> Fields<'n> {
@@ -53,12 +56,26 @@ impl<'n> Fields<'n> {
         what: &str,
     ) -> Option<Self> {
         let entries = cx.entries(node, what)?;
-        Some(Self { definition, place: node.place.clone(), entries, asked: Vec::new(), refused: Vec::new() })
+        Some(Self {
+            definition,
+            place: node.place.clone(),
+            entries,
+            asked: Vec::new(),
+            refused: Vec::new(),
+            missing: Vec::new(),
+        })
     }
 
     /// A mapping without keys, for defaults.
     pub(super) fn none(definition: &'static str, place: &Place) -> Self {
-        Self { definition, place: place.clone(), entries: Vec::new(), asked: Vec::new(), refused: Vec::new() }
+        Self {
+            definition,
+            place: place.clone(),
+            entries: Vec::new(),
+            asked: Vec::new(),
+            refused: Vec::new(),
+            missing: Vec::new(),
+        }
     }
 
     /// Where the mapping is.
@@ -98,7 +115,9 @@ impl<'n> Fields<'n> {
             None => {
                 let place = self.key(key).map_or_else(|| self.start(), |key| key.place.clone());
                 let what = if self.key(key).is_some() { "has no value" } else { "is missing" };
-                cx.fail(&place, format!("`{key}` {what}"), format!("write `{key}: {example}`"))
+                let error = Diagnostic::error(&place, format!("`{key}` {what}"));
+                self.missing.push((key, error.help(format!("write `{key}: {example}`"))));
+                None
             }
         }
     }
@@ -135,12 +154,12 @@ impl<'n> Fields<'n> {
         keys: &[&'static str],
     ) -> Option<(&'static str, &'n Node)> {
         self.asked.extend(keys);
-        let mut found = Vec::new();
-        for &key in keys {
-            if let Some((k, node)) = self.entries.iter().find(|(k, _)| k.text == key) {
-                found.push((key, *k, *node));
-            }
-        }
+        // In the order of the file: what is one too many came later.
+        let found: Vec<(&'static str, &Key, &Node)> = self
+            .entries
+            .iter()
+            .filter_map(|(k, node)| Some((*keys.iter().find(|key| **key == k.text)?, *k, *node)))
+            .collect();
         match found.as_slice() {
             [(key, _, node)] => Some((key, node)),
             [] => {
@@ -163,27 +182,36 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// All keys were asked for: the others are unknown.
-    pub(super) fn finish(self, cx: &mut Context<'_>) {
-        for (key, _) in &self.entries {
-            if self.is_known(&key.text) {
-                continue;
-            }
+    /// All keys were asked for: the others are unknown. Whether there were
+    /// none.
+    pub(super) fn finish(self, cx: &mut Context<'_>) -> bool {
+        let mut meant = Vec::new();
+        let unknown: Vec<&Key> =
+            self.entries.iter().map(|(key, _)| *key).filter(|key| !self.is_known(&key.text)).collect();
+        for key in &unknown {
             let mut error = Diagnostic::error(&key.place, format!("unknown key `{}`", key.text));
             match nearest(&key.text, self.asked.iter().copied()) {
-                Some(meant) => error = error.label(format!("did you mean `{meant}`?")),
+                Some(right) => {
+                    meant.push(right);
+                    error = error.label(format!("did you mean `{right}`?"));
+                }
                 None => {
-                    error = error
-                        .label("not known here")
-                        .help(format!("known here: {}", listed(self.asked.iter().copied())));
+                    let known = listed(self.asked.iter().copied());
+                    error = error.label("not known here").help(format!("known here: {known}"));
                 }
             }
             cx.report(error);
+        }
+        for (key, error) in self.missing {
+            if !meant.contains(&key) {
+                cx.report(error);
+            }
         }
         #[cfg(test)]
         cx.shapes.entry(self.definition).or_default().extend(self.asked.iter());
         #[cfg(not(test))]
         let _ = self.definition;
+        unknown.is_empty()
     }
 
     fn is_known(&self, key: &str) -> bool {

@@ -19,6 +19,9 @@ const INDICATORS: [&str; 6] = ["ttft", "itl", "tpot", "e2e", "availability", "go
 const MECHANISMS: [&str; 8] =
     ["circuit-breaker", "cache", "rollback", "fallback", "shedding", "retries", "pods", "recovery"];
 
+/// What an `after:` names.
+const ENTRY: &str = "entry in `chaos:` with the id";
+
 pub(super) fn slo(cx: &mut Context<'_>, node: &Node) -> Option<Slo> {
     let mut fields = Fields::of(cx, node, "Slo", "an SLO such as `{ ttft: \"p95 < 500ms\" }`")?;
     let objective = fields.one_of(cx, &INDICATORS).and_then(|(indicator, node)| match indicator {
@@ -78,7 +81,7 @@ fn phase(cx: &mut Context<'_>, node: &Node) -> Option<PhaseName> {
 /// An entry of `chaos:` that an expectation of this kind can react to.
 fn act(cx: &mut Context<'_>, node: &Node, kind: ActKind) -> Option<FaultId> {
     let known = cx.names.acts.clone();
-    let id = FaultId(cx.reference(node, "entry of `chaos:`", &known)?);
+    let id = FaultId(cx.reference(node, ENTRY, &known)?);
     let wrong = cx.names.timeline.iter().any(|act| act.id == id && !may_mean(kind, act));
     if wrong {
         let others: Vec<String> = meant(cx, kind);
@@ -173,7 +176,7 @@ fn breaker(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<BreakerEx
     let leaks = fields.optional(cx, "leaks", share_threshold);
     let closes_within = fields.optional(cx, "closes-within", unit::<Span>);
     let quiet_in = fields.optional(cx, "quiet-in", phase);
-    fields.finish(cx);
+    let known = fields.finish(cx);
     let expectation = BreakerExpectation {
         after: after?,
         opens_within: opens_within?,
@@ -183,7 +186,7 @@ fn breaker(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<BreakerEx
         quiet_in: quiet_in?,
     };
     let any = BreakerExpectation { after: None, ..expectation.clone() } != BreakerExpectation::default();
-    demands(cx, place, any, "opens-within: 5s").map(|()| expectation)
+    demands(cx, place, any || !known, "opens-within: 5s").map(|()| expectation)
 }
 
 fn cache(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<CacheExpectation> {
@@ -194,7 +197,7 @@ fn cache(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<CacheExpect
     let wrong = fields.optional(cx, "wrong", share_threshold);
     let fresh_after = fields.optional(cx, "fresh-after", |cx, node| act(cx, node, ActKind::Rollout));
     let overlapping_misses = fields.optional(cx, "overlapping-misses", share_threshold);
-    fields.finish(cx);
+    let known = fields.finish(cx);
     let expectation = CacheExpectation {
         hit_ratio: hit_ratio?,
         hit: hit?,
@@ -204,7 +207,7 @@ fn cache(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<CacheExpect
         overlapping_misses: overlapping_misses?,
     };
     let any = expectation != CacheExpectation::default();
-    demands(cx, place, any, "hit-ratio: \">= 30%\"").map(|()| expectation)
+    demands(cx, place, any || !known, "hit-ratio: \">= 30%\"").map(|()| expectation)
 }
 
 fn rollback(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<RollbackExpectation> {
@@ -213,7 +216,7 @@ fn rollback(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<Rollback
     let detects_within = fields.optional(cx, "detects-within", unit::<Span>);
     let completes_within = fields.optional(cx, "completes-within", unit::<Span>);
     let to = fields.optional(cx, "to", |cx, node| cx.identifier(node, "a version such as `v1`").map(Version));
-    fields.finish(cx);
+    let known = fields.finish(cx);
     let expectation = RollbackExpectation {
         after: after?,
         detects_within: detects_within?,
@@ -221,7 +224,7 @@ fn rollback(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<Rollback
         to: to?,
     };
     let any = RollbackExpectation { after: None, ..expectation.clone() } != RollbackExpectation::default();
-    demands(cx, place, any, "completes-within: 20s").map(|()| expectation)
+    demands(cx, place, any || !known, "completes-within: 20s").map(|()| expectation)
 }
 
 fn fallback(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<FallbackExpectation> {
@@ -232,7 +235,7 @@ fn fallback(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<Fallback
     let ttft = fields.optional(cx, "ttft", latency);
     let wrong = fields.optional(cx, "wrong", share_threshold);
     let disengages_within = fields.optional(cx, "disengages-within", unit::<Span>);
-    fields.finish(cx);
+    let known = fields.finish(cx);
     let expectation = FallbackExpectation {
         after: after?,
         engages_within: engages_within?,
@@ -241,7 +244,7 @@ fn fallback(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<Fallback
         disengages_within: disengages_within?,
     };
     let any = FallbackExpectation { after: None, ..expectation.clone() } != FallbackExpectation::default();
-    demands(cx, place, any, "engages-within: 3s").map(|()| expectation)
+    demands(cx, place, any || !known, "engages-within: 3s").map(|()| expectation)
 }
 
 fn shedding(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<SheddingExpectation> {
@@ -250,12 +253,12 @@ fn shedding(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<Shedding
     let ratio = fields.optional(cx, "ratio", share_threshold);
     let rejects = fields.optional(cx, "rejects", latency);
     let admitted = fields.optional(cx, "admitted", latency);
-    fields.finish(cx);
+    let known = fields.finish(cx);
     let expectation =
         SheddingExpectation { phase: phase?, ratio: ratio?, rejects: rejects?, admitted: admitted? };
     // `in` alone is a demand: there must be shedding.
     let any = expectation != SheddingExpectation::default();
-    demands(cx, place, any, "rejects: \"p99 < 50ms\"").map(|()| expectation)
+    demands(cx, place, any || !known, "rejects: \"p99 < 50ms\"").map(|()| expectation)
 }
 
 fn retries(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<RetryExpectation> {
@@ -264,11 +267,11 @@ fn retries(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<RetryExpe
     let absorbs = fields.optional(cx, "absorbs", share_threshold);
     let amplification = fields.optional(cx, "amplification", unit::<RatioThreshold>);
     let phase = fields.optional(cx, "in", phase);
-    fields.finish(cx);
+    let known = fields.finish(cx);
     let expectation =
         RetryExpectation { after: after?, absorbs: absorbs?, amplification: amplification?, phase: phase? };
     let any = expectation.amplification.is_some() || expectation.absorbs.is_some();
-    demands(cx, place, any, "amplification: \"<= 1.5\"").map(|()| expectation)
+    demands(cx, place, any || !known, "amplification: \"<= 1.5\"").map(|()| expectation)
 }
 
 fn pods(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<PodExpectation> {
@@ -276,22 +279,22 @@ fn pods(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<PodExpectati
     let after = after(cx, &mut fields, ActKind::PodFault, true, place);
     let replaced_within = fields.optional(cx, "replaced-within", unit::<Span>);
     let cold_failures = fields.optional(cx, "cold-failures", share_threshold);
-    fields.finish(cx);
+    let known = fields.finish(cx);
     let expectation =
         PodExpectation { after: after?, replaced_within: replaced_within?, cold_failures: cold_failures? };
     let any = PodExpectation { after: None, ..expectation.clone() } != PodExpectation::default();
-    demands(cx, place, any, "replaced-within: 30s").map(|()| expectation)
+    demands(cx, place, any || !known, "replaced-within: 30s").map(|()| expectation)
 }
 
 fn recovery(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<RecoveryExpectation> {
     let mut fields = Fields::of(cx, node, "RecoveryExpectation", "how the service must recover")?;
-    let known = cx.names.acts.clone();
-    let after = fields.optional(cx, "after", |cx, node| cx.reference(node, "entry of `chaos:`", &known));
+    let acts = cx.names.acts.clone();
+    let after = fields.optional(cx, "after", |cx, node| cx.reference(node, ENTRY, &acts));
     let within = fields.optional(cx, "within", unit::<Span>);
-    fields.finish(cx);
-    if known.is_empty() && !cx.names.timeline_broken {
+    let known = fields.finish(cx);
+    if acts.is_empty() && !cx.names.timeline_broken {
         return cx.fail(place, "there is nothing to recover from: `chaos:` is empty", "");
     }
     let expectation = RecoveryExpectation { after: after?.map(FaultId), within: within? };
-    demands(cx, place, expectation.within.is_some(), "within: 20s").map(|()| expectation)
+    demands(cx, place, expectation.within.is_some() || !known, "within: 20s").map(|()| expectation)
 }

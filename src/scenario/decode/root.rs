@@ -107,7 +107,7 @@ fn named<K: std::hash::Hash + Eq, V>(
 ) -> Option<IndexMap<K, V>> {
     let entries = cx.entries(node, what)?;
     if entries.is_empty() {
-        return cx.fail(&node.place, format!("there must be {what} here, and it is empty"), "");
+        return cx.fail(&node.place, format!("this is empty, and needs {what}"), "");
     }
     let all: Vec<Option<(K, V)>> = entries
         .into_iter()

@@ -139,7 +139,7 @@ impl Context<'_> {
     ) -> Option<Vec<T>> {
         let list = self.list(node, what, decode)?;
         if list.is_empty() {
-            self.fail(&node.place, format!("there must be {what} here, and it is empty"), "")
+            self.fail(&node.place, format!("this is empty, and needs {what}"), "")
         } else {
             Some(list)
         }
@@ -147,7 +147,7 @@ impl Context<'_> {
 
     /// A name that something has, told from those that there are.
     pub(super) fn reference(&mut self, node: &Node, what: &str, known: &[String]) -> Option<String> {
-        let text = self.text(node, &format!("the name of a {what}"))?;
+        let text = self.text(node, &format!("the name of an existing {what}"))?;
         if known.contains(&text) {
             return Some(text);
         }

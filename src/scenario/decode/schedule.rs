@@ -34,10 +34,12 @@ pub(super) fn schedule(cx: &mut Context<'_>, node: &Node) -> Option<Schedule> {
         cx.choice(node, "a type that can be scheduled", &TYPES.map(|(name, _)| name))
     });
     let mut template = None;
+    let mut other = false;
     for (name, key) in TYPES {
         match (fields.get(key), wanted) {
             (Some(node), Some(wanted)) if wanted == name => template = Some(manifest::spec(cx, node, name)),
             (Some(_), Some(wanted)) => {
+                other = true;
                 let place = fields.key(key).map_or(fields.place(), |key| &key.place).clone();
                 cx.report(Diagnostic::error(&place, format!("`{key}` does not fit the type `{wanted}`")));
             }
@@ -48,11 +50,11 @@ pub(super) fn schedule(cx: &mut Context<'_>, node: &Node) -> Option<Schedule> {
     fields.finish(cx);
     let template: Option<Chaos> = match (template, wanted) {
         (Some(template), _) => template,
-        (None, Some(wanted)) => {
+        (None, Some(wanted)) if !other => {
             let key = TYPES.iter().find(|(name, _)| *name == wanted).map_or("", |(_, key)| key);
             cx.fail(&place, format!("the type `{wanted}` needs its spec under `{key}`"), "")
         }
-        (None, None) => None,
+        (None, Some(_) | None) => None,
     };
     Some(Schedule { schedule: schedule?, concurrency_policy: concurrency_policy?, template: template? })
 }

@@ -178,7 +178,10 @@ fn load(cx: &mut Context<'_>, node: &Node) -> Option<Load> {
     let mut fields = Fields::of(cx, node, "Load", "a load")?;
     let name = fields.required(cx, "name", "users", |cx, node| cx.identifier(node, "a name"));
     let known = cx.names.workloads.clone();
-    let workload = fields.required(cx, "workload", "chat", |cx, node| cx.reference(node, "workload", &known));
+    let workload = fields.required(cx, "workload", "chat", |cx, node| {
+        // Without any, that is the error.
+        if known.is_empty() { cx.text(node, "a workload") } else { cx.reference(node, "workload", &known) }
+    });
     let executor = match fields.one_of(cx, &["arrivals", "closed"]) {
         Some(("arrivals", node)) => arrivals(cx, node).map(Executor::Arrivals),
         Some((_, node)) => closed(cx, node).map(Executor::Closed),
