@@ -80,6 +80,13 @@ fn said(log: &Path) -> String {
     }
 }
 
+/// What a process of the lab has to say goes to its log.
+fn log_to_stderr() {
+    let log = tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr);
+    // An error: somebody set one up already.
+    let _ = log.with_max_level(tracing::Level::INFO).try_init();
+}
+
 /// A process of the lab.
 #[derive(Debug)]
 struct Part {

@@ -34,6 +34,7 @@ const FIRST_READY_WITHIN: Duration = Duration::from_secs(15);
 /// Runs the controller until its parent is gone. It says that it listens when
 /// the first pods are ready and the gateway knows them.
 pub async fn serve() -> Result<(), ProcessError> {
+    super::log_to_stderr();
     let (config, parent_gone) = process::lifeline::<ControllerProcessConfig>()?;
     let io = |source| ProcessError::Io { command: command::CONTROLLER.to_owned(), source };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(io)?;

@@ -99,6 +99,7 @@ impl Shared {
 
 /// Runs the replica until its parent is gone.
 pub async fn serve() -> Result<(), ProcessError> {
+    super::log_to_stderr();
     let (config, parent_gone) = process::lifeline::<ReplicaConfig>()?;
     let io = |source| ProcessError::Io { command: super::api::command::REPLICA.to_owned(), source };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port.unwrap_or(0))).await.map_err(io)?;
