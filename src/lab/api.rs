@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{GatewayConfig, LabConfig, ModelPreset, VersionDefect};
 use crate::{
-    journal::event::RolloutPhase,
+    journal::event::{BreakerState, RolloutPhase},
     units::{PodName, Version},
 };
 
@@ -213,4 +213,16 @@ pub struct Routing {
     pub canary_weight: f64,
     /// Drop cached answers of these versions.
     pub purge: Vec<Version>,
+}
+
+/// `GET /admin/upstreams` on the gateway: an upstream as it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UpstreamStatus {
+    /// The upstream as the controller named it.
+    #[serde(flatten)]
+    pub upstream: Upstream,
+    /// Its breaker's state; none where there are no breakers.
+    pub breaker: Option<BreakerState>,
+    /// Attempts on it that are open.
+    pub outstanding: u32,
 }
