@@ -4,4 +4,8 @@
 mod rig;
 mod stub;
 
+mod balancing;
+mod breakers;
+mod caching;
+mod degrading;
 mod forwarding;

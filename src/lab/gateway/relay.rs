@@ -123,12 +123,13 @@ pub(super) struct Relay {
     account: Account,
     // How the request ends if the answer comes to its end.
     end: RequestEnd,
+    cut: Option<Cut>,
 }
 
 impl Relay {
     /// Passes `flow` on. The request ends as `end`, if it comes to its end.
     pub(super) fn new(flow: Flow, account: Account, end: RequestEnd) -> Self {
-        Self { flow: Some(flow), account, end }
+        Self { flow: Some(flow), account, end, cut: None }
     }
 }
 
@@ -137,6 +138,9 @@ impl Body for Relay {
     type Error = Cut;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if let Some(cut) = self.cut.take() {
+            return Poll::Ready(Some(Err(cut)));
+        }
         let Some(flow) = &mut self.flow else { return Poll::Ready(None) };
         let chunk = ready!(flow.poll_chunk(cx));
         let whole = flow.pull.is_whole();
@@ -151,7 +155,10 @@ impl Body for Relay {
             Some(Err(cut)) => {
                 self.account.end(RequestEnd::Error);
                 self.flow = None;
-                Poll::Ready(Some(Err(cut)))
+                // At the next turn: hyper would drop what it has not sent yet.
+                self.cut = Some(cut);
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
             None => {
                 self.flow = None;
@@ -195,6 +202,8 @@ pub(super) fn along(
             }
             Err(failed) => {
                 account.end(RequestEnd::Error);
+                // As above: what came before the break is sent first.
+                tokio::task::yield_now().await;
                 Some((Err(failed), None))
             }
         }
