@@ -130,11 +130,14 @@ fn it_lets_nothing_through() {
     }
     lets_through(shut()).gives(Inconclusive);
     lets_through(slow()).gives(Inconclusive);
+    let rare = Answers::ok(1).pod("replica-0");
+    let few = slow().breaker(27.0, "replica-0", Open).breaker(32.0, "replica-0", Closed);
+    lets_through(few.load(0..25, rare)).gives(Inconclusive);
 }
 
 #[test]
 fn probes_and_what_had_begun_are_no_leak() {
-    lets_through(counted("gateway", ATTEMPTS, 1.0, 0.0, 10.0)).gives(Pass);
+    lets_through(counted("gateway", ATTEMPTS, 1.0, 0.0, 12.0)).gives(Pass);
     lets_through(counted("gateway", ATTEMPTS, 1.0, 0.0, 15.0)).gives(Fail);
 }
 

@@ -45,6 +45,7 @@ fn a_pod_is_replaced() {
 #[test]
 fn a_pod_that_never_went_needs_no_replacement() {
     replaced(killed()).gives(Inconclusive);
+    assert!(replaced(killed().pod(60.0, "replica-9", false)).gives(Inconclusive).contains("seen to go"));
     replaced(drill().healthy().fault("kill", 25.0, None, &["replica-1"])).gives(Inconclusive);
     replaced(drill().healthy()).gives(Inconclusive);
 }
