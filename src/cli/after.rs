@@ -7,7 +7,7 @@ use std::{
 
 use super::exit::Exit;
 use crate::{
-    chaos,
+    chaos::{self, RecoverReport},
     journal::RunFolder,
     run::{self, RunError},
 };
@@ -45,7 +45,7 @@ pub(super) async fn recover(path: Option<PathBuf>, runs: &Path) -> Exit {
     };
     match chaos::recover(folder.path()).await {
         Ok(report) => {
-            println!("{report}");
+            print!("{}", in_words(&report));
             if report.is_clean() { Exit::Pass } else { Exit::ChaosLeft }
         }
         Err(error) => {
@@ -59,4 +59,24 @@ pub(super) async fn recover(path: Option<PathBuf>, runs: &Path) -> Exit {
 fn newest(runs: &Path) -> Option<PathBuf> {
     let folders = fs::read_dir(runs).ok()?.flatten().map(|entry| entry.path());
     folders.filter(|path| path.join("plan.json").exists()).max()
+}
+
+fn in_words(report: &RecoverReport) -> String {
+    let mut text = String::new();
+    for (fault, proof) in &report.recovered {
+        text.push_str(&format!("{fault}: recovered\n"));
+        for evidence in proof {
+            text.push_str(&format!("  {}: {}\n", evidence.source, evidence.what));
+        }
+    }
+    for (fault, why) in &report.failed {
+        text.push_str(&format!("{fault}: STILL THERE: {why}\n"));
+    }
+    for line in &report.unreadable {
+        text.push_str(&format!("faults.jsonl, line {line}: can't be read (a torn line after a crash)\n"));
+    }
+    if text.is_empty() {
+        text.push_str("nothing was left behind\n");
+    }
+    text
 }

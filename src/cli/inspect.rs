@@ -5,21 +5,12 @@ use std::{fs, io::IsTerminal, path::Path};
 use super::{args, exit::Exit};
 use crate::{
     plan::{self, Plan},
-    scenario::{self, Loaded, model::Target},
+    scenario::{self, Loaded, Override, model::Target},
 };
 
 /// Reads a scenario with its overrides and resolves it. Says what is wrong.
 pub(super) fn resolve(args: &args::Scenario) -> Result<(Loaded, Plan), Exit> {
-    let mut overrides = Vec::new();
-    for text in &args.set {
-        match text.parse() {
-            Ok(one) => overrides.push(one),
-            Err(error) => {
-                eprintln!("error: --set {text}: {error}");
-                return Err(Exit::Usage);
-            }
-        }
-    }
+    let overrides: Vec<_> = args.set.iter().cloned().map(Override).collect();
     let colour = std::io::stderr().is_terminal();
     let mut loaded = scenario::load(&args.scenario, &overrides).map_err(|diagnostics| {
         eprintln!("{}", diagnostics.render(colour));
@@ -30,11 +21,8 @@ pub(super) fn resolve(args: &args::Scenario) -> Result<(Loaded, Plan), Exit> {
     }
     match args.target.as_deref() {
         None => {}
-        Some("lab") => {
-            if !matches!(loaded.scenario.target, Target::Lab(_)) {
-                loaded.scenario.target = Target::Lab(Default::default());
-            }
-        }
+        Some("lab") if matches!(loaded.scenario.target, Target::Lab(_)) => {}
+        Some("lab") => loaded.scenario.target = Target::Lab(Default::default()),
         Some(url) if url.starts_with("http://") => loaded.scenario.target = Target::Url(url.to_owned()),
         Some(other) => {
             eprintln!("error: --target {other}: wants `lab` or a URL such as `http://127.0.0.1:8000`");

@@ -1,59 +1,135 @@
 //! Commands and exit codes.
 
-use std::process::ExitCode;
+mod after;
+mod args;
+mod exit;
+mod inspect;
 
-use clap::{Parser, Subcommand};
+use std::{fmt::Display, process::ExitCode};
 
-use crate::{chaos, lab};
+use clap::Parser;
 
-/// Fire drills for inference services.
-#[derive(Debug, Parser)]
-#[command(name = "firedrill", version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// The lab's replica process.
-    #[command(hide = true)]
-    LabReplica,
-    /// The lab's gateway process.
-    #[command(hide = true)]
-    LabGateway,
-    /// The lab's controller process.
-    #[command(hide = true)]
-    LabController,
-    /// The fault proxy's process.
-    #[command(hide = true)]
-    Proxy,
-}
+use self::{
+    args::{Cli, Command},
+    exit::Exit,
+};
+use crate::{
+    chaos, lab,
+    run::{self, RunError},
+    scenario::model::Target,
+};
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let wrong = error.use_stderr();
+            // Nothing can be said where the terminal is gone.
+            let _ = error.print();
+            return if wrong { Exit::Usage } else { Exit::Pass }.into();
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: start the runtime: {error}");
-            return ExitCode::from(70);
+            return Exit::Internal.into();
         }
     };
-    let done = runtime.block_on(async {
-        match cli.command {
-            Command::LabReplica => lab::replica::serve().await,
-            Command::LabGateway => lab::gateway::serve().await,
-            Command::LabController => lab::controller::serve().await,
-            Command::Proxy => chaos::proxy::serve().await,
-        }
-    });
+    let exit = runtime.block_on(dispatch(cli.command));
     runtime.shutdown_background();
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    exit.into()
+}
+
+async fn dispatch(command: Command) -> Exit {
+    match command {
+        Command::Run(args) => drill(args).await,
+        Command::Plan(args) => inspect::plan(&args),
+        Command::Validate(args) => inspect::validate(&args),
+        Command::Schema => inspect::schema(),
+        Command::Init { path } => inspect::init(&path),
+        Command::Report { run, out } => after::report(&run, out.as_deref()),
+        Command::Recover { run, runs } => after::recover(run, &runs).await,
+        Command::Lab(args) => lab_alone(args).await,
+        Command::LabReplica => process(lab::replica::serve().await),
+        Command::LabGateway => process(lab::gateway::serve().await),
+        Command::LabController => process(lab::controller::serve().await),
+        Command::Proxy => process(chaos::proxy::serve().await),
+    }
+}
+
+/// `firedrill run`
+async fn drill(args: args::Run) -> Exit {
+    let (loaded, plan) = match inspect::resolve(&args.scenario) {
+        Ok(resolved) => resolved,
+        Err(exit) => return exit,
+    };
+    let options =
+        run::Options { scenario: args.scenario.scenario, files: loaded.files, runs: args.runs, ui: args.ui };
+    match run::drill(plan, options).await {
+        Ok(drilled) => {
+            eprint!("{}", drilled.summary);
+            println!("{}", drilled.folder.path().display());
+            match drilled.left_behind.as_slice() {
+                [] => Exit::from(drilled.verdict.verdict),
+                left => {
+                    for (fault, why) in left {
+                        eprintln!("error: {fault} was left behind: {why}");
+                    }
+                    eprintln!("try: firedrill recover {}", drilled.folder.path().display());
+                    Exit::ChaosLeft
+                }
+            }
+        }
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::from(70)
+            match error {
+                RunError::Preflight(_) | RunError::NoFolder(_) | RunError::Url { .. } => Exit::Usage,
+                RunError::LeftAtOnce(_) => Exit::ChaosLeft,
+                RunError::Folder(_)
+                | RunError::Wal(_)
+                | RunError::Driver(_)
+                | RunError::Report(_)
+                | RunError::Interrupts(_)
+                | RunError::Format(_)
+                | RunError::Executable(_) => Exit::Internal,
+            }
+        }
+    }
+}
+
+/// `firedrill lab`
+async fn lab_alone(args: args::Lab) -> Exit {
+    let mut config = match &args.scenario {
+        None => lab::config::LabConfig::default(),
+        Some(path) => {
+            let scenario = args::Scenario {
+                scenario: path.clone(),
+                seed: None,
+                set: Vec::new(),
+                target: Some("lab".to_owned()),
+            };
+            match inspect::resolve(&scenario) {
+                Ok((loaded, _)) => match loaded.scenario.target {
+                    Target::Lab(config) => config,
+                    Target::Url(_) => lab::config::LabConfig::default(),
+                },
+                Err(exit) => return exit,
+            }
+        }
+    };
+    config.replicas = args.replicas.unwrap_or(config.replicas);
+    config.port = args.port.or(config.port);
+    process(lab::standalone::run(&config, args.seed).await)
+}
+
+fn process<E: Display>(done: Result<(), E>) -> Exit {
+    match done {
+        Ok(()) => Exit::Pass,
+        Err(error) => {
+            eprintln!("error: {error}");
+            Exit::Internal
         }
     }
 }

@@ -41,6 +41,13 @@ pub struct Plan {
     pub checks: Vec<Check>,
 }
 
+impl Plan {
+    /// When the last phase ends.
+    pub fn end(&self) -> RunTime {
+        self.phases.last().map_or(RunTime::ZERO, |phase| phase.end)
+    }
+}
+
 /// A phase on the run's clock.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedPhase {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a run ran on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Environment {
+pub(super) struct Environment {
     /// This program's version.
     pub firedrill: String,
     /// The seed in force.
@@ -31,7 +31,7 @@ pub struct Environment {
 
 impl Environment {
     /// Looks at the machine, and at the repository around `scenario`.
-    pub fn gather(scenario: &Path, seed: u64) -> Self {
+    pub(super) fn gather(scenario: &Path, seed: u64) -> Self {
         Self {
             firedrill: env!("CARGO_PKG_VERSION").to_owned(),
             seed,

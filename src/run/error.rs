@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::{chaos::ChaosError, journal::folder::FolderError, report::ReportError};
+use crate::{
+    chaos::ContextError, journal::folder::FolderError, lab::client::ClientError, report::ReportError,
+};
 
 /// Why a run came to no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +23,18 @@ pub enum RunError {
     Folder(#[from] FolderError),
     /// The write-ahead log of faults could not be kept.
     #[error(transparent)]
-    Chaos(#[from] ChaosError),
+    Wal(#[from] ContextError),
+    /// The driver of faults could not be made.
+    #[error(transparent)]
+    Driver(#[from] ClientError),
+    /// The target's URL is none.
+    #[error("target: `{url}` is no URL: {source}")]
+    Url {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        source: http::uri::InvalidUri,
+    },
     /// The report could not be made.
     #[error("report: {0}")]
     Report(#[from] ReportError),

@@ -1,7 +1,108 @@
 //! The supervisor: preflight, clock, phases, stop conditions, recovery on
 //! every way out.
 
-pub mod environment;
-pub mod interrupt;
-pub mod stop;
+mod acts;
+mod environment;
+mod error;
+mod finish;
+mod interrupt;
+mod preflight;
+mod stop;
+mod supervise;
+mod target;
 pub mod ui;
+
+use std::{
+    fs,
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+pub use self::error::RunError;
+use self::{environment::Environment, finish::Judged, target::Running, ui::UiMode};
+use crate::{
+    journal::RunFolder, plan::Plan, scenario::SourceFile, units::FaultId, verdict::model::RunVerdict,
+};
+
+/// How to run.
+#[derive(Debug)]
+pub struct Options {
+    /// The scenario's file.
+    pub scenario: PathBuf,
+    /// The files as they were read, the scenario first.
+    pub files: Vec<SourceFile>,
+    /// Where runs are kept.
+    pub runs: PathBuf,
+    /// How to show progress.
+    pub ui: UiMode,
+}
+
+/// A run that came to a verdict.
+#[derive(Debug)]
+pub struct Drilled {
+    /// Its folder.
+    pub folder: RunFolder,
+    /// What came out.
+    pub verdict: RunVerdict,
+    /// Faults that could not be taken back, with what to do by hand.
+    pub left_behind: Vec<(FaultId, String)>,
+    /// For the terminal.
+    pub summary: String,
+}
+
+/// The whole drill: starts the target, looks whether everything is right, runs
+/// the plan, judges, reports, and stops what it started.
+pub async fn drill(plan: Plan, options: Options) -> Result<Drilled, RunError> {
+    let interrupts = interrupt::listen()?;
+    let folder = RunFolder::create(&options.runs, &plan.name).map_err(RunError::NoFolder)?;
+    let exe = std::env::current_exe().map_err(RunError::Executable)?;
+    let started = async {
+        let target = Running::start(&plan.target, plan.seed, &exe, &folder.file("logs"))
+            .await
+            .map_err(|error| RunError::Preflight(vec![error.to_string()]))?;
+        match preflight::preflight(&plan, &target).await {
+            problems if problems.is_empty() => Ok(target),
+            problems => {
+                target.stop().await;
+                Err(RunError::Preflight(problems))
+            }
+        }
+    };
+    let target = match started.await {
+        Ok(target) => target,
+        Err(error) => {
+            // Nothing happened that would have to be kept.
+            let _ = fs::remove_dir_all(folder.path());
+            return Err(error);
+        }
+    };
+    write_inputs(&folder, &plan, &options)?;
+    let supervised = supervise::supervise(Arc::new(plan), &target, &folder, options.ui, interrupts).await;
+    target.stop().await;
+    let left_behind = supervised?;
+    folder.release_reserve();
+    let judged = Judged::read(&folder)?;
+    judged.write(folder.path())?;
+    let colour = std::io::stderr().is_terminal();
+    let summary = judged.summary(colour, ui::width());
+    Ok(Drilled { folder, verdict: judged.verdict, left_behind, summary })
+}
+
+/// Judges a run again from its folder, and writes verdict and report to `out`.
+pub fn render(folder: &RunFolder, out: &Path) -> Result<RunVerdict, RunError> {
+    let judged = Judged::read(folder)?;
+    judged.write(out)?;
+    Ok(judged.verdict)
+}
+
+fn write_inputs(folder: &RunFolder, plan: &Plan, options: &Options) -> Result<(), RunError> {
+    let pretty = |value: serde_json::Result<String>| value.map(|text| text + "\n");
+    for file in options.files.iter().take(1) {
+        folder.write("scenario.yaml", file.text.as_bytes())?;
+    }
+    folder.write("plan.json", pretty(serde_json::to_string_pretty(plan))?.as_bytes())?;
+    let environment = Environment::gather(&options.scenario, plan.seed);
+    folder.write("environment.json", pretty(serde_json::to_string_pretty(&environment))?.as_bytes())?;
+    Ok(())
+}

@@ -8,24 +8,29 @@ use crate::{chaos, journal::interval::Outcome, load, observe, plan::Plan};
 /// Looks at the endpoint, the sources of signals and the faults' targets.
 /// What is wrong, in words; empty where nothing is.
 pub(super) async fn preflight(plan: &Plan, target: &Running) -> Vec<String> {
-    let mut problems = endpoints(plan, &target.base_url()).await;
+    let mut problems = match target.base_uri() {
+        Ok(uri) => endpoints(plan, &uri).await,
+        Err(error) => vec![error.to_string()],
+    };
     problems.extend(observe::preflight(target.lab()).await);
-    problems.extend(chaos::preflight(target.lab(), plan).await);
+    match target.driver() {
+        Ok(driver) => {
+            let found = chaos::preflight(driver.as_ref(), &plan.timeline).await;
+            problems.extend(found.iter().map(ToString::to_string));
+        }
+        Err(error) => problems.push(error.to_string()),
+    }
     problems
 }
 
 /// One request of each workload must end as it should.
-async fn endpoints(plan: &Plan, base_url: &str) -> Vec<String> {
-    let uri: Uri = match base_url.parse() {
-        Ok(uri) => uri,
-        Err(error) => return vec![format!("target: `{base_url}` is no URL: {error}")],
-    };
+async fn endpoints(plan: &Plan, uri: &Uri) -> Vec<String> {
     let mut problems = Vec::new();
     for planned in &plan.workloads {
-        match load::probe(&uri, &planned.workload).await {
+        match load::probe(uri, &planned.workload).await {
             Ok(answer) if answer.outcome == Outcome::Ok => {}
             Ok(answer) => problems.push(format!(
-                "workload `{}`: the endpoint {base_url} answered a first request with `{}`: {}",
+                "workload `{}`: the endpoint {uri} answered a first request with `{}`: {}",
                 planned.name,
                 answer.outcome.as_str(),
                 answer.detail

@@ -4,20 +4,20 @@ use crate::{scenario::model::StopCondition, units::Span};
 
 /// Watches the stop conditions of a run, second by second.
 #[derive(Debug)]
-pub struct StopWatch {
+pub(super) struct StopWatch {
     conditions: Vec<(StopCondition, u64)>,
 }
 
 impl StopWatch {
     /// Watches these.
-    pub fn new(conditions: &[StopCondition]) -> Self {
+    pub(super) fn new(conditions: &[StopCondition]) -> Self {
         Self { conditions: conditions.iter().map(|condition| (condition.clone(), 0)).collect() }
     }
 
     /// Takes one whole second in which `done` requests ended, `errors` of
     /// them other than `ok`. The first condition that is met, in words. A
     /// second in which nothing ended neither meets nor breaks one.
-    pub fn second(&mut self, done: u64, errors: u64) -> Option<String> {
+    pub(super) fn second(&mut self, done: u64, errors: u64) -> Option<String> {
         if done == 0 {
             return None;
         }

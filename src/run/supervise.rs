@@ -21,13 +21,15 @@ use crate::{
     journal::{
         Event, RunFolder, Sink,
         event::{FORMAT, RunEnd},
+        interval::Outcome,
         reader,
         writer::Writer,
     },
     load::{self, LoadError, LoadJob, LoadSummary, Progress},
     observe,
-    plan::{Plan, model::PlannedPhase},
+    plan::Plan,
     scenario::model::Unsteady,
+    units::{FaultId, RunTime},
     verdict,
 };
 
@@ -49,6 +51,8 @@ struct Drill {
     pulse: watch::Sender<Pulse>,
     load: JoinHandle<Result<LoadSummary, LoadError>>,
     load_is_over: bool,
+    /// The last second that the stop conditions were asked about.
+    watched: u32,
     watcher: JoinHandle<()>,
 }
 
@@ -60,7 +64,7 @@ pub(super) async fn supervise(
     folder: &RunFolder,
     mode: UiMode,
     mut interrupts: Interrupts,
-) -> Result<Vec<String>, RunError> {
+) -> Result<Vec<(FaultId, String)>, RunError> {
     let clock = Clock::starting_in(HEAD_START);
     let (sink, lines) = Sink::new(clock);
     let mut writer = Writer::start(folder, lines)?;
@@ -111,7 +115,6 @@ impl Drill {
             sink: sink.clone(),
             cancel: stop_load.clone(),
             progress: report,
-            id_prefix: folder.id(),
         }));
         let watcher = tokio::spawn(observe::watch(target.lab(), clock, sink.clone(), stop_watching.clone()));
         let acts = Acts::start(plan, target, folder, sink.clone())?;
@@ -127,6 +130,7 @@ impl Drill {
             pulse,
             load,
             load_is_over: false,
+            watched: 0,
             watcher,
         })
     }
@@ -149,17 +153,17 @@ impl Drill {
                 self.sink.event(Event::PhaseEnded { phase: phase.name.clone() });
             }
             if index == 0
-                && let Some(end) = self.steady_state(phase)
+                && let Some(end) = self.steady_state()
             {
                 return end;
             }
         }
-        self.acts.all_due().await;
-        self.watch_until_drained(&mut stop).await
+        let drained = self.watch_until(RunTime(u64::MAX), &mut stop).await;
+        drained.unwrap_or(RunEnd::Completed)
     }
 
     /// Watches the load until `until`. Some: the run ends here.
-    async fn watch_until(&mut self, until: crate::units::RunTime, stop: &mut StopWatch) -> Option<RunEnd> {
+    async fn watch_until(&mut self, until: RunTime, stop: &mut StopWatch) -> Option<RunEnd> {
         loop {
             let look = (self.clock.now() + LOOK).min(until);
             if self.load_is_over {
@@ -185,25 +189,28 @@ impl Drill {
         }
     }
 
-    async fn watch_until_drained(&mut self, stop: &mut StopWatch) -> RunEnd {
-        let forever = crate::units::RunTime(u64::MAX);
-        self.watch_until(forever, stop).await.unwrap_or(RunEnd::Completed)
-    }
-
     /// Shows the load's progress, and asks the stop conditions about every
     /// second that is over.
     fn look(&mut self, stop: &mut StopWatch) -> Option<String> {
         let progress = self.progress.borrow().clone();
         self.pulse.send_replace(pulse(&progress));
-        stop.take(&progress)
+        let whole = self.watched + 1..progress.at.second();
+        for one in progress.seconds.iter().filter(|one| whole.contains(&one.second)) {
+            self.watched = one.second;
+            if let Some(condition) = stop.second(one.ended, one.failed) {
+                return Some(condition);
+            }
+        }
+        None
     }
 
     /// Judges the first phase from the journal as it stands, and lets the
     /// faults begin if it holds. Some: the run ends here.
-    fn steady_state(&mut self, first: &PlannedPhase) -> Option<RunEnd> {
-        let _ = first;
+    fn steady_state(&mut self) -> Option<RunEnd> {
         let broken = match reader::read(&self.folder) {
-            Ok(record) => verdict::steady(&self.plan, &record),
+            Ok(record) => {
+                verdict::steady(&self.plan, record.intervals.iter().flat_map(|interval| &interval.cells))
+            }
             Err(error) => vec![error.to_string()],
         };
         let holds = broken.is_empty();
@@ -219,7 +226,7 @@ impl Drill {
 
     /// The one way out: faults first, then the load, then the watchers, then
     /// the journal's last line.
-    async fn finish(mut self, end: RunEnd) -> Vec<String> {
+    async fn finish(mut self, end: RunEnd) -> Vec<(FaultId, String)> {
         let left_behind = self.acts.recover().await;
         self.stop_load.cancel();
         if !self.load_is_over
@@ -254,8 +261,8 @@ fn broken(ended: Result<Result<LoadSummary, LoadError>, JoinError>) -> Option<Ru
 fn pulse(progress: &Progress) -> Pulse {
     let second = progress.at.second().checked_sub(1);
     let last = progress.seconds.iter().rev().find(|one| Some(one.second) == second);
-    let failed = |(outcome, count): (&crate::journal::interval::Outcome, &u64)| match outcome {
-        crate::journal::interval::Outcome::Ok => 0,
+    let failed = |(outcome, count): (&Outcome, &u64)| match outcome {
+        Outcome::Ok => 0,
         _ => *count,
     };
     Pulse {
@@ -263,7 +270,7 @@ fn pulse(progress: &Progress) -> Pulse {
         done: progress.done,
         errors: progress.outcomes.iter().map(failed).sum(),
         in_flight: progress.in_flight,
-        rate: progress.rate() as f64,
+        rate: last.map_or(0.0, |second| second.ended as f64),
         error_ratio: last.and_then(|second| second.error_ratio()).unwrap_or(0.0),
         ttft_p95: progress.ttft_p95,
         lag_p99: progress.lag_p99,

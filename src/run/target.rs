@@ -1,14 +1,15 @@
 //! What is drilled, once it is up: the lab's processes, or a URL.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
+use http::Uri;
+
+use super::RunError;
 use crate::{
+    chaos::LabDriver,
     lab::{Lab, LabError, api::Addresses},
     scenario::model::Target,
 };
-
-/// How long a part of the lab may take to end.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A target that is up.
 #[derive(Debug)]
@@ -29,11 +30,17 @@ impl Running {
     }
 
     /// Where the load goes.
-    pub(super) fn base_url(&self) -> String {
-        match self {
+    pub(super) fn base_uri(&self) -> Result<Uri, RunError> {
+        let url = match self {
             Self::Lab(lab) => format!("http://{}", lab.addresses().gateway),
             Self::Url(url) => url.trim_end_matches('/').to_owned(),
-        }
+        };
+        url.parse().map_err(|source| RunError::Url { url, source })
+    }
+
+    /// What injects faults there. None: nothing can.
+    pub(super) fn driver(&self) -> Result<Option<LabDriver>, RunError> {
+        Ok(self.lab().map(LabDriver::new).transpose()?)
     }
 
     /// The lab's parts, if it is the lab.

@@ -150,6 +150,10 @@ impl FromStr for Ratio {
 
 impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 > 1.0 {
+            // A factor.
+            return f.write_str(&trimmed(self.0));
+        }
         write!(f, "{}%", trimmed(self.0 * 100.0))
     }
 }

@@ -19,7 +19,7 @@ const ORANGE: &str = "\x1b[38;5;208m";
 const BLUE: &str = "\x1b[38;5;39m";
 
 /// Columns of the terminal; 80 if it does not say.
-pub(super) fn width() -> usize {
+pub(crate) fn width() -> usize {
     std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(80).clamp(60, 120)
 }
 

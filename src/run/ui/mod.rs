@@ -5,6 +5,8 @@
 mod draw;
 mod state;
 
+pub(crate) use draw::width;
+
 use std::{
     io::{IsTerminal, Write},
     time::Duration,
@@ -41,7 +43,7 @@ pub struct Pulse {
     pub errors: u64,
     /// Requests open now.
     pub in_flight: u64,
-    /// Requests sent in the last second.
+    /// Requests that ended in the last second.
     pub rate: f64,
     /// Share of requests that ended other than `ok` in the last second.
     pub error_ratio: f64,

@@ -1,0 +1,76 @@
+//! The acts of a run's timeline: held back until the target is steady, and
+//! taken back on every way out.
+
+use std::sync::Arc;
+
+use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{RunError, target::Running};
+use crate::{
+    chaos::{ActEnd, ActGate, ActResult, FaultContext, run_act},
+    journal::{RunFolder, Sink},
+    plan::Plan,
+    units::{FaultId, RunTime},
+};
+
+/// The acts that are under way or still to come.
+#[derive(Debug)]
+pub(super) struct Acts {
+    /// For those that come in the first phase.
+    early: watch::Sender<ActGate>,
+    /// For those that wait until the first phase was found steady.
+    late: watch::Sender<ActGate>,
+    cancel: CancellationToken,
+    tasks: JoinSet<ActEnd>,
+}
+
+impl Acts {
+    /// Sets every act on its way to its time.
+    pub(super) fn start(
+        plan: &Arc<Plan>,
+        target: &Running,
+        folder: &RunFolder,
+        sink: Sink,
+    ) -> Result<Self, RunError> {
+        let (early, early_gate) = watch::channel(ActGate::Open);
+        let (late, late_gate) = watch::channel(ActGate::Shut);
+        let cancel = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        if let Some(driver) = target.driver()? {
+            let context = FaultContext::new(driver, folder, sink, cancel.clone(), plan)?;
+            let steady_at = plan.phases.first().map_or(RunTime::ZERO, |phase| phase.end);
+            for act in &plan.timeline {
+                let gate = if act.at < steady_at { &early_gate } else { &late_gate };
+                tasks.spawn(run_act(act.clone(), context.clone(), gate.clone()));
+            }
+        }
+        Ok(Self { early, late, cancel, tasks })
+    }
+
+    /// The target is steady: faults may begin.
+    pub(super) fn begin(&self) {
+        self.late.send_replace(ActGate::Open);
+    }
+
+    /// Recovers what is in place and begins nothing more. What could not be
+    /// taken back, in words.
+    pub(super) async fn recover(&mut self) -> Vec<(FaultId, String)> {
+        self.cancel.cancel();
+        let mut left = Vec::new();
+        while let Some(ended) = self.tasks.join_next().await {
+            match ended {
+                Ok(ActEnd { id, result: ActResult::LeftBehind { why } }) => left.push((id, why)),
+                Ok(ActEnd {
+                    result: ActResult::NotStarted | ActResult::Skipped { .. } | ActResult::Done { .. },
+                    ..
+                }) => {}
+                // A panic is a bug of ours; the write-ahead log still knows.
+                Err(error) => left.push((FaultId::from("unknown"), error.to_string())),
+            }
+        }
+        // The early gate only has to live as long as its acts.
+        let _ = &self.early;
+        left
+    }
+}
