@@ -111,8 +111,7 @@ fn the_counts_agree_with_those_of_the_gateway() {
     let last: Value = events
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
-        .filter(|event| event["signal"] == "sample" && event["source"] == "gateway")
-        .next_back()
+        .rfind(|event| event["signal"] == "sample" && event["source"] == "gateway")
         .expect("a sample of the gateway");
     let seen: f64 = last["values"]
         .as_object()
