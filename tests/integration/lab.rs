@@ -2,6 +2,7 @@
 
 mod controller;
 mod replica;
+mod whole;
 
 use std::time::{Duration, Instant};
 

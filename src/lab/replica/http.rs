@@ -279,6 +279,8 @@ impl Stream {
         if let Some(cut) = self.cut.filter(|cut| index >= cut.after) {
             self.events.close();
             while self.events.try_recv().is_ok() {}
+            // A pause lets out what was written, be it only the head.
+            tokio::time::sleep(Duration::from_millis(1)).await;
             return cut.abort.then(|| (Err(std::io::ErrorKind::ConnectionAborted.into()), self));
         }
         let mut frame = String::with_capacity(512);
