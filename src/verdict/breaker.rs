@@ -171,6 +171,8 @@ fn quiet(facts: &Facts<'_>, phase: &PhaseName) -> Finding {
     if facts.breakers.is_empty() {
         return Finding::inconclusive("no breaker showed itself");
     }
+    let seen_by_then = |states: &&Vec<(Seen, BreakerState)>| states.iter().any(|(seen, _)| seen.by <= end);
+    let watched = facts.breakers.values().filter(seen_by_then).count() as u64;
     let mut maybe = None;
     for (name, states) in &facts.breakers {
         for (i, (seen, state)) in states.iter().enumerate() {
@@ -191,7 +193,8 @@ fn quiet(facts: &Facts<'_>, phase: &PhaseName) -> Finding {
     }
     match maybe {
         Some(said) => Finding::inconclusive(format!("{said}: perhaps in this phase, perhaps not")),
-        None => Finding::pass(format!("{} stayed closed", counted(facts.breakers.len() as u64, "breaker")))
+        None if watched == 0 => Finding::inconclusive("no breaker showed itself in this phase"),
+        None => Finding::pass(format!("{} stayed closed", counted(watched, "breaker")))
             .observed(0.0, "count")
             .on("gateway", format!("no breaker open between {start} and {end}")),
     }

@@ -1,4 +1,23 @@
 //! Journal → verdict. Pure: no I/O, no clock.
+//!
+//! [`judge`] gives each check of the plan to its judge, and makes the run's
+//! verdict from theirs. What holds for all of them:
+//!
+//! * A reaction is judged only after a fault that was *proven*; else it is
+//!   inconclusive, never a pass and never a fail.
+//! * A time runs between two sightings, each an interval, so it is one too:
+//!   within its limit if its longest is, beyond if its shortest is, else
+//!   inconclusive. What was not observed fails if there was time to see it.
+//! * An SLO with too few samples is inconclusive, whatever they say. A
+//!   reaction with too few can still fail, if their whole interval is beyond
+//!   the limit: five slow rejections show a slow breaker, five fast ones do
+//!   not show a fast one.
+//! * A mechanism is blamed only for what is its own: a stale hit while the
+//!   withdrawn version still serves is the rollback's, a wrong hit of a version
+//!   that is wrong by itself is the version's, a breaker that reopens under the
+//!   next fault is that fault's.
+//! * What the system says and what the wire shows are both looked at. Where
+//!   they contradict each other and users are harmed, it fails.
 
 mod breaker;
 mod cache;
