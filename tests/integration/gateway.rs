@@ -9,3 +9,4 @@ mod breakers;
 mod caching;
 mod degrading;
 mod forwarding;
+mod real;

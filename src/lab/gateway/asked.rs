@@ -26,14 +26,6 @@ pub(super) struct Asked {
     pub(super) key: Option<String>,
     /// `Cache-Control` keeps the cache out of it.
     pub(super) bypass: bool,
-    /// Server-sent events are asked for.
-    pub(super) stream: bool,
-    /// The most tokens that the answer may have.
-    pub(super) max_tokens: Option<u64>,
-    /// The answer's tokens are to be counted at the end of the stream.
-    pub(super) include_usage: bool,
-    /// The model's name.
-    pub(super) model: String,
 }
 
 /// Why a request could not be read.
@@ -61,32 +53,14 @@ impl Asked {
             headers: for_upstream(head.headers),
             body: body.to_bytes(),
             key: None,
-            stream: false,
-            max_tokens: None,
-            include_usage: false,
-            model: String::new(),
         };
         if asked.method == Method::POST
             && head.uri.path() == "/v1/chat/completions"
             && let Ok(Value::Object(chat)) = serde_json::from_slice(&asked.body)
         {
-            asked.understand(chat);
+            asked.key = Some(key(chat));
         }
         Ok(asked)
-    }
-
-    fn understand(&mut self, mut chat: Map<String, Value>) {
-        self.stream = chat.get("stream").and_then(Value::as_bool).unwrap_or(false);
-        self.max_tokens = ["max_completion_tokens", "max_tokens"].iter().find_map(|n| chat.get(*n)?.as_u64());
-        self.model = chat.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let usage = chat.get("stream_options").and_then(|options| options.get("include_usage"));
-        self.include_usage = usage.and_then(Value::as_bool).unwrap_or(false);
-        for field in ABOUT_THE_CLIENT {
-            chat.shift_remove(field);
-        }
-        let mut chat = Value::Object(chat);
-        chat.sort_all_objects();
-        self.key = Some(chat.to_string());
     }
 
     /// The request as it is sent to `upstream`.
@@ -98,6 +72,16 @@ impl Asked {
         *request.headers_mut() = self.headers.clone();
         Ok(request)
     }
+}
+
+/// Everything that may decide the answer, in one order.
+fn key(mut chat: Map<String, Value>) -> String {
+    for field in ABOUT_THE_CLIENT {
+        chat.shift_remove(field);
+    }
+    let mut chat = Value::Object(chat);
+    chat.sort_all_objects();
+    chat.to_string()
 }
 
 /// Headers that belong to one connection, not to the message.
@@ -160,17 +144,6 @@ mod tests {
         ] {
             assert_ne!(key(base).await, key(&base.replace(from, to)).await, "{from} and {to}");
         }
-    }
-
-    #[tokio::test]
-    async fn the_fields_are_read() {
-        let asked = read(
-            r#"{"model":"m","stream":true,"stream_options":{"include_usage":true},"max_tokens":4,"max_completion_tokens":7}"#,
-            &[],
-        )
-        .await;
-        assert!(asked.stream && asked.include_usage && !asked.bypass);
-        assert_eq!((asked.max_tokens, asked.model.as_str()), (Some(7), "m"));
         assert_eq!(read("nonsense", &[]).await.key, None);
     }
 

@@ -217,12 +217,6 @@ impl Fleet {
         Pick::Taken(Ticket { replica, permit })
     }
 
-    /// Any upstream with that role.
-    pub(super) fn first(&self, role: Role) -> Option<Arc<Upstream>> {
-        let inner = self.lock();
-        inner.replicas.iter().find(|r| r.upstream.role == role).map(|r| Arc::clone(&r.upstream))
-    }
-
     /// The list as it is.
     pub(super) fn status(&self) -> Vec<UpstreamStatus> {
         let now = Instant::now();

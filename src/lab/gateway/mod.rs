@@ -91,6 +91,7 @@ impl Gateway {
 
 /// Runs the gateway until its parent is gone.
 pub async fn serve() -> Result<(), ProcessError> {
+    super::log_to_stderr();
     let (config, parent_gone) = process::lifeline::<GatewayProcessConfig>()?;
     let io = |source| ProcessError::Io { command: super::api::command::GATEWAY.to_owned(), source };
     let address = (Ipv4Addr::LOCALHOST, config.port.unwrap_or(0));

@@ -13,9 +13,8 @@ use super::{
     asked::{Asked, HOP_BY_HOP, Unread},
     attempt::Begun,
     coalesce::{Publisher, SharedHead},
-    fallback::Made,
     fleet::Route,
-    forward::{Answered, Tally, forward},
+    forward::{Tally, forward},
     lookup::{Looked, look_up},
     metrics::{RequestEnd, add},
     relay::{Account, Flow, Relay, Store, Tee, along},
@@ -63,7 +62,7 @@ struct Miss {
 
 impl Miss {
     /// Goes upstream, if the limits allow.
-    async fn answer(mut self, asked: &Asked) -> Response<Body> {
+    async fn answer(self, asked: &Asked) -> Response<Body> {
         let gateway = Arc::clone(&self.gateway);
         let slot = match gateway.limits.admit().await {
             Ok(slot) => slot,
@@ -71,11 +70,7 @@ impl Miss {
         };
         let mut tally = Tally::default();
         match forward(&gateway, asked, self.route.role, &mut tally).await {
-            Some(Answered::Begun(begun)) => self.pass_on(begun, &tally, slot),
-            Some(Answered::Made(made)) => {
-                self.account.end(RequestEnd::Ok);
-                self.hand_over(made, &tally)
-            }
+            Some(begun) => self.pass_on(begun, &tally, slot),
             None => self.fail(&tally),
         }
     }
@@ -144,21 +139,6 @@ impl Miss {
             fallback: tally.fallback,
             version: Some(version),
             pod: Some(upstream.pod.clone()),
-        };
-        note.sign(response.headers_mut());
-        response
-    }
-
-    /// An answer that the gateway made up.
-    fn hand_over(self, made: Made, tally: &Tally) -> Response<Body> {
-        let mut response = Response::new(Body::from(made.body));
-        response.headers_mut().insert(header::CONTENT_TYPE, made.content_type);
-        let note = Note {
-            cache: self.cache,
-            attempts: tally.attempts,
-            fallback: tally.fallback,
-            version: Some(made.upstream.version.clone()),
-            pod: Some(made.upstream.pod.clone()),
         };
         note.sign(response.headers_mut());
         response

@@ -1,9 +1,12 @@
 //! The cache, request coalescing, canary weights, and how the cache's defects
 //! show.
 
-use firedrill::lab::{
-    api::Role,
-    config::{CacheMode, FallbackMode, GatewayConfig},
+use firedrill::{
+    lab::{
+        api::Role,
+        config::{CacheMode, FallbackMode, GatewayConfig},
+    },
+    units::Span,
 };
 
 use super::{
@@ -98,11 +101,8 @@ async fn nobody_left_to_read_along_cancels_upstream() {
 
 #[tokio::test]
 async fn followers_go_themselves_if_the_leader_fails() {
-    let rig = Rig::start(
-        1,
-        GatewayConfig { upstream_timeout: "500ms".parse().expect("a span"), ..config(CacheMode::On) },
-    )
-    .await;
+    let rig =
+        Rig::start(1, GatewayConfig { upstream_timeout: Span::millis(500), ..config(CacheMode::On) }).await;
     rig.stubs[0].set(Act::Hang);
     let (leader, follower) = tokio::join!(rig.chat("a"), async {
         until("the leader is upstream", || rig.stubs[0].requests() == 1).await;

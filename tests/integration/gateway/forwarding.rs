@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use firedrill::lab::config::{CacheMode, FallbackMode, GatewayConfig, RetryMode};
+use firedrill::{
+    lab::config::{CacheMode, FallbackMode, GatewayConfig, RetryMode},
+    units::Span,
+};
 
 use super::{
     rig::{Rig, soon, until},
@@ -88,8 +91,7 @@ async fn a_stream_that_breaks_off_never_ends_cleanly() {
 
 #[tokio::test]
 async fn failures_before_the_first_byte_are_retried_elsewhere() {
-    let rig =
-        Rig::start(2, GatewayConfig { upstream_timeout: "200ms".parse().expect("a span"), ..plain() }).await;
+    let rig = Rig::start(2, GatewayConfig { upstream_timeout: Span::millis(200), ..plain() }).await;
     for (act, outcome) in [
         (Act::Status(500), "error"),
         (Act::Break(0), "broken"),
@@ -133,11 +135,7 @@ async fn a_dead_replica_is_a_failed_connection() {
 
 #[tokio::test]
 async fn errors_that_remain_are_502_and_504() {
-    let config = GatewayConfig {
-        upstream_timeout: "100ms".parse().expect("a span"),
-        retries: RetryMode::Off,
-        ..plain()
-    };
+    let config = GatewayConfig { upstream_timeout: Span::millis(100), retries: RetryMode::Off, ..plain() };
     let rig = Rig::start(1, config).await;
     for (act, status) in [(Act::Status(500), 502), (Act::Break(0), 502), (Act::Hang, 504)] {
         rig.stubs[0].set(act);

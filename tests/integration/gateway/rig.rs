@@ -130,9 +130,7 @@ impl Rig {
 
     /// The sum of all samples of a family.
     pub(super) async fn total(&self, family: &str) -> f64 {
-        let text = self.metrics().await;
-        let samples = text.lines().filter_map(|line| line.strip_prefix(family)?.strip_prefix('{'));
-        samples.map(|rest| rest.rsplit(' ').next().expect("a value").parse::<f64>().expect("a number")).sum()
+        sum(&self.metrics().await, family)
     }
 
     /// The state of a pod's breaker.
@@ -145,20 +143,27 @@ impl Rig {
 
     /// Waits until a sample of `/metrics` has this value.
     pub(super) async fn until_metric(&self, series: &str, value: f64) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.metric(series).await != value {
-            assert!(Instant::now() < deadline, "{series} is never {value}:\n{}", self.metrics().await);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until_so(&format!("{series} is {value}"), async || self.metric(series).await == value).await;
     }
 }
 
+/// The sum of all samples of a family in a page of metrics.
+pub(super) fn sum(metrics: &str, family: &str) -> f64 {
+    let samples = metrics.lines().filter_map(|line| line.strip_prefix(family)?.strip_prefix('{'));
+    samples.map(|rest| rest.rsplit(' ').next().expect("a value").parse::<f64>().expect("a number")).sum()
+}
+
 /// Waits until something is so.
-pub(super) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(super) async fn until(what: &str, is_so: impl Fn() -> bool) {
+    until_so(what, async || is_so()).await;
+}
+
+/// Waits until something is so.
+pub(super) async fn until_so(what: &str, is_so: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
+    while !is_so().await {
         assert!(Instant::now() < deadline, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

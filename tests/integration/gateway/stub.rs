@@ -63,7 +63,7 @@ impl Drop for Stub {
 }
 
 /// How many tokens an answer has.
-pub(super) const TOKENS: usize = 4;
+const TOKENS: usize = 4;
 
 impl Stub {
     /// Starts one that answers.
