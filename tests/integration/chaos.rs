@@ -4,3 +4,4 @@ mod faults;
 mod proxy;
 mod rig;
 mod watch;
+mod whole;

@@ -48,13 +48,22 @@ pub(in crate::chaos) fn figures(status: &ToxicStatus) -> String {
         Toxic::Latency { .. } | Toxic::Loss { .. } | Toxic::Bandwidth { .. } | Toxic::Slicer { .. } => {
             let mean =
                 mean_ms(status).map_or(String::new(), |mean| format!(" by {mean:.1} ms on average{asked}"));
-            format!("delayed {affected} chunks{mean}, {untouched} not")
+            let held = match status.held {
+                0 => String::new(),
+                held => format!(", {held} of them so far"),
+            };
+            format!("delayed {} chunks{mean}{held}, {untouched} not", affected + status.held)
         }
     }
 }
 
+/// The mean delay of what has passed, or of that and what waits still
+/// (which will be longer), whichever says more.
 fn mean_ms(status: &ToxicStatus) -> Option<f64> {
-    (status.affected > 0).then(|| status.added_delay_us as f64 / status.affected as f64 / 1e3)
+    let mean = |chunks: u64, us: u64| (chunks > 0).then(|| us as f64 / chunks as f64 / 1e3);
+    let passed = mean(status.affected, status.added_delay_us);
+    let all = mean(status.affected + status.held, status.added_delay_us + status.held_us);
+    [passed, all].into_iter().flatten().max_by(f64::total_cmp)
 }
 
 /// Whether a toxic's figures show that it acts, or else what is missing.
@@ -63,7 +72,7 @@ pub(super) fn toxic_acts(link: &LinkStatus, status: &ToxicStatus) -> Result<(), 
         Stream::Upstream => "requests",
         Stream::Downstream => "answers",
     };
-    if status.affected == 0 {
+    if status.affected + status.held == 0 {
         return Err(format!("link {} carried no {stream} that it could affect", link.name));
     }
     match status.toxic {
@@ -75,7 +84,7 @@ pub(super) fn toxic_acts(link: &LinkStatus, status: &ToxicStatus) -> Result<(), 
                 mean.unwrap_or_default()
             )),
         },
-        Toxic::Bandwidth { .. } | Toxic::Slicer { .. } if status.added_delay_us == 0 => {
+        Toxic::Bandwidth { .. } | Toxic::Slicer { .. } if status.added_delay_us + status.held_us == 0 => {
             Err(format!("link {}: it delayed nothing", link.name))
         }
         Toxic::Loss { .. }
@@ -151,6 +160,8 @@ mod tests {
             affected,
             untouched: 3,
             added_delay_us,
+            held: 0,
+            held_us: 0,
             age_ms: 1000,
             first_affected_ms: Some(5),
         }
@@ -175,6 +186,9 @@ mod tests {
         assert!(acts(&latency(4, 200_000)));
         assert!(!acts(&latency(4, 199_000)));
         assert!(!acts(&latency(0, 0)));
+        // What waits still has waited at least so long.
+        assert!(acts(&ToxicStatus { held: 2, held_us: 100_000, ..latency(0, 0) }));
+        assert!(!acts(&ToxicStatus { held: 2, held_us: 90_000, ..latency(0, 0) }));
         assert_eq!(
             figures(&latency(4, 420_000)),
             "delayed 4 chunks by 105.0 ms on average (asked for 100 ms), 3 not"

@@ -321,7 +321,7 @@ async fn toxic(lab: &LabClient, pod: &PodName, id: &str) -> Result<Look, ClientE
     let Some(status) = link.toxics.iter().find(|toxic| toxic.id == id) else {
         return Ok(Look::not(format!("link {pod} does not list the toxic"), vec![]));
     };
-    let figures = match status.affected + status.untouched {
+    let figures = match status.affected + status.held + status.untouched {
         0 => "no traffic since the fault".to_owned(),
         _ => proof::figures(status),
     };

@@ -125,6 +125,12 @@ pub struct ToxicStatus {
     pub untouched: u64,
     /// Sum of the delays that it added, measured, in µs.
     pub added_delay_us: u64,
+    /// Chunks that it holds now, not counted in `affected` yet.
+    #[serde(default)]
+    pub held: u64,
+    /// Sum of what those have waited so far, in µs.
+    #[serde(default)]
+    pub held_us: u64,
     /// ms since it was put in place.
     pub age_ms: u64,
     /// ms from its start to the first chunk that it affected.

@@ -54,12 +54,6 @@ struct Item {
     shares: Vec<Share>,
 }
 
-impl Item {
-    fn waits_for(&self, toxic: &Arc<ActiveToxic>) -> bool {
-        self.shares.iter().any(|share| Arc::ptr_eq(&share.toxic, toxic))
-    }
-}
-
 /// What one toxic does to one item.
 #[derive(Debug, Clone)]
 struct Share {
@@ -220,6 +214,7 @@ impl Line {
     }
 
     fn enqueue(&mut self, item: Item) {
+        item.shares.iter().filter(|share| !share.counted).for_each(|share| share.toxic.hold(item.arrived));
         if let Payload::Data(bytes) = &item.payload {
             self.bytes += bytes.len();
         }
@@ -240,15 +235,37 @@ impl Line {
 
     /// Takes the first in line, and writes down what its wait was due to.
     pub(super) fn pop(&mut self, now: Instant) -> Option<Payload> {
-        let Item { arrived, payload, shares } = self.queue.pop_front()?;
-        if let Payload::Data(bytes) = &payload {
+        let item = self.queue.pop_front()?;
+        if let Payload::Data(bytes) = &item.payload {
             self.bytes -= bytes.len();
         }
-        let waited = now.saturating_duration_since(arrived);
+        item.account(now);
+        Some(item.payload)
+    }
+}
+
+/// What is still in line when the connection is cut has waited all the same.
+impl Drop for Line {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        self.queue.iter().for_each(|item| item.account(now));
+    }
+}
+
+impl Item {
+    fn waits_for(&self, toxic: &Arc<ActiveToxic>) -> bool {
+        self.shares.iter().any(|share| Arc::ptr_eq(&share.toxic, toxic))
+    }
+
+    /// Writes down what its wait, which ends now, was due to.
+    fn account(&self, now: Instant) {
+        let Self { arrived, shares, .. } = self;
+        let waited = now.saturating_duration_since(*arrived);
         let planned: Duration = shares.iter().map(|share| share.delay).sum();
         let open_ended = shares.iter().filter(|share| share.delay.is_zero()).count();
-        for share in &shares {
+        for share in shares {
             if !share.counted {
+                share.toxic.let_go(*arrived);
                 share.toxic.affected();
             }
             // Who planned a delay is charged its part of it; the rest of the
@@ -262,7 +279,6 @@ impl Line {
             };
             share.toxic.delayed(Duration::from_secs_f64(part));
         }
-        Some(payload)
     }
 }
 
@@ -357,6 +373,18 @@ mod tests {
         let status = toxic.status();
         assert_eq!((status.affected, status.added_delay_us), (1, 140_000));
         assert!(status.first_affected_ms.is_some());
+    }
+
+    #[test]
+    fn what_is_held_shows_and_counts_also_when_the_connection_is_cut() {
+        let toxic = active(0, Toxic::Latency { latency_ms: 60_000, jitter_ms: 0, correlation: 0.0 });
+        let toxics: Toxics = [Arc::clone(&toxic)].into_iter().collect();
+        let mut line = Line::new(Stream::Downstream);
+        line.push(data(b"a"), &toxics, Instant::now());
+        line.push(data(b"b"), &toxics, Instant::now());
+        assert_eq!((toxic.status().held, toxic.status().affected), (2, 0));
+        drop(line);
+        assert_eq!((toxic.status().held, toxic.status().held_us, toxic.status().affected), (0, 0, 2));
     }
 
     #[test]

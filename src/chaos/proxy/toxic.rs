@@ -30,6 +30,7 @@ pub(super) struct ActiveToxic {
     since: Instant,
     removed: AtomicBool,
     dice: Mutex<Dice>,
+    held: Mutex<Held>,
     affected: AtomicU64,
     untouched: AtomicU64,
     added_us: AtomicU64,
@@ -44,6 +45,14 @@ struct Dice {
     last: f64,
     /// When the bandwidth spoken for so far is used up.
     busy_until: Instant,
+}
+
+/// Chunks that wait now.
+#[derive(Debug, Default)]
+struct Held {
+    chunks: u64,
+    /// Sum of the times of their arrival, in µs since the toxic's start.
+    since_us: u64,
 }
 
 impl Dice {
@@ -67,6 +76,7 @@ impl ActiveToxic {
             since: now,
             removed: AtomicBool::new(false),
             dice: Mutex::new(Dice { rng, last, busy_until: now }),
+            held: Mutex::default(),
             affected: AtomicU64::new(0),
             untouched: AtomicU64::new(0),
             added_us: AtomicU64::new(0),
@@ -141,6 +151,20 @@ impl ActiveToxic {
         self.first_us.fetch_min(us, Ordering::Relaxed);
     }
 
+    /// A chunk that came at `at` waits from now on.
+    pub(super) fn hold(&self, at: Instant) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.chunks += 1;
+        held.since_us += micros(at.saturating_duration_since(self.since));
+    }
+
+    /// A chunk that came at `at` waits no more.
+    pub(super) fn let_go(&self, at: Instant) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.chunks -= 1;
+        held.since_us -= micros(at.saturating_duration_since(self.since));
+    }
+
     /// Counts something as affected.
     pub(super) fn affected(&self) {
         self.affected.fetch_add(1, Ordering::Relaxed);
@@ -158,6 +182,11 @@ impl ActiveToxic {
 
     pub(super) fn status(&self) -> ToxicStatus {
         let first = self.first_us.load(Ordering::Relaxed);
+        let (held, held_us) = {
+            let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = micros(self.since.elapsed());
+            (held.chunks, (held.chunks * now).saturating_sub(held.since_us))
+        };
         ToxicStatus {
             id: self.id.clone(),
             stream: self.spec.stream,
@@ -165,6 +194,8 @@ impl ActiveToxic {
             affected: self.affected.load(Ordering::Relaxed),
             untouched: self.untouched.load(Ordering::Relaxed),
             added_delay_us: self.added_us.load(Ordering::Relaxed),
+            held,
+            held_us,
             age_ms: micros(self.since.elapsed()) / 1000,
             first_affected_ms: (first != NEVER).then_some(first / 1000),
         }

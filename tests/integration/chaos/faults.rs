@@ -13,7 +13,7 @@ use firedrill::{
 };
 use serde_json::json;
 
-use super::rig::{LATER, Rig, names, on, on_selected};
+use super::rig::{LATER, Rig, names, on, on_selected, proven};
 
 const DONE: ActResult = ActResult::Done { proven: true };
 const UNPROVEN: ActResult = ActResult::Done { proven: false };
@@ -296,8 +296,4 @@ async fn the_preflight_says_what_can_not_be_done() {
 
     let good = rig.act("kill", on("replica-0", "PodChaos", json!({"action": "pod-kill"})), None);
     assert_eq!(said(Some(&driver), &[good]).await, Vec::<String>::new());
-}
-
-fn proven(event: &Event) -> Option<()> {
-    matches!(event, Event::Fault { step: FaultStep::Proven { .. }, .. }).then_some(())
 }

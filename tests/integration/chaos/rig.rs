@@ -3,7 +3,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -20,6 +23,7 @@ use firedrill::{
         sink::Line,
     },
     lab::{
+        Lab,
         api::{Addresses, ControllerProcessConfig, Listening, PodStatus, command},
         client::LabClient,
         config::LabConfig,
@@ -62,6 +66,7 @@ pub(super) struct Rig {
     pub(super) cancel: CancellationToken,
     pub(super) gate: watch::Sender<ActGate>,
     http: reqwest::Client,
+    whole: Option<Lab>,
     _dir: tempfile::TempDir,
 }
 
@@ -88,13 +93,33 @@ impl Rig {
         let (controller, Listening { listening: controller_at }) =
             process::spawn(exe(), command::CONTROLLER, &config, None).await.expect("the controller starts");
         let at = Addresses { gateway, controller: controller_at, proxy: proxy_at };
+        let rig = Self::of(at, metrics, dir);
+        Self { controller: Some(controller), proxy: Some(proxy), ..rig }
+    }
+
+    /// The whole lab, with its own gateway.
+    pub(super) async fn whole(config: &LabConfig) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let lab = Lab::start(config, 1, exe(), dir.path()).await.expect("the lab starts");
+        let rig = Self::of(*lab.addresses(), Arc::default(), dir);
+        Self { whole: Some(lab), ..rig }
+    }
+
+    /// Ends the whole lab in order.
+    pub(super) async fn stop(self) {
+        if let Some(lab) = self.whole {
+            lab.stop().await;
+        }
+    }
+
+    fn of(at: Addresses, metrics: Arc<Mutex<String>>, dir: tempfile::TempDir) -> Self {
         let clock = Clock::start();
         let (sink, lines) = Sink::new(clock);
         Self {
             at,
             lab: LabClient::new(at).expect("a client"),
-            controller: Some(controller),
-            proxy: Some(proxy),
+            controller: None,
+            proxy: None,
             metrics,
             folder: RunFolder::create(&dir.path().join("runs"), "test").expect("a run's folder"),
             clock,
@@ -103,6 +128,7 @@ impl Rig {
             cancel: CancellationToken::new(),
             gate: watch::channel(ActGate::Open).0,
             http: reqwest::Client::new(),
+            whole: None,
             _dir: dir,
         }
     }
@@ -207,6 +233,19 @@ impl Rig {
         }))
     }
 
+    /// Requests to the gateway, many at a time, until it is dropped.
+    pub(super) fn load(&self) -> AbortOnDropHandle<()> {
+        let (http, gateway) = (self.http.clone(), self.at.gateway);
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let users = (0..12).map(async |_| {
+                loop {
+                    let _ = ask(&http, gateway).await;
+                }
+            });
+            futures::future::join_all(users).await;
+        }))
+    }
+
     /// How long one request through a pod's link takes.
     pub(super) async fn ask(&self, pod: &str) -> Result<Duration, reqwest::Error> {
         let pod =
@@ -216,9 +255,13 @@ impl Rig {
     }
 }
 
+/// Prompts that no cache has seen.
+static ASKED: AtomicU64 = AtomicU64::new(0);
+
 async fn ask(http: &reqwest::Client, link: SocketAddr) -> Result<(), reqwest::Error> {
-    let body =
-        json!({"model": "demo", "max_tokens": 4, "messages": [{"role": "user", "content": "hello there"}]});
+    let content = format!("hello number {}", ASKED.fetch_add(1, Ordering::Relaxed));
+    let messages = json!([{"role": "user", "content": content}]);
+    let body = json!({"model": "demo", "max_tokens": 4, "messages": messages});
     let request = http.post(format!("http://{link}/v1/chat/completions")).json(&body);
     let answer = request.timeout(Duration::from_secs(10)).send().await?;
     answer.error_for_status()?.bytes().await.map(drop)
@@ -268,3 +311,8 @@ pub(super) fn names(steps: &[FaultStep]) -> Vec<&'static str> {
 
 /// An instant that does not come in a test.
 pub(super) const LATER: RunTime = RunTime(3_600_000_000);
+
+/// Picks a fault's proof.
+pub(super) fn proven(event: &Event) -> Option<()> {
+    matches!(event, Event::Fault { step: FaultStep::Proven { .. }, .. }).then_some(())
+}
