@@ -31,13 +31,23 @@ struct Shut {
     probes: u32,
 }
 
+/// Who counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counter {
+    /// The gateway, what it sent: it can't well say more than it did.
+    Gateway,
+    /// The pod, what reached it: less than was sent, where the fault holds
+    /// things back, and later.
+    Pod,
+    /// The answers that name the pod: none of them proves nothing.
+    Wire,
+}
+
 /// One way of counting what a pod receives.
 struct Traffic {
-    source: String,
+    counter: Counter,
     usual: Growth,
     shut: Growth,
-    /// What one request counts.
-    each: f64,
     /// Requests that were let in before and are counted at their end.
     begun: f64,
 }
@@ -45,71 +55,99 @@ struct Traffic {
 impl Traffic {
     /// Requests that the breaker had to stop.
     fn stopped(&self) -> f64 {
-        self.usual.rate() * self.shut.seconds / self.each
+        self.usual.rate() * self.shut.seconds
     }
 
     /// Requests that came through, less those that may.
     fn leaked(&self, probes: u32) -> f64 {
-        (self.shut.by / self.each - f64::from(probes) - self.begun).max(0.0)
+        (self.shut.by - f64::from(probes) - self.begun).max(0.0)
     }
 }
 
 /// Judges the share of its usual traffic that reaches a pod past its open
-/// breaker, by the source that counted most.
+/// breaker. What the gateway says that it sent, or answers from the pod, show
+/// a leak; what only the pod counted contradicts the gateway. That there is
+/// none must be counted by one of them.
 pub(super) fn judge(
     facts: &Facts<'_>,
     after: Option<&FaultId>,
     limit: &RatioThreshold,
 ) -> Result<Finding, Finding> {
-    let since = match after {
-        Some(_) => facts.effect(after)?.not_before,
-        None => facts.judged().0,
-    };
-    let mut worst: Option<(f64, String)> = None;
+    let (since, until) = acting(facts, after)?;
+    let mut shares: Vec<(f64, Counter, String)> = Vec::new();
     let mut shown = Vec::new();
     let mut opened = false;
     for name in guarding(facts, after) {
-        let shut = shut_times(facts, name, since);
+        let shut = shut_times(facts, name, since, until);
         let Some(first) = shut.first() else { continue };
         opened = true;
         let probes = shut.iter().map(|shut| shut.probes).sum();
         let before = if after.is_some() { since } else { first.from - SETTLE };
         for traffic in traffic(facts, name, before, &shut) {
             let (leaked, stopped) = (traffic.leaked(probes), traffic.stopped());
+            let source = match traffic.counter {
+                Counter::Gateway => "gateway /metrics".to_owned(),
+                Counter::Pod => format!("{name} /metrics"),
+                Counter::Wire => "wire".to_owned(),
+            };
             shown.push(evidence(
-                traffic.source.clone(),
+                source.clone(),
                 format!(
                     "{name}: {leaked:.1} of {stopped:.1} requests that its breaker had to stop in {:.1} s, without \
                      {probes} probes and {:.1} begun before",
                     traffic.shut.seconds, traffic.begun
                 ),
             ));
-            let share = leaked / stopped.max(f64::MIN_POSITIVE);
-            if stopped >= STOPPED && worst.as_ref().is_none_or(|(most, _)| share > *most) {
-                worst = Some((share, format!("{name}, by {}", traffic.source)));
+            if stopped >= STOPPED {
+                shares.push((leaked / stopped, traffic.counter, format!("{name}, by {source}")));
             }
         }
     }
-    let Some((share, whose)) = worst else {
-        let why = if opened {
-            "open breakers had too little traffic to stop, or nothing counted it"
-        } else {
-            "no breaker was open for longer than a second"
-        };
-        return Err(Finding::inconclusive(why).with(shown));
+    let breaks = |share: f64| !limit.op.holds(share, limit.limit.0);
+    let most = |wanted: &dyn Fn(Counter) -> bool| {
+        let of = shares.iter().filter(|(_, counter, _)| wanted(*counter));
+        of.max_by(|a, b| a.0.total_cmp(&b.0))
     };
-    let said = format!("{} of the usual traffic went past the open breaker of {whose}", percent(share));
-    let finding = match limit.op.holds(share, limit.limit.0) {
-        true => Finding::pass(said),
-        false => Finding::fail(format!("{said}, not {limit}")),
+    let said = |share: f64, whose: &str| {
+        format!("{} of the usual traffic went past the open breaker of {whose}", percent(share))
     };
-    Ok(finding.observed(share, "ratio").with(shown))
+    let finding = if let Some((share, _, whose)) = most(&|counter| counter != Counter::Pod)
+        && breaks(*share)
+    {
+        Finding::fail(format!("{}, not {limit}", said(*share, whose))).observed(*share, "ratio")
+    } else if let Some((share, _, whose)) = most(&|counter| counter != Counter::Wire) {
+        let said = said(*share, whose);
+        match breaks(*share) {
+            true => Finding::inconclusive(format!("{said}, which neither gateway nor wire confirm")),
+            false => Finding::pass(said),
+        }
+        .observed(*share, "ratio")
+    } else if opened {
+        Finding::inconclusive("open breakers had too little traffic to stop, or nothing counted it")
+    } else {
+        Finding::inconclusive("no breaker was open for longer than a second while the fault acted")
+    };
+    Ok(finding.with(shown))
+}
+
+/// From when until when a leak is one: while the fault acts. What it held
+/// back may arrive when it ends.
+fn acting(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<(RunTime, RunTime), Finding> {
+    let (start, end) = facts.judged();
+    let Some(id) = after else { return Ok((start, end)) };
+    let effect = facts.effect(after)?;
+    let lasts = facts.act(id).is_some_and(|act| act.until.is_some());
+    let over = match facts.fault_end(after) {
+        Ok(over) if lasts => over.not_before,
+        Ok(_) | Err(_) => facts.undisturbed_until(effect.by, after),
+    };
+    Ok((effect.not_before, over.min(end)))
 }
 
 /// When a breaker did not close. Successful probes come before it closes, so
 /// the last half-open time before a closing is left out.
-fn shut_times(facts: &Facts<'_>, name: &str, since: RunTime) -> Vec<Shut> {
-    let over = facts.gone(name).map_or(facts.end, |seen| seen.not_before).min(facts.judged().1);
+fn shut_times(facts: &Facts<'_>, name: &str, since: RunTime, until: RunTime) -> Vec<Shut> {
+    let over = facts.gone(name).map_or(until, |seen| seen.not_before).min(until);
     let mut times = Vec::new();
     let mut current: Option<Shut> = None;
     let mut half_open: Option<RunTime> = None;
@@ -148,27 +186,22 @@ fn traffic(facts: &Facts<'_>, pod: &str, before: RunTime, shut: &[Shut]) -> Vec<
         counters::name(series) == "gateway_upstream_requests_total" && of_pod(series)
     });
     let received = growth(pod, &|series| counters::name(series) == "firedrill_lab_requests_total");
-    let bytes = growth("proxy", &|series| counters::name(series) == "link_bytes_up" && of_pod(series));
-    // Those that count a request at its end count what had begun before.
+    // Both count a request at its end, so also those that had begun before.
     let time = mean_seconds(facts, before);
-    let by_ends = |source: &str, (usual, shut): (Growth, Growth)| Traffic {
-        source: format!("{source} /metrics"),
+    let by_ends = |counter, (usual, shut): (Growth, Growth)| Traffic {
+        counter,
         usual,
         shut,
-        each: 1.0,
         begun: usual.rate() * time,
     };
-    // Bytes are counted as they pass; how many a request has is known where
-    // the attempts are.
-    let by_bytes = bytes.zip(attempts).map(|((usual, shut), (requests, _))| {
-        let each = (usual.rate() / requests.rate()).max(1.0);
-        Traffic { source: "proxy".to_owned(), usual, shut, each, begun: 0.0 }
-    });
-    [attempts.map(|both| by_ends("gateway", both)), received.map(|both| by_ends(pod, both)), by_bytes]
-        .into_iter()
-        .flatten()
-        .chain(by_wire(facts, pod, (start, before), shut))
-        .collect()
+    [
+        attempts.map(|both| by_ends(Counter::Gateway, both)),
+        received.map(|both| by_ends(Counter::Pod, both)),
+        by_wire(facts, pod, (start, before), shut),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// How long requests usually take, in seconds.
@@ -196,11 +229,6 @@ fn by_wire(facts: &Facts<'_>, pod: &str, before: (RunTime, RunTime), shut: &[Shu
     };
     let usual = count(before.0, before.1);
     let shut = shut.iter().map(|shut| count(shut.from, shut.to)).fold(Growth::default(), |a, b| a + b);
-    (usual.by > 0.0 && shut.seconds > 0.0).then(|| Traffic {
-        source: "wire".to_owned(),
-        usual,
-        shut,
-        each: 1.0,
-        begun: 0.0,
-    })
+    let counted = usual.by > 0.0 && shut.seconds > 0.0;
+    counted.then_some(Traffic { counter: Counter::Wire, usual, shut, begun: 0.0 })
 }

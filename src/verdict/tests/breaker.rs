@@ -104,65 +104,75 @@ fn shut() -> Drill {
 
 /// `source` counts 5 requests a second, `leaked` a second while the breaker
 /// is shut, and `begun` more that were on their way.
-fn counted(source: &str, series: &str, each: f64, leaked: f64, begun: f64) -> Drill {
-    let mut drill = shut();
+fn counted(drill: Drill, (source, series): (&str, &str), leaked: f64, begun: f64) -> Drill {
     let mut total = 0.0;
-    for second in 0..90 {
-        let now = f64::from(second);
-        drill = drill.sample(now, source, &[(series, total * each)]);
+    (0..90).fold(drill, |drill, second| {
+        let before = total;
         total += if (27..38).contains(&second) { leaked } else { 5.0 };
         total += if second == 29 { begun } else { 0.0 };
-    }
-    drill
+        drill.sample(f64::from(second), source, &[(series, before)])
+    })
 }
 
-const ATTEMPTS: &str = r#"gateway_upstream_requests_total{pod="replica-0",outcome="ok"}"#;
+const ATTEMPTS: (&str, &str) =
+    ("gateway", r#"gateway_upstream_requests_total{pod="replica-0",outcome="ok"}"#);
+const RECEIVED: (&str, &str) = ("replica-0", r#"firedrill_lab_requests_total{status="200"}"#);
 
 #[test]
 fn it_lets_nothing_through() {
-    for (source, series) in
-        [("gateway", ATTEMPTS), ("replica-0", r#"firedrill_lab_requests_total{status="200"}"#)]
-    {
-        lets_through(counted(source, series, 1.0, 0.0, 0.0)).gives(Pass);
-        let why = lets_through(counted(source, series, 1.0, 5.0, 0.0)).gives(Fail);
-        assert!(why.contains("replica-0"), "{why}");
-        lets_through(counted(source, series, 1.0, 2.5, 0.0)).gives(Fail);
-    }
+    lets_through(counted(shut(), ATTEMPTS, 0.0, 0.0)).gives(Pass);
+    assert!(lets_through(counted(shut(), ATTEMPTS, 5.0, 0.0)).gives(Fail).contains("replica-0, by gateway"));
+    lets_through(counted(shut(), ATTEMPTS, 2.5, 0.0)).gives(Fail);
     lets_through(shut()).gives(Inconclusive);
     lets_through(slow()).gives(Inconclusive);
-    let rare = Answers::ok(1).pod("replica-0");
-    let few = slow().breaker(27.0, "replica-0", Open).breaker(32.0, "replica-0", Closed);
-    lets_through(few.load(0..25, rare)).gives(Inconclusive);
+    let rare = |drill| {
+        (0..90).fold(drill, |drill: Drill, second| {
+            drill.sample(f64::from(second), "gateway", &[(ATTEMPTS.1, f64::from(second.min(27)) / 5.0)])
+        })
+    };
+    lets_through(rare(shut())).gives(Inconclusive);
 }
 
 #[test]
 fn probes_and_what_had_begun_are_no_leak() {
-    lets_through(counted("gateway", ATTEMPTS, 1.0, 0.0, 12.0)).gives(Pass);
-    lets_through(counted("gateway", ATTEMPTS, 1.0, 0.0, 15.0)).gives(Fail);
+    lets_through(counted(shut(), ATTEMPTS, 0.0, 12.0)).gives(Pass);
+    lets_through(counted(shut(), ATTEMPTS, 0.0, 15.0)).gives(Fail);
 }
 
 #[test]
-fn bytes_to_the_pod_are_counted_as_they_pass() {
-    let bytes = r#"link_bytes_up{pod="replica-0"}"#;
-    let leaking = |leaked| {
-        let mut drill = counted("proxy", bytes, 900.0, leaked, 0.0);
-        for second in 0..90 {
-            let attempts = f64::from(second.min(27) + (second - 38i32).max(0)) * 5.0;
-            drill = drill.sample(f64::from(second), "gateway", &[(ATTEMPTS, attempts)]);
-        }
-        lets_through(drill)
+fn what_only_the_pod_counted_contradicts_the_gateway() {
+    lets_through(counted(shut(), RECEIVED, 0.0, 0.0)).gives(Pass);
+    lets_through(counted(shut(), RECEIVED, 5.0, 0.0)).gives(Inconclusive);
+    let both =
+        |gateway, pod| lets_through(counted(counted(shut(), ATTEMPTS, gateway, 0.0), RECEIVED, pod, 0.0));
+    both(0.0, 0.0).gives(Pass);
+    both(5.0, 5.0).gives(Fail);
+    both(5.0, 0.0).gives(Fail);
+    both(0.0, 5.0).gives(Inconclusive);
+}
+
+#[test]
+fn what_a_fault_held_back_arrives_at_its_end() {
+    let never_closed = slow().breaker(27.0, "replica-0", Open);
+    let released = |second| {
+        let counted = |second| if second < 28 { f64::from(second) * 5.0 } else { 140.0 };
+        (0..90).fold(never_closed.clone(), |drill, now| {
+            let held = if now > second { 40.0 } else { 0.0 };
+            drill.sample(f64::from(now), "gateway", &[(ATTEMPTS.1, counted(now) + held)])
+        })
     };
-    leaking(0.0).gives(Pass);
-    assert!(leaking(5.0).gives(Fail).contains("by proxy"));
+    lets_through(released(40)).gives(Pass);
+    lets_through(released(35)).gives(Fail);
 }
 
 #[test]
 fn answers_from_a_pod_behind_an_open_breaker_are_a_leak() {
     let answers = || Answers::ok(5).pod("replica-0");
-    let before = || shut().load(0..25, answers());
+    let before = || counted(shut(), ATTEMPTS, 0.0, 0.0).load(0..25, answers());
     lets_through(before().load(28..37, answers())).gives(Fail);
     lets_through(before()).gives(Pass);
     lets_through(before().load(28..37, answers().cache(CacheUse::Hit))).gives(Pass);
+    lets_through(shut().load(0..25, answers())).gives(Inconclusive);
 }
 
 fn closes(drill: Drill) -> Drill {
