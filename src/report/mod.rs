@@ -10,6 +10,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod text;
+mod timeline;
 
 use std::{fs, io, path::Path};
 

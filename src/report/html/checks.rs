@@ -11,20 +11,25 @@ use crate::{
     verdict::model::{CheckKind, CheckVerdict, Verdict},
 };
 
-/// Cards of one mechanism.
+/// The expectations: what is open first, and what holds folded away where
+/// there is too much of it.
 #[derive(Debug, Serialize)]
-pub(super) struct Group {
-    kind: &'static str,
-    mark: Mark,
-    held: String,
-    cards: Vec<Card>,
+pub(super) struct Cards {
+    held: usize,
+    all: usize,
+    shown: Vec<Card>,
+    folded: Vec<Card>,
 }
+
+/// Cards of checks that hold, beyond which they are folded away.
+const UNFOLDED: usize = 30;
 
 /// One check.
 #[derive(Debug, Serialize)]
 pub(super) struct Card {
     anchor: String,
     id: String,
+    kind: &'static str,
     mark: Mark,
     title: String,
     after: Option<String>,
@@ -78,35 +83,16 @@ pub(super) fn title(check: &CheckVerdict) -> String {
     }
 }
 
-/// The expectations by mechanism; what failed first.
-pub(super) fn groups(input: &Input<'_>) -> Vec<Group> {
-    let checks: Vec<(usize, &CheckVerdict)> =
+/// The expectations, what failed first.
+pub(super) fn expectations(input: &Input<'_>) -> Cards {
+    let mut checks: Vec<(usize, &CheckVerdict)> =
         input.verdict.checks.iter().enumerate().filter(|(_, check)| text::is_expectation(check)).collect();
-    let mut kinds: Vec<CheckKind> = Vec::new();
-    for (_, check) in &checks {
-        if !kinds.contains(&check.kind) {
-            kinds.push(check.kind);
-        }
-    }
-    let mut groups: Vec<(u8, Group)> = kinds
-        .into_iter()
-        .map(|kind| {
-            let mut own: Vec<(usize, &CheckVerdict)> =
-                checks.iter().filter(|(_, check)| check.kind == kind).copied().collect();
-            own.sort_by_key(|(_, check)| text::rank(check.verdict));
-            let worst = own.first().map_or(Verdict::Pass, |(_, check)| check.verdict);
-            let held = own.iter().filter(|(_, check)| check.verdict == Verdict::Pass).count();
-            let group = Group {
-                kind: text::kind(kind),
-                mark: worst.into(),
-                held: format!("{held} of {} met", own.len()),
-                cards: own.into_iter().map(|(index, check)| card(input, index, check)).collect(),
-            };
-            (text::rank(worst), group)
-        })
-        .collect();
-    groups.sort_by_key(|(rank, _)| *rank);
-    groups.into_iter().map(|(_, group)| group).collect()
+    checks.sort_by_key(|(_, check)| text::rank(check.verdict));
+    let held = checks.iter().filter(|(_, check)| check.verdict == Verdict::Pass).count();
+    let open = checks.len() - held;
+    let mut shown: Vec<Card> = checks.iter().map(|(index, check)| card(input, *index, check)).collect();
+    let folded = shown.split_off((open + UNFOLDED).min(shown.len()));
+    Cards { held, all: checks.len(), shown, folded }
 }
 
 /// The generator's own checks.
@@ -123,6 +109,7 @@ pub(super) fn card(input: &Input<'_>, index: usize, check: &CheckVerdict) -> Car
     Card {
         anchor: anchor(index),
         id: check.id.to_string(),
+        kind: text::kind(check.kind),
         mark: check.verdict.into(),
         title: title(check),
         after: after(input, check),
@@ -136,7 +123,7 @@ pub(super) fn card(input: &Input<'_>, index: usize, check: &CheckVerdict) -> Car
 }
 
 /// The act that a check is about.
-fn after(input: &Input<'_>, check: &CheckVerdict) -> Option<String> {
+pub(super) fn after(input: &Input<'_>, check: &CheckVerdict) -> Option<String> {
     let planned = input.plan.checks.iter().find(|planned| planned.id == check.id)?;
     let id = match &planned.subject {
         Subject::Fault(id) => Some(id),

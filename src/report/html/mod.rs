@@ -4,6 +4,7 @@
 mod checks;
 mod page;
 mod tables;
+mod timeline;
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, syntax::SyntaxConfig};
 

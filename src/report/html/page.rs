@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::{
-    checks::{Card, Group, SloRow},
+    checks::{Card, Cards, SloRow},
     tables::{self, ExemplarRow, FaultRow, LatencyTable, OutcomeTable, Pair},
+    timeline::TimelineView,
 };
 use crate::{
     journal::{Event, event::RunEnd},
@@ -43,8 +44,25 @@ struct Named {
     mark: Mark,
     kind: &'static str,
     title: String,
+    after: Option<String>,
     expected: String,
     observed: String,
+}
+
+/// A part of the verdict's sentence: what, and why.
+#[derive(Debug, Serialize)]
+struct Reason<'a> {
+    what: Option<&'a str>,
+    why: &'a str,
+}
+
+impl<'a> Reason<'a> {
+    fn of(part: &'a str) -> Self {
+        match part.split_once(": ") {
+            Some((what, why)) => Self { what: Some(what), why },
+            None => Self { what: None, why: part },
+        }
+    }
 }
 
 /// The whole report.
@@ -56,7 +74,7 @@ pub(super) struct Page<'a> {
     name: &'a str,
     description: Option<&'a str>,
     mark: Mark,
-    why: Vec<&'a str>,
+    reasons: Vec<Reason<'a>>,
     tally: String,
     exit_code: u8,
     seed: u64,
@@ -67,7 +85,8 @@ pub(super) struct Page<'a> {
     unnamed: usize,
     figures: Vec<KeyFigure>,
     notes: Vec<String>,
-    groups: Vec<Group>,
+    timeline: TimelineView,
+    expectations: Cards,
     slos: Vec<SloRow>,
     latency: LatencyTable,
     outcomes: OutcomeTable,
@@ -96,8 +115,12 @@ impl<'a> Page<'a> {
             mark: check.verdict.into(),
             kind: text::kind(check.kind),
             title: super::checks::title(check),
+            after: super::checks::after(input, check),
             expected: check.expected.clone(),
-            observed: text::observed(check),
+            observed: match text::observed(check) {
+                nothing if nothing == text::NOTHING => nothing,
+                observed => format!("observed {observed}"),
+            },
         });
         Ok(Self {
             css: CSS,
@@ -106,7 +129,7 @@ impl<'a> Page<'a> {
             name: &verdict.scenario,
             description: input.plan.description.as_deref(),
             mark: verdict.verdict.into(),
-            why: verdict.why.split(" · ").collect(),
+            reasons: verdict.why.split(" · ").map(Reason::of).collect(),
             tally: tally(input),
             exit_code: verdict.exit_code,
             seed: verdict.seed,
@@ -117,7 +140,8 @@ impl<'a> Page<'a> {
             unnamed: open.len().saturating_sub(NAMED),
             figures: figures::key_figures(input),
             notes: notes(input),
-            groups: super::checks::groups(input),
+            timeline: TimelineView::of(input)?,
+            expectations: super::checks::expectations(input),
             slos: super::checks::slos(input),
             latency: tables::latency(input),
             outcomes: tables::outcomes(input),
