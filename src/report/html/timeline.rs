@@ -107,9 +107,14 @@ struct LaneData<'a> {
     title: &'a str,
     /// How figures are to be shown.
     unit: &'a str,
+    /// Name, colour, figure by bucket.
     layers: Vec<(&'a str, &'a str, Vec<Option<f64>>)>,
-    rows: Vec<(&'a str, Vec<(f64, f64, &'a str)>)>,
+    /// Name, and its states.
+    rows: Vec<(&'a str, Vec<State<'a>>)>,
 }
+
+/// From, to (seconds), what.
+type State<'a> = (f64, f64, &'a str);
 
 impl TimelineView {
     pub(super) fn of(input: &Input<'_>) -> Result<Self, ReportError> {
@@ -358,6 +363,6 @@ fn lane_data(lane: &Lane) -> LaneData<'_> {
 }
 
 /// When a row is in which state, for the crosshair.
-fn states(row: &Row) -> Vec<(f64, f64, &str)> {
+fn states(row: &Row) -> Vec<State<'_>> {
     row.marks.iter().map(|mark| (mark.start, mark.end, mark.state.as_str())).collect()
 }

@@ -41,20 +41,6 @@ impl Tone {
             Self::Grey => "grey",
         }
     }
-
-    /// On white.
-    pub(super) fn rgb(self) -> (u8, u8, u8) {
-        match self {
-            Self::Blue => (0, 114, 178),
-            Self::Sky => (86, 180, 233),
-            Self::Green => (0, 158, 115),
-            Self::Yellow => (240, 228, 66),
-            Self::Orange => (230, 159, 0),
-            Self::Vermillion => (213, 94, 0),
-            Self::Purple => (204, 121, 167),
-            Self::Grey => (130, 134, 140),
-        }
-    }
 }
 
 /// What tells two areas apart besides their colour.

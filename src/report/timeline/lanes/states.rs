@@ -15,7 +15,7 @@ use crate::{
 
 /// A lane of rows, if there are any.
 fn rows(id: &'static str, title: &'static str, rows: Vec<Row>) -> Option<Lane> {
-    (!rows.is_empty()).then(|| Lane { id, title, unit: "", kind: Kind::Rows(rows) })
+    (!rows.is_empty()).then_some(Lane { id, title, unit: "", kind: Kind::Rows(rows) })
 }
 
 /// One row for each act of the timeline.
