@@ -1,18 +1,15 @@
-//! The request log: one JSON line a request, written in batches and on disk
-//! within a second.
+//! The request log: one JSON line a request, with the system as soon as the
+//! request has ended, so that a replica that is killed leaves its books.
 
 use std::{
     fs::File,
     io::{BufWriter, Write as _},
     path::Path,
-    time::Duration,
 };
 
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::lab::api::ReplicaLogLine;
-
-const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 /// The task that writes.
 #[derive(Debug)]
@@ -43,29 +40,37 @@ async fn write(
     mut lines: mpsc::UnboundedReceiver<ReplicaLogLine>,
     mut stopped: mpsc::Receiver<()>,
 ) {
-    let mut flush = tokio::time::interval(FLUSH_EVERY);
     loop {
-        let done = tokio::select! {
+        let (line, stops) = tokio::select! {
             line = lines.recv() => match line {
-                Some(line) => append(&mut out, &line),
+                Some(line) => (Some(line), false),
                 None => return,
             },
-            _ = flush.tick() => out.flush(),
-            _ = stopped.recv() => {
-                while let Ok(line) = lines.try_recv() {
-                    if append(&mut out, &line).is_err() {
-                        return;
-                    }
-                }
-                let _ = out.flush();
-                return;
-            }
+            _ = stopped.recv() => (None, true),
         };
-        if let Err(error) = done {
+        if let Err(error) = batch(&mut out, line, &mut lines) {
             tracing::warn!(%error, "request log");
             return;
         }
+        if stops {
+            return;
+        }
     }
+}
+
+/// Writes all lines that are there, so that a SIGKILL takes none of them.
+fn batch(
+    out: &mut BufWriter<File>,
+    first: Option<ReplicaLogLine>,
+    lines: &mut mpsc::UnboundedReceiver<ReplicaLogLine>,
+) -> std::io::Result<()> {
+    if let Some(line) = first {
+        append(out, &line)?;
+    }
+    while let Ok(line) = lines.try_recv() {
+        append(out, &line)?;
+    }
+    out.flush()
 }
 
 fn append(out: &mut BufWriter<File>, line: &ReplicaLogLine) -> std::io::Result<()> {

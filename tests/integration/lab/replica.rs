@@ -264,3 +264,16 @@ async fn the_request_log_has_a_line_a_request() {
     assert!(lines[0].ttft_us.is_some_and(|us| us > 1000));
     assert_eq!((lines[1].status, lines[1].ttft_us), (400, None));
 }
+
+#[tokio::test]
+async fn a_killed_replica_leaves_the_lines_of_what_had_ended() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("requests.jsonl");
+    let mut replica = start(&ReplicaConfig { request_log: Some(path.clone()), ..config() }).await;
+    replica.post(&chat("x", 1)).await.bytes().await.expect("a body");
+    let lines = || std::fs::read_to_string(&path).map_or(0, |text| text.lines().count());
+    until("the line is written", async || lines() == 1).await;
+    replica.child.kill().expect("SIGKILL");
+    replica.child.wait().await.expect("its end");
+    assert_eq!(lines(), 1);
+}
