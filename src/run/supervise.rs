@@ -70,7 +70,8 @@ pub(super) async fn supervise(
     let mut writer = Writer::start(folder, lines)?;
     let (pulse, pulses) = watch::channel(Pulse::default());
     let ui_done = CancellationToken::new();
-    let frame = ui::Frame { name: plan.name.clone(), end: plan.end() };
+    let one_shot = plan.timeline.iter().filter(|act| act.until.is_none()).map(|act| act.id.clone()).collect();
+    let frame = ui::Frame { name: plan.name.clone(), end: plan.end(), one_shot };
     let view = tokio::spawn(ui::show(mode, frame, clock, sink.listen(), pulses, ui_done.clone()));
     sink.event(Event::RunStarted { format: FORMAT, run: folder.id(), wall_clock: wall_clock() });
 

@@ -16,7 +16,11 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::state::State;
-use crate::{clock::Clock, journal::Record, units::RunTime};
+use crate::{
+    clock::Clock,
+    journal::Record,
+    units::{FaultId, RunTime},
+};
 
 /// How to show progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -60,6 +64,8 @@ pub struct Frame {
     pub name: String,
     /// When the last phase ends.
     pub end: RunTime,
+    /// Acts that happen at an instant.
+    pub one_shot: Vec<FaultId>,
 }
 
 /// Shows a run until `done` is cancelled.
@@ -87,7 +93,7 @@ async fn text(
     pulse: watch::Receiver<Pulse>,
     done: CancellationToken,
 ) {
-    let mut state = State::default();
+    let mut state = State::new(frame.one_shot.clone());
     let mut drawn = 0;
     let period = if live { Duration::from_millis(250) } else { Duration::from_secs(5) };
     let mut tick = tokio::time::interval(period);

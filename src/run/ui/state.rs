@@ -23,6 +23,8 @@ pub(super) struct State {
     pub(super) rollout: Option<Rollout>,
     /// Pods by name, with their readiness.
     pub(super) pods: IndexMap<PodName, bool>,
+    /// Acts that happen at an instant: over once they were seen to act.
+    one_shot: Vec<FaultId>,
 }
 
 /// A fault in place.
@@ -46,6 +48,11 @@ pub(super) struct Rollout {
 }
 
 impl State {
+    /// Nothing known yet, but which acts happen at an instant.
+    pub(super) fn new(one_shot: Vec<FaultId>) -> Self {
+        Self { one_shot, ..Self::default() }
+    }
+
     /// Takes one more event.
     pub(super) fn take(&mut self, record: &Record) {
         match &record.event {
@@ -68,6 +75,9 @@ impl State {
             FaultStep::Requested { targets } => {
                 let fault = ActiveFault { targets: targets.clone(), proven: false, since: at };
                 self.faults.insert(id.clone(), fault);
+            }
+            FaultStep::Proven { .. } if self.one_shot.contains(id) => {
+                self.faults.shift_remove(id);
             }
             FaultStep::Proven { .. } => {
                 if let Some(fault) = self.faults.get_mut(id) {
