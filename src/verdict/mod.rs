@@ -1,6 +1,6 @@
 //! Journal → verdict. Pure: no I/O, no clock.
 //!
-//! [`judge`] gives each check of the plan to its judge, and makes the run's
+//! [`judge()`] gives each check of the plan to its judge, and makes the run's
 //! verdict from theirs. What holds for all of them:
 //!
 //! * A reaction is judged only after a fault that was *proven*; else it is
