@@ -1,19 +1,14 @@
 //! One act of the timeline, from its time to its end.
 
-use std::{
-    io,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    driver::{ChaosError, Driver, Order, Proof, evidence},
+    driver::{ChaosError, Driver, Order, Proof},
     lab::LabDriver,
-    undo::Undo,
+    undo::{Undo, take_back},
     wal::{Step, Wal},
 };
 use crate::{
@@ -38,8 +33,6 @@ const SEEN_WITHIN: Duration = Duration::from_secs(30);
 const TTL_SLACK: Duration = Duration::from_secs(5);
 /// How long recovery is tried.
 const RECOVER_WITHIN: Duration = Duration::from_secs(8);
-/// Pause between two tries.
-const TRY_AGAIN: Duration = Duration::from_millis(250);
 
 /// Whether acts may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,7 +195,7 @@ impl<D: Driver> Running<'_, D> {
         // to go on to its recovery, and the intent is on the disk.
         let _ = self.context.wal.write(&self.act.id, Step::Injected).await;
         self.journal(FaultStep::Injected);
-        let proven = self.prove(&fault, undo.is_empty()).await;
+        let proven = self.prove(&mut fault, undo.is_empty()).await;
         if undo.is_empty() {
             return ActResult::Done { proven };
         }
@@ -243,7 +236,7 @@ impl<D: Driver> Running<'_, D> {
 
     /// Looks for the effect until it is seen or the act is over. Journals what
     /// came out.
-    async fn prove(&self, fault: &D::Fault, one_shot: bool) -> bool {
+    async fn prove(&self, fault: &mut D::Fault, one_shot: bool) -> bool {
         let clock = self.context.clock();
         let last = match self.act.until {
             Some(until) => Some(until),
@@ -301,63 +294,5 @@ impl<D: Driver> Running<'_, D> {
                 Some(ActResult::LeftBehind { why })
             }
         }
-    }
-}
-
-/// Takes all of it back, tries again what fails, and goes on with the rest.
-/// The error says what to do by hand.
-pub(super) async fn take_back(undo: &[Undo], patience: Duration) -> Result<Vec<Evidence>, String> {
-    let deadline = Instant::now() + patience;
-    let mut left: Vec<&Undo> = undo.iter().collect();
-    let mut proof = Vec::new();
-    loop {
-        let mut failures = Vec::new();
-        for undo in left {
-            match undo.perform().await {
-                Ok(done) => proof.extend(done),
-                Err(error) => failures.push((undo, error)),
-            }
-        }
-        if failures.is_empty() {
-            if proof.is_empty() {
-                proof.push(evidence("driver", "there was nothing to take back"));
-            }
-            return Ok(proof);
-        }
-        if Instant::now() >= deadline {
-            let whys = failures.iter().map(|(undo, error)| format!("{error}; by hand: {}", undo.by_hand()));
-            return Err(whys.collect::<Vec<_>>().join("; "));
-        }
-        left = failures.into_iter().map(|(undo, _)| undo).collect();
-        sleep(TRY_AGAIN).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::{Ipv4Addr, SocketAddr};
-
-    use super::*;
-    use crate::lab::api::Addresses;
-
-    #[tokio::test]
-    async fn what_can_not_be_taken_back_says_what_to_do_by_hand() {
-        let app = axum::Router::new().fallback(async || axum::http::StatusCode::INTERNAL_SERVER_ERROR);
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
-        let broken = listener.local_addr().expect("an address");
-        tokio::spawn(async { axum::serve(listener, app).await });
-        let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-        let toxic = |proxy| {
-            let lab = Addresses { gateway: nobody, controller: nobody, proxy };
-            Undo::Toxic { lab, link: "replica-0".to_owned(), id: "slow".to_owned() }
-        };
-        let why = take_back(&[toxic(broken)], Duration::ZERO).await.expect_err("it stays");
-        assert!(why.contains("500"), "{why}");
-        assert!(
-            why.contains(&format!("curl -X DELETE http://{broken}/links/replica-0/toxics/slow")),
-            "{why}"
-        );
-        // Where nobody listens, there is no proxy, and so no toxic.
-        assert!(take_back(&[toxic(nobody)], Duration::ZERO).await.is_ok());
     }
 }

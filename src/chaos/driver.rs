@@ -99,8 +99,9 @@ pub trait Driver: Send + Sync + 'static {
         clock: Clock,
     ) -> impl Future<Output = Result<(), ChaosError>> + Send;
 
-    /// Looks for its effect, once.
-    fn prove(&self, fault: &Self::Fault, clock: Clock) -> impl Future<Output = Proof> + Send;
+    /// Looks for its effect, once. A look that finds none is remembered: the
+    /// effect came after it.
+    fn prove(&self, fault: &mut Self::Fault, clock: Clock) -> impl Future<Output = Proof> + Send;
 }
 
 /// Evidence in short.

@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, time::Duration};
 
 use super::{
-    act::take_back,
+    undo::take_back,
     wal::{self, Pending, Step, Wal, WalError},
 };
 use crate::{journal::event::Evidence, units::FaultId};

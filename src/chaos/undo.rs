@@ -18,6 +18,8 @@ use crate::{
 
 /// How long a pod may take to have a process again.
 const PROCESS_WITHIN: Duration = Duration::from_secs(10);
+/// Pause between two tries to take something back.
+const TRY_AGAIN: Duration = Duration::from_millis(250);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -105,7 +107,7 @@ async fn toxic(lab: &LabClient, link: &str, id: &str) -> Result<Vec<Evidence>, C
             let url = format!("http://{}/links/{link}", lab.addresses().proxy);
             return Err(ClientError::Exchange { url, why: format!("toxic {id} is still listed") });
         }
-        Ok(status) => evidence(source, format!("{} toxics left", status.toxics.len())),
+        Ok(_) => evidence(source, format!("toxic {id} is listed no more")),
         Err(_) => evidence(source, "the link itself is gone, with its pod"),
     };
     Ok(vec![last, now])
@@ -161,4 +163,61 @@ async fn slowdown(lab: &LabClient, pod: &PodName, address: SocketAddr) -> Result
     }
     let url = format!("http://{address}/metrics");
     Err(ClientError::Exchange { url, why: format!("{} is {factor:?}, not 1", proof::SLOWDOWN) })
+}
+
+/// Takes all of it back, tries again what fails, and goes on with the rest.
+/// The error says what to do by hand.
+pub(super) async fn take_back(undo: &[Undo], patience: Duration) -> Result<Vec<Evidence>, String> {
+    let deadline = Instant::now() + patience;
+    let mut left: Vec<&Undo> = undo.iter().collect();
+    let mut proof = Vec::new();
+    loop {
+        let mut failures = Vec::new();
+        for undo in left {
+            match undo.perform().await {
+                Ok(done) => proof.extend(done),
+                Err(error) => failures.push((undo, error)),
+            }
+        }
+        if failures.is_empty() {
+            if proof.is_empty() {
+                proof.push(evidence("driver", "there was nothing to take back"));
+            }
+            return Ok(proof);
+        }
+        if Instant::now() >= deadline {
+            let whys = failures.iter().map(|(undo, error)| format!("{error}; by hand: {}", undo.by_hand()));
+            return Err(whys.collect::<Vec<_>>().join("; "));
+        }
+        left = failures.into_iter().map(|(undo, _)| undo).collect();
+        sleep(TRY_AGAIN).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_can_not_be_taken_back_says_what_to_do_by_hand() {
+        let app = axum::Router::new().fallback(async || axum::http::StatusCode::INTERNAL_SERVER_ERROR);
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let broken = listener.local_addr().expect("an address");
+        tokio::spawn(async { axum::serve(listener, app).await });
+        let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+        let toxic = |proxy| {
+            let lab = Addresses { gateway: nobody, controller: nobody, proxy };
+            Undo::Toxic { lab, link: "replica-0".to_owned(), id: "slow".to_owned() }
+        };
+        let why = take_back(&[toxic(broken)], Duration::ZERO).await.expect_err("it stays");
+        assert!(why.contains("500"), "{why}");
+        assert!(
+            why.contains(&format!("curl -X DELETE http://{broken}/links/replica-0/toxics/slow")),
+            "{why}"
+        );
+        // Where nobody listens, there is no proxy, and so no toxic.
+        assert!(take_back(&[toxic(nobody)], Duration::ZERO).await.is_ok());
+    }
 }

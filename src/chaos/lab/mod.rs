@@ -1,6 +1,7 @@
 //! The driver of the lab's faults: signals to real processes through the
 //! controller, toxics on real links through the proxy.
 
+mod look;
 mod network;
 pub(super) mod proof;
 mod step;
@@ -9,7 +10,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use indexmap::IndexMap;
 
-use self::step::{LabStep, Look, Part};
+use self::{
+    look::Look,
+    step::{LabStep, Part},
+};
 use super::{
     driver::{ChaosError, Driver, Order, Proof, evidence},
     undo::Undo,
@@ -132,27 +136,28 @@ impl Driver for LabDriver {
         Ok(())
     }
 
-    async fn prove(&self, fault: &LabFault, clock: Clock) -> Proof {
+    async fn prove(&self, fault: &mut LabFault, clock: Clock) -> Proof {
         if let Some(why) = &fault.idle {
             return Proof::NotYet { why: why.clone(), proof: vec![] };
         }
         let mut looks = Vec::with_capacity(fault.steps.len());
-        for step in &fault.steps {
-            let looked = clock.now();
-            looks.push((step, step.look(&self.lab).await, looked, clock.now()));
+        for step in &mut fault.steps {
+            let started = clock.now();
+            let look = step.look(&self.lab).await;
+            let seen = step.looked(&look, started, clock.now());
+            looks.push((step.part(), look, seen));
         }
-        let proof: Vec<Evidence> = looks.iter().flat_map(|(_, look, ..)| look.evidence.clone()).collect();
-        let mut parts: IndexMap<Part<'_>, Option<Seen>> = IndexMap::new();
-        for (step, look, looked, now) in &looks {
-            let seen = look.acts.then(|| step.effect(look, *looked, *now));
-            let part = parts.entry(step.part()).or_default();
-            *part = earlier(*part, seen);
+        let proof: Vec<Evidence> = looks.iter().flat_map(|(_, look, _)| look.evidence.clone()).collect();
+        let mut parts: IndexMap<&Part, Option<Seen>> = IndexMap::new();
+        for (part, _, seen) in &looks {
+            let first = parts.entry(part).or_default();
+            *first = earlier(*first, *seen);
         }
         let effect = parts.values().copied().reduce(|a, b| a.and(b).and_then(|_| earlier(a, b))).flatten();
         match effect {
             Some(effect) => Proof::Seen { effect, proof },
             None => Proof::NotYet {
-                why: missing(&looks.iter().map(|(_, look, ..)| look).collect::<Vec<_>>()),
+                why: missing(&looks.iter().map(|(_, look, _)| look).collect::<Vec<_>>()),
                 proof,
             },
         }

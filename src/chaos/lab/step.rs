@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use rand::RngExt;
 
 use super::{
-    evidence,
+    look::{self, Look, Process},
     network::Planned,
     proof::{self, Steps},
 };
@@ -15,9 +15,8 @@ use crate::{
         proxy::api::{NewToxic, Stream},
         undo::Undo,
     },
-    journal::event::{Evidence, RolloutPhase},
     lab::{
-        api::{Addresses, DeployRequest, PodStatus, RolloutStatus},
+        api::{Addresses, DeployRequest, PodStatus},
         client::{ClientError, LabClient},
     },
     plan,
@@ -31,6 +30,8 @@ pub(super) struct LabStep {
     act: Act,
     /// Between asking for it and the answer that it is done.
     placed: Option<Seen>,
+    /// When its effect began. None: it was not seen yet.
+    effect: Option<Seen>,
 }
 
 #[derive(Debug)]
@@ -69,40 +70,25 @@ enum Act {
     },
 }
 
-/// A pod's process.
-#[derive(Debug, Clone, Copy)]
-struct Process {
-    pid: u32,
-    address: SocketAddr,
+impl Act {
+    /// Whether it shows as soon as it acts, so that a look that does not see
+    /// it came before. A slow GPU shows only after some steps, and a toxic
+    /// knows itself when it first acted.
+    fn is_seen_at_once(&self) -> bool {
+        match self {
+            Self::Kill { .. } | Self::KillContainer { .. } | Self::Fail { .. } | Self::Deploy { .. } => true,
+            Self::Toxic { .. } | Self::Slow { .. } => false,
+        }
+    }
 }
 
 /// A part of a fault that must be seen to act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Part<'a> {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Part {
     /// One of several effects, on any pod.
     Effect(usize),
     /// What happens to this pod.
-    Pod(&'a PodName),
-}
-
-/// What was seen of a step.
-#[derive(Debug)]
-pub(super) struct Look {
-    pub(super) acts: bool,
-    pub(super) missing: String,
-    pub(super) evidence: Vec<Evidence>,
-    /// Time from its being in place to its first effect, where that was measured.
-    first: Option<Duration>,
-}
-
-impl Look {
-    fn acts(evidence: Vec<Evidence>) -> Self {
-        Self { acts: true, missing: String::new(), evidence, first: None }
-    }
-
-    fn not(missing: impl Into<String>, evidence: Vec<Evidence>) -> Self {
-        Self { acts: false, missing: missing.into(), evidence, first: None }
-    }
+    Pod(PodName),
 }
 
 fn process(status: &PodStatus) -> Result<Process, ChaosError> {
@@ -114,7 +100,7 @@ fn process(status: &PodStatus) -> Result<Process, ChaosError> {
 
 impl From<Act> for LabStep {
     fn from(act: Act) -> Self {
-        Self { act, placed: None }
+        Self { act, placed: None, effect: None }
     }
 }
 
@@ -159,10 +145,12 @@ impl LabStep {
 
     /// What must be seen: of the steps of one part, one that acts is enough
     /// (a pod may get no traffic); all parts must act.
-    pub(super) fn part(&self) -> Part<'_> {
+    pub(super) fn part(&self) -> Part {
         match &self.act {
             Act::Toxic { part, .. } => Part::Effect(*part),
-            Act::Kill { pod, .. } | Act::KillContainer { pod, .. } | Act::Fail { pod, .. } => Part::Pod(pod),
+            Act::Kill { pod, .. } | Act::KillContainer { pod, .. } | Act::Fail { pod, .. } => {
+                Part::Pod(pod.clone())
+            }
             Act::Slow { .. } | Act::Deploy { .. } => Part::Effect(0),
         }
     }
@@ -197,178 +185,42 @@ impl LabStep {
         self.placed = Some(seen);
     }
 
-    /// When the effect that was seen began, given when it was looked at.
-    pub(super) fn effect(&self, look: &Look, looked: RunTime, now: RunTime) -> Seen {
-        let placed = self.placed.unwrap_or(Seen { not_before: looked, by: now });
-        match look.first {
+    /// Remembers what a look saw that was begun at `started`. Some: it acts
+    /// now, and since when.
+    pub(super) fn looked(&mut self, look: &Look, started: RunTime, now: RunTime) -> Option<Seen> {
+        let placed = self.placed.get_or_insert(Seen { not_before: started, by: now });
+        if !look.acts {
+            if self.act.is_seen_at_once() {
+                placed.not_before = placed.not_before.max(started);
+            }
+            return None;
+        }
+        let effect = match look.first {
             Some(first) => {
                 // Whole milliseconds, rounded down.
                 let by = placed.by + first + Duration::from_millis(1);
                 Seen { not_before: placed.not_before + first, by: by.min(now) }
             }
             None => Seen { not_before: placed.not_before, by: now },
-        }
+        };
+        Some(*self.effect.get_or_insert(effect))
     }
 
     /// Looks for its effect.
     pub(super) async fn look(&self, lab: &LabClient) -> Look {
         let looked = match &self.act {
-            Act::Kill { pod, grace_seconds, old } => killed(lab, pod, *grace_seconds, *old).await,
-            Act::KillContainer { pod, old, restarts } => container_killed(lab, pod, *old, *restarts).await,
-            Act::Fail { pod, old } => failed(lab, pod, *old).await,
-            Act::Toxic { pod, id, .. } => toxic(lab, pod, id).await,
+            Act::Kill { pod, grace_seconds, old } => look::killed(lab, pod, *grace_seconds, *old).await,
+            Act::KillContainer { pod, old, restarts } => {
+                look::container_killed(lab, pod, *old, *restarts).await
+            }
+            Act::Fail { pod, old } => look::failed(lab, pod, *old).await,
+            Act::Toxic { pod, id, .. } => look::toxic(lab, pod, id).await,
             Act::Slow { pod, address, factor, before, at, .. } => {
                 let now = lab.metrics(*address).await.map(|metrics| proof::steps(&metrics));
-                now.map(|now| slowed(pod, proof::slow_acts(*before, *at, now, *factor)))
+                now.map(|now| look::slowed(pod, proof::slow_acts(*before, *at, now, *factor)))
             }
-            Act::Deploy { request, pods } => deployed(lab, request, pods).await,
+            Act::Deploy { request, pods } => look::deployed(lab, request, pods).await,
         };
         looked.unwrap_or_else(|error| Look::not(error.to_string(), vec![]))
     }
-}
-
-/// A process that must be gone: by the kernel, and by nobody listening.
-async fn ended(pod: &PodName, old: Process) -> Result<Vec<Evidence>, String> {
-    if proof::is_alive(old.pid) {
-        return Err(format!("{pod}: process {} is still there", old.pid));
-    }
-    if proof::accepts(old.address).await {
-        return Err(format!("{pod}: somebody still listens on {}", old.address));
-    }
-    Ok(vec![
-        evidence("kill(2)", format!("{pod}: no process {} any more", old.pid)),
-        evidence("connect(2)", format!("{pod}: {} accepts no connection", old.address)),
-    ])
-}
-
-/// How the controller says that a pod's process ended. None: not yet.
-fn last_exit(
-    status: Result<PodStatus, ClientError>,
-    pod: &PodName,
-    old: Process,
-) -> Result<Option<String>, ClientError> {
-    match status {
-        Err(ClientError::NotFound { .. }) => Ok(Some(format!("{pod} is no longer listed"))),
-        Err(error) => Err(error),
-        Ok(status) if status.pid == Some(old.pid) => Ok(None),
-        Ok(status) => Ok(status.last_exit.map(|exit| format!("{pod} ended with {exit}"))),
-    }
-}
-
-async fn killed(
-    lab: &LabClient,
-    pod: &PodName,
-    grace_seconds: u64,
-    old: Process,
-) -> Result<Look, ClientError> {
-    let Some(exit) = last_exit(lab.pod(pod).await, pod, old)? else {
-        return Ok(Look::not(format!("the controller still lists process {} of {pod}", old.pid), vec![]));
-    };
-    let said = evidence("controller /pods", exit.clone());
-    if grace_seconds == 0 && exit.contains(" ended with ") && !exit.ends_with("signal 9") {
-        return Ok(Look::not(format!("{exit}, not signal 9"), vec![said]));
-    }
-    Ok(match ended(pod, old).await {
-        Ok(mut evidence) => {
-            evidence.insert(0, said);
-            Look::acts(evidence)
-        }
-        Err(missing) => Look::not(missing, vec![said]),
-    })
-}
-
-async fn container_killed(
-    lab: &LabClient,
-    pod: &PodName,
-    old: Process,
-    restarts: u32,
-) -> Result<Look, ClientError> {
-    let status = lab.pod(pod).await?;
-    let said = evidence(
-        "controller /pods",
-        format!(
-            "{pod}: restarts {} (before {restarts}), last exit {}",
-            status.restarts,
-            status.last_exit.as_deref().unwrap_or("none")
-        ),
-    );
-    if proof::is_alive(old.pid) {
-        return Ok(Look::not(format!("{pod}: process {} is still there", old.pid), vec![said]));
-    }
-    if status.last_exit.as_deref() != Some("signal 9") {
-        return Ok(Look::not(format!("{pod}: its process did not end by signal 9"), vec![said]));
-    }
-    Ok(Look::acts(vec![said, evidence("kill(2)", format!("{pod}: no process {} any more", old.pid))]))
-}
-
-async fn failed(lab: &LabClient, pod: &PodName, old: Process) -> Result<Look, ClientError> {
-    let status = lab.pod(pod).await?;
-    let said = evidence("controller /pods", format!("{pod}: {}, ready {}", status.phase, status.ready));
-    if status.ready {
-        return Ok(Look::not(format!("{pod} still says that it is ready"), vec![said]));
-    }
-    Ok(match ended(pod, old).await {
-        Ok(mut evidence) => {
-            evidence.insert(0, said);
-            Look::acts(evidence)
-        }
-        Err(missing) => Look::not(missing, vec![said]),
-    })
-}
-
-async fn toxic(lab: &LabClient, pod: &PodName, id: &str) -> Result<Look, ClientError> {
-    let link = lab.link(pod.as_str()).await?;
-    let Some(status) = link.toxics.iter().find(|toxic| toxic.id == id) else {
-        return Ok(Look::not(format!("link {pod} does not list the toxic"), vec![]));
-    };
-    let figures = match status.affected + status.held + status.untouched {
-        0 => "no traffic since the fault".to_owned(),
-        _ => proof::figures(status),
-    };
-    let way = match status.stream {
-        Stream::Upstream => "requests",
-        Stream::Downstream => "answers",
-    };
-    let evidence = vec![evidence(format!("proxy link {pod} ({way})"), figures)];
-    Ok(match proof::toxic_acts(&link, status) {
-        Ok(()) => Look { first: status.first_affected_ms.map(Duration::from_millis), ..Look::acts(evidence) },
-        Err(missing) => Look::not(missing, evidence),
-    })
-}
-
-fn slowed(pod: &PodName, figures: Result<String, String>) -> Look {
-    let source = format!("{pod} /metrics");
-    match figures {
-        Ok(figures) => Look::acts(vec![evidence(source, figures)]),
-        Err(missing) => Look::not(format!("{pod}: {missing}"), vec![evidence(source, missing)]),
-    }
-}
-
-async fn deployed(lab: &LabClient, request: &DeployRequest, before: &[PodName]) -> Result<Look, ClientError> {
-    let rollout = lab.rollout().await?;
-    let pods = lab.pods().await?;
-    let RolloutStatus { phase, candidate, stable, weight, .. } = &rollout;
-    let on_trial = candidate.as_ref() == Some(&request.version) && *weight > 0.0;
-    let promoted = *phase == RolloutPhase::Promoted && *stable == request.version;
-    let said = evidence(
-        "controller /rollout",
-        format!(
-            "candidate {}, weight {:.0} %, stable {stable}",
-            candidate.as_ref().map_or("none", |version| version.as_str()),
-            weight * 100.0
-        ),
-    );
-    if !on_trial && !promoted {
-        return Ok(Look::not(format!("{} is no candidate with traffic", request.version), vec![said]));
-    }
-    let new: Vec<_> = pods
-        .iter()
-        .filter(|pod| pod.version == request.version && pod.ready && !before.contains(&pod.name))
-        .map(|pod| pod.name.as_str())
-        .collect();
-    if new.is_empty() {
-        return Ok(Look::not(format!("no new pod of {} is ready", request.version), vec![said]));
-    }
-    let ready = evidence("controller /pods", format!("{} of {} ready", new.join(", "), request.version));
-    Ok(Look::acts(vec![said, ready]))
 }
