@@ -30,6 +30,8 @@ async fn upstreams(State(gateway): State<Arc<Gateway>>) -> Json<Vec<UpstreamStat
 }
 
 async fn set_upstreams(State(gateway): State<Arc<Gateway>>, Json(list): Json<Vec<Upstream>>) -> StatusCode {
+    let pods = list.iter().map(|upstream| upstream.pod.as_str()).collect::<Vec<_>>().join(" ");
+    tracing::info!(pods, "upstreams");
     gateway.fleet.replace(list);
     StatusCode::NO_CONTENT
 }
@@ -45,6 +47,7 @@ async fn set_routing(
     if !(0.0..=1.0).contains(&routing.canary_weight) {
         return Err((StatusCode::BAD_REQUEST, "`canary_weight` must be between 0 and 1"));
     }
+    tracing::info!(stable = %routing.stable, weight = routing.canary_weight, purge = ?routing.purge, "routing");
     let purge = routing.purge.clone();
     // First no more requests for them, then no more answers.
     gateway.fleet.set_routing(routing);

@@ -112,6 +112,12 @@ impl Publisher {
     pub(super) fn is_followed(&self) -> bool {
         self.live.receiver_count() > 0
     }
+
+    /// Resolves when nobody does any more.
+    pub(super) fn abandoned(&self) -> impl Future<Output = ()> + Send + use<> {
+        let live = Arc::clone(&self.live);
+        async move { live.closed().await }
+    }
 }
 
 impl Drop for Publisher {

@@ -109,10 +109,6 @@ impl Flow {
         }
         Poll::Ready(chunk)
     }
-
-    fn is_followed(&self) -> bool {
-        self.tee.as_ref().is_some_and(|tee| tee.publisher.is_followed())
-    }
 }
 
 /// The body of an answer from an upstream.
@@ -172,15 +168,17 @@ impl Drop for Relay {
     fn drop(&mut self) {
         let Some(mut flow) = self.flow.take() else { return };
         // Others must not lose their answer because this client went away.
-        if flow.is_followed()
+        let followed = flow.tee.as_ref().filter(|tee| tee.publisher.is_followed());
+        if let Some(tee) = followed
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
+            let abandoned = tee.publisher.abandoned();
             runtime.spawn(async move {
-                while flow.is_followed() {
-                    let chunk = std::future::poll_fn(|cx| flow.poll_chunk(cx)).await;
-                    if !matches!(chunk, Some(Ok(_))) {
-                        break;
-                    }
+                let rest =
+                    async { while let Some(Ok(_)) = std::future::poll_fn(|cx| flow.poll_chunk(cx)).await {} };
+                tokio::select! {
+                    () = rest => {}
+                    () = abandoned => {}
                 }
             });
         }
