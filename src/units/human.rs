@@ -148,13 +148,20 @@ impl FromStr for Ratio {
     }
 }
 
+impl Ratio {
+    /// As a percentage, also above 100 %, where `Display` writes a factor.
+    pub fn percent(self) -> String {
+        format!("{}%", trimmed(self.0 * 100.0))
+    }
+}
+
 impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 > 1.0 {
             // A factor.
             return f.write_str(&trimmed(self.0));
         }
-        write!(f, "{}%", trimmed(self.0 * 100.0))
+        f.write_str(&self.percent())
     }
 }
 

@@ -70,7 +70,7 @@ fn share_threshold(cx: &mut Context<'_>, node: &Node) -> Option<RatioThreshold> 
     if (0.0..=1.0).contains(&threshold.limit.0) {
         return Some(threshold);
     }
-    cx.fail(&node.place, format!("{} is not a share between 0% and 100%", threshold.limit), "")
+    cx.fail(&node.place, format!("{} is not a share between 0% and 100%", threshold.limit.percent()), "")
 }
 
 fn phase(cx: &mut Context<'_>, node: &Node) -> Option<PhaseName> {

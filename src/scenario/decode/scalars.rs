@@ -88,7 +88,7 @@ impl Context<'_> {
         if (0.0..=1.0).contains(&ratio.0) {
             Some(ratio)
         } else {
-            self.fail(&node.place, format!("{ratio} is not a share between 0% and 100%"), "")
+            self.fail(&node.place, format!("{} is not a share between 0% and 100%", ratio.percent()), "")
         }
     }
 
