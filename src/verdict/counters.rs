@@ -71,6 +71,19 @@ pub(super) fn around(
     growth(samples.get(first..end)?, matches)
 }
 
+/// Growth between the last sample at or before `from` (or else the first
+/// one) and the last sample at or before `to`.
+pub(super) fn up_to(
+    samples: &[Sample<'_>],
+    from: RunTime,
+    to: RunTime,
+    matches: impl Fn(&str) -> bool,
+) -> Option<Growth> {
+    let first = samples.partition_point(|(seen, _)| seen.by <= from).saturating_sub(1);
+    let end = samples.partition_point(|(seen, _)| seen.by <= to);
+    growth(samples.get(first..end)?, matches)
+}
+
 /// Sums the growth from sample to sample. A counter that fell was started
 /// again from zero; one that appeared had been zero.
 fn growth(samples: &[Sample<'_>], matches: impl Fn(&str) -> bool) -> Option<Growth> {
@@ -135,5 +148,7 @@ mod tests {
         assert_eq!(inside(&samples, RunTime(1), RunTime(1_999_999), |_| true), None, "one sample");
         let around = around(&samples, RunTime(1), RunTime(999_999), |s| s == "a");
         assert_eq!(around, Some(Growth { by: 4.0, seconds: 1.0 }));
+        let up_to = up_to(&samples, RunTime(1), RunTime(1_999_999), |s| s == "a");
+        assert_eq!(up_to, Some(Growth { by: 4.0, seconds: 1.0 }), "and not what came after");
     }
 }

@@ -144,22 +144,24 @@ fn cold(facts: &Facts<'_>, after: Option<&FaultId>, limit: &RatioThreshold) -> R
     let (mut failed, mut all) = (0, 0);
     let mut shown = Vec::new();
     for (pod, ready) in new {
-        let (bad, any, source) = match gateway_trial(facts, pod, ready) {
+        // What the next fault does to it is not its own doing.
+        let until = facts.undisturbed_until(ready.by, after).min(ready.by + TRIAL);
+        let (bad, any, source) = match gateway_trial(facts, pod, ready, until) {
             Some((bad, any)) => (bad, any, "gateway /metrics"),
             None => {
-                let (bad, any) = wire_trial(facts, pod, ready);
+                let (bad, any) = wire_trial(facts, pod, ready, until);
                 (bad, any, "wire")
             }
         };
         shown.push(evidence(
             source,
-            format!("{pod}, ready at {}: {bad} of {any} failed in its first 5 s", interval(ready)),
+            format!("{pod}, ready at {}: {bad} of {any} failed until {until}", interval(ready)),
         ));
         failed += bad;
         all += any;
     }
     let finding = match all {
-        0 => Finding::inconclusive("new pods got no requests in their first 5 s"),
+        0 => Finding::inconclusive("new pods got no requests in their first 5 s, or until the next fault"),
         _ => ratio(failed, all, limit, "request", Rigour::Reaction),
     };
     Ok(finding.with(shown))
@@ -167,25 +169,23 @@ fn cold(facts: &Facts<'_>, after: Option<&FaultId>, limit: &RatioThreshold) -> R
 
 /// Failed and all upstream requests of a new pod, as the gateway counted
 /// them. None: it did not count.
-fn gateway_trial(facts: &Facts<'_>, pod: &PodName, ready: Seen) -> Option<(u64, u64)> {
+fn gateway_trial(facts: &Facts<'_>, pod: &PodName, ready: Seen, until: RunTime) -> Option<(u64, u64)> {
     // What was given up says nothing about the pod.
     let mine = |series: &str| {
         counters::name(series) == "gateway_upstream_requests_total"
             && counters::label(series, "pod") == Some(pod.as_str())
             && counters::label(series, "outcome") != Some("cancelled")
     };
-    let (from, to) = (ready.not_before, ready.by + TRIAL);
     let samples = facts.samples_of("gateway");
-    let all = counters::around(samples, from, to, mine)?;
-    let ok = counters::around(samples, from, to, |series| {
+    let all = counters::up_to(samples, ready.not_before, until, mine)?;
+    let ok = counters::up_to(samples, ready.not_before, until, |series| {
         mine(series) && counters::label(series, "outcome") == Some("ok")
     })?;
     (all.by > 0.0).then(|| ((all.by - ok.by).max(0.0).round() as u64, all.by.round() as u64))
 }
 
 /// The same by answers that name the pod.
-fn wire_trial(facts: &Facts<'_>, pod: &PodName, ready: Seen) -> (u64, u64) {
-    let until: RunTime = ready.by + TRIAL;
+fn wire_trial(facts: &Facts<'_>, pod: &PodName, ready: Seen, until: RunTime) -> (u64, u64) {
     let cells = facts.cells_in(None).filter(|cell| {
         cell.key.served.pod.as_ref() == Some(pod)
             && cell.key.served.cache != CacheUse::Hit

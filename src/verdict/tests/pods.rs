@@ -78,3 +78,19 @@ fn a_new_pod_is_warm() {
     warm(on_the_wire).gives(Fail);
     warm(killed().gone(25.5, "replica-1")).gives(Inconclusive);
 }
+
+#[test]
+fn what_the_next_fault_does_to_a_new_pod_is_not_its_own() {
+    let ok = r#"gateway_upstream_requests_total{pod="replica-3",outcome="ok"}"#;
+    let error = r#"gateway_upstream_requests_total{pod="replica-3",outcome="error"}"#;
+    let trial = || {
+        killed()
+            .gone(25.5, "replica-1")
+            .pod(30.0, "replica-3", true)
+            .sample(29.0, "gateway", &[("up", 1.0)])
+            .sample(32.0, "gateway", &[(ok, 12.0), (error, 0.0)])
+            .sample(35.0, "gateway", &[(ok, 12.0), (error, 12.0)])
+    };
+    warm(trial()).gives(Fail);
+    warm(trial().fault("slow", 32.5, Some(40.0), &["replica-3"])).gives(Pass);
+}
