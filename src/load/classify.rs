@@ -29,8 +29,6 @@ pub(crate) enum End {
 /// What was asked for, as far as it decides what is right.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Asked<'a> {
-    /// Server-sent events.
-    pub(crate) stream: bool,
     /// Exactly so many tokens (`ignore_eos`).
     pub(crate) tokens: Option<u64>,
     /// What a right answer contains.
@@ -116,14 +114,11 @@ fn answered(asked: Asked<'_>, answer: &Answer, end: &End) -> (Outcome, String) {
 /// A body that was read to its end.
 fn complete(asked: Asked<'_>, answer: &Answer) -> (Outcome, String) {
     let got = answer.tokens();
-    if asked.stream && answer.finish.is_none() && !answer.done {
+    if !answer.is_finished() {
         return (
             Outcome::Truncated,
             format!("ended with neither finish_reason nor [DONE], after {got} tokens"),
         );
-    }
-    if !asked.stream && answer.chunks == 0 && answer.finish.is_none() {
-        return (Outcome::Malformed, "an answer without choices".to_owned());
     }
     if let Some(why) = &answer.discontinuity {
         return (Outcome::Discontinuous, why.clone());
@@ -154,13 +149,14 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::load::dialect::Dialect;
 
-    const ASKED: Asked<'static> = Asked { stream: true, tokens: Some(2), contains: None };
+    const ASKED: Asked<'static> = Asked { tokens: Some(2), contains: None };
 
     fn answer(events: &[&str]) -> Answer {
-        let mut answer = Answer::keeping_text();
+        let (mut answer, dialect) = (Answer::keeping_text(), Dialect::chat());
         for event in events {
-            answer.event("", event, Instant::now());
+            dialect.event(&mut answer, "", event, Instant::now());
         }
         answer
     }
@@ -240,7 +236,7 @@ mod tests {
     #[test]
     fn a_golden_answer_must_contain_its_answer() {
         let of = |contains| {
-            let asked = Asked { stream: true, tokens: None, contains: Some(contains) };
+            let asked = Asked { tokens: None, contains: Some(contains) };
             let head = Head { status: Some(200), ..Head::default() };
             classify(asked, head, &answer(&[TOKEN, STOP]), &End::Complete).0
         };

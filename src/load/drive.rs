@@ -122,8 +122,10 @@ fn squads(
 ) -> Result<Vec<Squad>, LoadError> {
     let mut ready = Vec::new();
     for planned in &job.plan.workloads {
-        let source = Source::new(planned.name.as_str(), &planned.workload, job.plan.seed)?;
-        ready.push((Arc::new(source), Arc::new(Protocol::new(base, &planned.workload)?)));
+        let protocol = Protocol::new(base, &planned.workload)?;
+        let dialect = protocol.dialect.clone();
+        let source = Source::new(planned.name.as_str(), &planned.workload, dialect, job.plan.seed)?;
+        ready.push((Arc::new(source), Arc::new(protocol)));
     }
     let misses = Arc::new(Misses::default());
     job.plan

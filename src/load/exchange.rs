@@ -15,6 +15,7 @@ use super::{
     answer::{Answer, snippet},
     classify::{Asked, End, Head, classify},
     connection::{Connection, Connections, ended},
+    dialect::Dialect,
     prompts::{Prompt, Source},
     protocol::Protocol,
     served::Labels,
@@ -98,11 +99,7 @@ pub(crate) async fn exchange(
     };
     let ended = seen.complete.unwrap_or_else(Instant::now);
     seen.labels.fingerprint(seen.answer.fingerprint.as_deref());
-    let asked = Asked {
-        stream: protocol.stream,
-        tokens: prompt.tokens,
-        contains: golden.map(|golden| golden.contains.as_str()),
-    };
+    let asked = Asked { tokens: prompt.tokens, contains: golden.map(|golden| golden.contains.as_str()) };
     let head = Head {
         status: seen.status,
         retry_after: seen.labels.retry_after,
@@ -201,12 +198,12 @@ async fn converse(
         .and_then(|value| value.to_str().ok())
         .is_some_and(|text| text.trim_start().to_ascii_lowercase().starts_with("text/event-stream"));
     if protocol.stream && is_events {
-        return events(connections, connection, body, seen, pulse).await;
+        return events(connections, connection, &protocol.dialect, body, seen, pulse).await;
     }
     match whole(body, MAX_BODY).await {
         Err(end) => end,
         Ok((body, at)) => {
-            seen.answer.body(&body, at);
+            protocol.dialect.body(&mut seen.answer, &body, at);
             if protocol.stream && seen.answer.error.is_none() {
                 seen.answer.malformed = Some("a stream was asked for, and the answer is none".to_owned());
             }
@@ -221,6 +218,7 @@ async fn converse(
 async fn events(
     connections: &Connections,
     connection: Connection,
+    dialect: &Dialect,
     mut body: Incoming,
     seen: &mut Seen,
     pulse: &Pulse,
@@ -238,7 +236,7 @@ async fn events(
             // What follows `[DONE]` is no part of the answer.
             if !answer.done {
                 pulse.beat(at);
-                answer.event(name, data, at);
+                dialect.event(answer, name, data, at);
             }
         });
         if let Err(error) = fed {
@@ -253,7 +251,7 @@ async fn events(
         }
     }
     let at = Instant::now();
-    parser.finish(|name, data| answer.event(name, data, at));
+    parser.finish(|name, data| dialect.event(answer, name, data, at));
     seen.complete = Some(at);
     connections.keep(connection);
     End::Complete

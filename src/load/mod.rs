@@ -11,6 +11,7 @@ mod attack;
 mod classify;
 mod connection;
 mod crew;
+mod dialect;
 mod drive;
 mod exchange;
 mod lengths;

@@ -49,8 +49,8 @@ pub struct ProbeAnswer {
 /// fails is no error: its outcome says how.
 pub async fn probe(base_url: &Uri, workload: &Workload) -> Result<ProbeAnswer, LoadError> {
     let base = Base::of(base_url)?;
-    let source = Source::new("probe", workload, 0)?;
     let protocol = Protocol::new(&base, workload)?;
+    let source = Source::new("probe", workload, protocol.dialect.clone(), 0)?;
     // New each time, so that no cache answers for the endpoint.
     let nonce = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
     let ended = exchange(

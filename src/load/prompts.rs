@@ -1,17 +1,21 @@
 //! What is asked: the body of each request, drawn from named streams, so that
 //! a load's n-th request is the same whichever user sends it, and whenever.
 
-use std::fmt::Write as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Zipf};
 
-use super::{LoadError, lengths::Length};
+use super::{
+    LoadError,
+    dialect::{Dialect, Question},
+    lengths::Length,
+};
 use crate::{
     plan,
-    scenario::model::{Endpoint, Golden, GoldenPrompt, Synthetic, Workload},
+    scenario::model::{Golden, GoldenPrompt, Workload},
 };
 
 /// `max_tokens` of a golden prompt: enough for any short answer.
@@ -34,21 +38,25 @@ pub(crate) struct Prompt {
 pub(crate) struct Source {
     seed: u64,
     workload: String,
-    /// The body up to the messages.
-    head: String,
-    synthetic: Synthetic,
+    dialect: Arc<Dialect>,
     golden: Option<Golden>,
     popularity: Option<Zipf<f64>>,
     input: Length,
     output: Length,
-    prefix: Vec<&'static str>,
+    /// What all prompts begin with, and where its first words end.
+    prefix: String,
+    ends: Vec<usize>,
 }
 
 impl Source {
     /// The source of `workload`'s prompts under a run's `seed`.
-    pub(crate) fn new(name: &str, workload: &Workload, seed: u64) -> Result<Self, LoadError> {
-        let Endpoint::OpenaiChat(chat) = &workload.endpoint;
-        let synthetic = workload.prompts.synthetic.clone();
+    pub(crate) fn new(
+        name: &str,
+        workload: &Workload,
+        dialect: Arc<Dialect>,
+        seed: u64,
+    ) -> Result<Self, LoadError> {
+        let synthetic = &workload.prompts.synthetic;
         let popularity = match &synthetic.popularity {
             None => None,
             Some(popularity) => Some(
@@ -56,21 +64,22 @@ impl Source {
                     .map_err(|error| LoadError::Workload(format!("popularity: {error}")))?,
             ),
         };
-        // Temperature 0: the answer depends on the prompt alone.
-        let mut head = format!("{{\"model\":{},\"temperature\":0,", json(&chat.model));
-        if chat.stream {
-            head.push_str(r#""stream":true,"stream_options":{"include_usage":true},"#);
-        }
         let mut rng = plan::stream(seed, &format!("prompts/{name}/prefix"));
+        let mut prefix = String::new();
+        let mut ends = vec![0];
+        for _ in 0..synthetic.shared_prefix {
+            push_word(&mut prefix, word(&mut rng));
+            ends.push(prefix.len());
+        }
         Ok(Self {
             seed,
             workload: name.to_owned(),
-            head,
+            dialect,
             input: Length::of(&synthetic.input_tokens, "input-tokens")?,
             output: Length::of(&synthetic.output_tokens, "output-tokens")?,
-            prefix: (0..synthetic.shared_prefix).map(|_| word(&mut rng)).collect(),
+            prefix,
+            ends,
             golden: workload.prompts.golden.clone().filter(|golden| !golden.prompts.is_empty()),
-            synthetic,
             popularity,
         })
     }
@@ -109,48 +118,34 @@ impl Source {
     }
 
     fn ask(&self, golden: &Golden, index: usize) -> Prompt {
-        let message = json(&golden.prompts[index].ask);
-        let body = format!(
-            "{}\"messages\":[{{\"role\":\"user\",\"content\":{message}}}],\"max_tokens\":{GOLDEN_TOKENS}}}",
-            self.head
-        );
+        let user = &golden.prompts[index].ask;
+        let question = Question { system: "", user, tokens: GOLDEN_TOKENS, exact: false };
         // Synthetic ids start from 1 and are far below the upper half.
         let id = u64::MAX - index as u64;
-        Prompt { body: body.into(), id: Some(id), tokens: None, golden: Some(index) }
+        Prompt { body: self.dialect.encode(&question), id: Some(id), tokens: None, golden: Some(index) }
     }
 
     fn synthetic(&self, id: Option<u64>, name: &str, rng: &mut ChaCha8Rng) -> Prompt {
-        let input = self.input.draw(rng);
-        let output = self.output.draw(rng);
+        let input = self.input.draw(rng) as usize;
+        let tokens = self.output.draw(rng);
         // The prefix is part of the length; the name makes the rest unique.
-        let shared = self.synthetic.shared_prefix.min(input - 1) as usize;
-        let mut body = String::with_capacity(self.head.len() + 200 + input as usize * 5);
-        body.push_str(&self.head);
-        body.push_str("\"messages\":[");
-        if shared > 0 {
-            body.push_str(r#"{"role":"system","content":""#);
-            for (i, word) in self.prefix[..shared].iter().enumerate() {
-                body.push_str(if i == 0 { "" } else { " " });
-                body.push_str(word);
-            }
-            body.push_str("\"},");
+        let shared = input.saturating_sub(1).min(self.ends.len() - 1);
+        let mut user = String::with_capacity(name.len() + (input - shared) * 6);
+        user.push_str(name);
+        for _ in shared + 1..input {
+            push_word(&mut user, word(rng));
         }
-        body.push_str(r#"{"role":"user","content":""#);
-        // Quotes and backslashes can only come from a load's name.
-        body.push_str(json(name).trim_matches('"'));
-        for _ in shared + 1..input as usize {
-            body.push(' ');
-            body.push_str(word(rng));
-        }
-        // Writing to a String can't fail.
-        let _ = write!(body, "\"}}],\"max_tokens\":{output},\"ignore_eos\":true}}");
-        Prompt { body: body.into(), id, tokens: Some(u64::from(output)), golden: None }
+        let system = &self.prefix[..self.ends[shared]];
+        let question = Question { system, user: &user, tokens, exact: true };
+        Prompt { body: self.dialect.encode(&question), id, tokens: Some(u64::from(tokens)), golden: None }
     }
 }
 
-/// A JSON string.
-fn json(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+fn push_word(text: &mut String, word: &str) {
+    if !text.is_empty() {
+        text.push(' ');
+    }
+    text.push_str(word);
 }
 
 fn word(rng: &mut ChaCha8Rng) -> &'static str {
@@ -177,7 +172,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        scenario::model::{OpenAiChat, Popularity, Prompts, Tokens},
+        scenario::model::{Endpoint, OpenAiChat, Popularity, Prompts, Synthetic, Tokens},
         units::{Ratio, Span},
     };
 
@@ -207,7 +202,9 @@ mod tests {
 
     fn source(popularity: Option<Popularity>, golden: Option<Golden>) -> Source {
         let prompts = Prompts { synthetic: synthetic(popularity), golden };
-        Source::new("chat", &workload(prompts), 7).expect("a source")
+        let workload = workload(prompts);
+        let dialect = Arc::new(Dialect::of(&workload.endpoint));
+        Source::new("chat", &workload, dialect, 7).expect("a source")
     }
 
     fn messages(prompt: &Prompt) -> Vec<String> {

@@ -1,12 +1,12 @@
 //! What all requests of a workload have in common: path, headers, limits.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::Full;
 
-use super::{LoadError, connection::Base};
+use super::{LoadError, connection::Base, dialect::Dialect};
 use crate::scenario::model::{Endpoint, Workload};
 
 /// A workload made ready: what all its requests have in common.
@@ -14,6 +14,8 @@ use crate::scenario::model::{Endpoint, Workload};
 pub(crate) struct Protocol {
     uri: Uri,
     headers: HeaderMap,
+    /// How it asks, and how answers read.
+    pub(crate) dialect: Arc<Dialect>,
     /// Server-sent events are asked for.
     pub(crate) stream: bool,
     /// From sent to the end, at most.
@@ -47,6 +49,7 @@ impl Protocol {
         Ok(Self {
             uri: base.uri(&chat.path)?,
             headers,
+            dialect: Arc::new(Dialect::of(&workload.endpoint)),
             stream: chat.stream,
             timeout: workload.timeout.0,
             idle: workload.idle_timeout.0,
