@@ -20,7 +20,7 @@ use firedrill::{
     },
     scenario::model::{
         Arrivals, Closed, Endpoint, Executor, Golden, GoldenPrompt, OpenAiChat, Popularity, Profile, Prompts,
-        Synthetic, Target, Tokens, Unsteady, Workload,
+        Synthetic, Target, Tokens, Transport, Unsteady, Workload,
     },
     units::{PhaseName, Rate, Ratio, RunTime, Span, WorkloadName},
 };
@@ -50,6 +50,7 @@ fn workload(path: &str) -> Workload {
         },
         timeout: Span::secs(10),
         idle_timeout: Span::secs(1),
+        transport: Transport::default(),
     }
 }
 
