@@ -2,6 +2,7 @@
 
 mod replica;
 mod server;
+mod transport;
 
 use std::{collections::HashMap, net::SocketAddr, process::Command, sync::Arc, time::Duration};
 
@@ -209,7 +210,7 @@ fn class(fault: Fault) -> Outcome {
         Fault::Silence => Outcome::Timeout,
         Fault::TooMany | Fault::RetryAfter => Outcome::Shed,
         Fault::Unavailable => Outcome::Http5xx,
-        Fault::Forbidden => Outcome::Http4xx,
+        Fault::Forbidden | Fault::Echo => Outcome::Http4xx,
         Fault::Short => Outcome::Short,
         Fault::Lost => Outcome::Discontinuous,
         Fault::Malformed | Fault::Html | Fault::Garbled => Outcome::Malformed,
