@@ -23,7 +23,9 @@ pub(super) fn resolve(args: &args::Scenario) -> Result<(Loaded, Plan), Exit> {
         None => {}
         Some("lab") if matches!(loaded.scenario.target, Target::Lab(_)) => {}
         Some("lab") => loaded.scenario.target = Target::Lab(Default::default()),
-        Some(url) if url.starts_with("http://") => loaded.scenario.target = Target::Url(url.to_owned()),
+        Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
+            loaded.scenario.target = Target::Url(url.to_owned())
+        }
         Some(other) => {
             eprintln!("error: --target {other}: wants `lab` or a URL such as `http://127.0.0.1:8000`");
             return Err(Exit::Usage);

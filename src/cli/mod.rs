@@ -5,7 +5,7 @@ mod args;
 mod exit;
 mod inspect;
 
-use std::{fmt::Display, process::ExitCode};
+use std::{fmt::Display, io::IsTerminal, process::ExitCode};
 
 use clap::{CommandFactory, Parser};
 
@@ -69,6 +69,10 @@ async fn drill(args: args::Run) -> Exit {
         Ok(resolved) => resolved,
         Err(exit) => return exit,
     };
+    if !loaded.missing.is_empty() {
+        eprintln!("{}", loaded.missing.render(std::io::stderr().is_terminal()));
+        return Exit::Usage;
+    }
     let options =
         run::Options { scenario: args.scenario.scenario, files: loaded.files, runs: args.runs, ui: args.ui };
     match run::drill(plan, options).await {

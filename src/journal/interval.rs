@@ -176,6 +176,10 @@ pub struct Cell {
     pub tokens: u64,
     /// Output tokens delivered in answers that ended otherwise.
     pub wasted_tokens: u64,
+    /// How often they were sent: more than `count` where the load sends again
+    /// what failed. 0 in journals that did not count it.
+    #[serde(default)]
+    pub sendings: u64,
     /// Sum of upstream attempts that answers stated.
     pub attempts: u64,
     /// How many answers stated them.
@@ -201,6 +205,7 @@ impl Cell {
             tpot: Distribution::default(),
             tokens: 0,
             wasted_tokens: 0,
+            sendings: 0,
             attempts: 0,
             attempts_stated: 0,
             overlapping_misses: 0,
@@ -221,6 +226,7 @@ impl Cell {
         self.tpot.merge(&other.tpot);
         self.tokens += other.tokens;
         self.wasted_tokens += other.wasted_tokens;
+        self.sendings += other.sendings;
         self.attempts += other.attempts;
         self.attempts_stated += other.attempts_stated;
         self.overlapping_misses += other.overlapping_misses;

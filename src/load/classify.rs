@@ -20,6 +20,8 @@ pub(crate) enum End {
     Malformed(String),
     /// The deadline passed.
     Timeout,
+    /// No token came within the limit for the first one.
+    NoToken,
     /// A stream gave no event for the idle limit.
     Stalled,
     /// The harness gave up.
@@ -78,12 +80,15 @@ fn refused(status: u16, head: Head<'_>) -> (Outcome, String) {
 fn unanswered(end: &End) -> (Outcome, String) {
     match end {
         End::ConnectRefused(why) => (Outcome::ConnectRefused, why.clone()),
-        End::ConnectTimeout => (Outcome::ConnectTimeout, "no connection in time".to_owned()),
+        End::ConnectTimeout => {
+            (Outcome::ConnectTimeout, "no connection within the connect timeout".to_owned())
+        }
         // Without a status there is no body that could be cut.
         End::Cut(why) | End::Reset(why) => (Outcome::Reset, why.clone()),
         End::Malformed(why) => (Outcome::Malformed, why.clone()),
         End::Complete => (Outcome::Malformed, "an answer without a status".to_owned()),
         End::Timeout | End::Stalled => (Outcome::Timeout, "no answer within the timeout".to_owned()),
+        End::NoToken => (Outcome::Timeout, "no answer within the first-token timeout".to_owned()),
         End::Cancelled => (Outcome::Cancelled, "the run was stopped".to_owned()),
     }
 }
@@ -102,6 +107,7 @@ fn answered(asked: Asked<'_>, answer: &Answer, end: &End) -> (Outcome, String) {
         End::Complete => complete(asked, answer),
         End::Cut(why) => (Outcome::Truncated, format!("{why}, after {got} tokens")),
         End::Timeout => (Outcome::Timeout, format!("still open at the deadline, after {got} tokens")),
+        End::NoToken => (Outcome::Timeout, "no token within the first-token timeout".to_owned()),
         End::Stalled => (Outcome::Stalled, format!("no chunk within the idle limit, after {got} tokens")),
         End::Reset(why) => (Outcome::Reset, format!("{why}, after {got} tokens")),
         End::Malformed(why) => (Outcome::Malformed, why.clone()),

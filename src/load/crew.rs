@@ -13,8 +13,9 @@ use http::{HeaderName, HeaderValue};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    client::Client,
     connection::Connections,
-    exchange::{Exchange, exchange},
+    exchange::Exchange,
     misses::Misses,
     prompts::{Prompt, Source},
     protocol::Protocol,
@@ -77,13 +78,14 @@ impl Crew {
     /// the run is stopped. A panic is caught and counted, and the user goes on.
     pub(crate) async fn user(&self) {
         let shard = self.recorder.seat();
-        while AssertUnwindSafe(self.work(shard)).catch_unwind().await.is_err() {
+        let mut client = Client::new(self.connections.seat(), &self.cancel);
+        while AssertUnwindSafe(self.work(shard, &mut client)).catch_unwind().await.is_err() {
             self.recorder.counts.panics.fetch_add(1, Ordering::Relaxed);
             tracing::error!("a user of `{}` panicked", self.name);
         }
     }
 
-    async fn work(&self, shard: usize) {
+    async fn work(&self, shard: usize, client: &mut Client) {
         let mut turn = self.clock.now();
         while !self.cancel.is_cancelled() {
             let Some(claim) = self.schedule.claim(turn) else { return };
@@ -94,15 +96,17 @@ impl Crew {
             }
             // Before it is due, so that it does not make it late.
             let prompt = self.source.prompt(&self.name, claim.index);
-            tokio::select! {
-                biased;
-                () = self.clock.sleep_until(claim.scheduled) => {}
-                () = self.cancel.cancelled() => return,
+            if self.clock.now() < claim.scheduled {
+                tokio::select! {
+                    biased;
+                    () = self.clock.sleep_until(claim.scheduled) => {}
+                    () = client.stop.as_mut() => return,
+                }
             }
             if !open {
                 self.recorder.counts.closed_due.fetch_add(1, Ordering::Relaxed);
             }
-            self.send(shard, claim, &prompt).await;
+            self.send(shard, client, claim, &prompt).await;
             turn = self.clock.now();
             if let Some(pause) = self.schedule.pause() {
                 turn = turn + pause.0;
@@ -110,21 +114,13 @@ impl Crew {
         }
     }
 
-    async fn send(&self, shard: usize, claim: Claim, prompt: &Prompt) {
+    async fn send(&self, shard: usize, client: &mut Client, claim: Claim, prompt: &Prompt) {
         let id = format!("{}{}-{}", self.id_prefix, self.name, claim.index);
         let id = HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from(claim.index));
         self.recorder.counts.sent.fetch_add(1, Ordering::Relaxed);
         self.recorder.sent(shard, self.clock.now().0.saturating_sub(claim.scheduled.0));
         let open = InFlight(&self.recorder);
-        let ended = exchange(
-            &self.connections,
-            &self.protocol,
-            &self.source,
-            prompt,
-            &[(REQUEST_ID, id)],
-            &self.cancel,
-        )
-        .await;
+        let ended = client.ask(&self.protocol, &self.source, prompt, &[(REQUEST_ID, id)]).await;
         self.record(shard, claim, prompt, ended);
         drop(open);
     }
@@ -168,6 +164,7 @@ impl Crew {
                 gaps: exchange.answer.gaps,
                 tokens,
                 attempts: exchange.labels.attempts,
+                sendings: exchange.attempts,
                 overlapping_miss,
             },
         );

@@ -137,15 +137,23 @@ fn squads(
             })?;
             let users = schedule::users(&load.executor, job.plan.workloads[index].workload.timeout);
             let (source, protocol) = ready[index].clone();
+            let transport = &job.plan.workloads[index].workload.transport;
+            let schedule = Schedule::of(&job.plan, load);
+            let busy = schedule.pause().is_some_and(|pause| pause.0.is_zero());
             let crew = Crew {
                 name: load.name.clone(),
                 workload: u16::try_from(index)
                     .map_err(|_| LoadError::Workload("there are too many workloads".to_owned()))?,
                 workload_name: load.workload.clone(),
-                schedule: Schedule::of(&job.plan, load),
+                schedule,
                 source,
                 protocol,
-                connections: Connections::to(base.clone()),
+                connections: Connections::to(
+                    base.clone(),
+                    &transport.connection,
+                    transport.connect_timeout.0,
+                    busy,
+                )?,
                 recorder: recorder.clone(),
                 misses: misses.clone(),
                 clock: job.clock,

@@ -1,31 +1,25 @@
 //! One request: sent, its answer read, its end classified.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use tokio_util::sync::CancellationToken;
+use http_body::Body;
+use http_body_util::BodyExt;
 
 use super::{
     answer::{Answer, snippet},
     classify::{Asked, End, Head, classify},
-    connection::{Connection, Connections, ended},
+    client::Client,
+    connection::{Broken, Outgoing, Reply, Seat},
     dialect::Dialect,
     prompts::{Prompt, Source},
     protocol::Protocol,
     served::Labels,
     sse,
+    watch::{Limits, Pulse},
 };
 use crate::journal::interval::Outcome;
 
-/// No connection within this is a `connect-timeout`, if the workload's
-/// timeout is not shorter.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// A body that is not a stream may have this many bytes.
 const MAX_BODY: usize = 16 << 20;
 /// So much of a refusal's body is read, to quote it.
@@ -37,8 +31,10 @@ const DRAIN: Duration = Duration::from_millis(100);
 /// A request that has ended.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    /// When the user began to send it.
+    /// When the user began to send it, the first time.
     pub(crate) sent: Instant,
+    /// How often it was sent.
+    pub(crate) attempts: u32,
     /// When the answer's head came.
     pub(crate) first_byte: Option<Instant>,
     /// When it ended.
@@ -68,15 +64,15 @@ struct Seen {
     connecting: bool,
 }
 
-/// Sends one request and reads its answer to an end of any kind. Never takes
-/// longer than the workload's timeout.
+/// Sends one request once and reads its answer to an end of any kind, by
+/// `deadline` at the latest.
 pub(crate) async fn exchange(
-    connections: &Connections,
+    client: &mut Client,
     protocol: &Protocol,
     source: &Source,
     prompt: &Prompt,
     extra: &[(HeaderName, HeaderValue)],
-    cancel: &CancellationToken,
+    deadline: Instant,
 ) -> Exchange {
     let golden = prompt.golden.and_then(|index| source.golden(index));
     let mut seen = Seen {
@@ -90,12 +86,14 @@ pub(crate) async fn exchange(
     };
     let request = protocol.request(prompt.body.clone(), extra);
     let sent = Instant::now();
-    let pulse = Pulse::new(sent);
+    let idle = protocol.stream.then_some(protocol.idle);
+    let pulse = Pulse::new(sent, Limits { deadline, first_token: protocol.first_token, idle });
+    let Client { seat, timer, stop } = client;
     let end = tokio::select! {
         biased;
-        end = converse(connections, protocol, request, &mut seen, &pulse) => end,
-        () = cancel.cancelled() => End::Cancelled,
-        end = pulse.watch(protocol) => end,
+        end = converse(seat, protocol, request, &mut seen, &pulse) => end,
+        () = stop.as_mut() => End::Cancelled,
+        end = timer.watch(&pulse) => end,
     };
     let ended = seen.complete.unwrap_or_else(Instant::now);
     seen.labels.fingerprint(seen.answer.fingerprint.as_deref());
@@ -109,12 +107,14 @@ pub(crate) async fn exchange(
     // What is complete stays so, whatever came while the connection was drained.
     let end = match end {
         _ if seen.complete.is_some() => End::Complete,
-        End::Timeout if seen.connecting => End::ConnectTimeout,
+        End::Timeout | End::NoToken if seen.connecting => End::ConnectTimeout,
         end => end,
     };
     let (outcome, detail) = classify(asked, head, &seen.answer, &end);
+    let detail = protocol.without_secret(detail);
     Exchange {
         sent,
+        attempts: 1,
         first_byte: seen.first_byte,
         ended,
         outcome,
@@ -125,58 +125,15 @@ pub(crate) async fn exchange(
     }
 }
 
-/// The signs of life of an answer, for the watch over it.
-struct Pulse {
-    sent: Instant,
-    /// Microseconds from `sent` to the stream's last event; 0: none began.
-    last: AtomicU64,
-}
-
-impl Pulse {
-    fn new(sent: Instant) -> Self {
-        Self { sent, last: AtomicU64::new(0) }
-    }
-
-    fn beat(&self, at: Instant) {
-        let micros = at.saturating_duration_since(self.sent).as_micros().max(1);
-        self.last.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    /// Resolves at the deadline or when a stream is idle for too long. Sets
-    /// its timer again only when it fires, not on each event.
-    async fn watch(&self, protocol: &Protocol) -> End {
-        let deadline = self.sent + protocol.timeout;
-        loop {
-            let last = self.last.load(Ordering::Relaxed);
-            let quiet = if protocol.stream && last > 0 {
-                self.sent + Duration::from_micros(last) + protocol.idle
-            } else {
-                // Nothing began yet: look again after the shortest idle time.
-                Instant::now() + protocol.idle
-            };
-            let now = Instant::now();
-            if now >= deadline {
-                return End::Timeout;
-            }
-            if now >= quiet {
-                return End::Stalled;
-            }
-            tokio::time::sleep_until(deadline.min(quiet).into()).await;
-        }
-    }
-}
-
 async fn converse(
-    connections: &Connections,
+    seat: &Seat,
     protocol: &Protocol,
-    request: Request<Full<Bytes>>,
+    request: Request<Outgoing>,
     seen: &mut Seen,
     pulse: &Pulse,
 ) -> End {
-    let limit = protocol.timeout.min(CONNECT_LIMIT);
-    let sent = connections.send(request, limit, |opening| seen.connecting = opening).await;
-    let (connection, response) = match sent {
-        Ok(sent) => sent,
+    let response = match seat.send(request, |opening| seen.connecting = opening).await {
+        Ok(response) => response,
         Err(end) => return end,
     };
     let now = Instant::now();
@@ -188,7 +145,6 @@ async fn converse(
     if !head.status.is_success() {
         if let Ok((body, _)) = whole(body, MAX_REFUSAL).await {
             seen.refusal = snippet(&String::from_utf8_lossy(&body));
-            connections.keep(connection);
         }
         return End::Complete;
     }
@@ -198,7 +154,7 @@ async fn converse(
         .and_then(|value| value.to_str().ok())
         .is_some_and(|text| text.trim_start().to_ascii_lowercase().starts_with("text/event-stream"));
     if protocol.stream && is_events {
-        return events(connections, connection, &protocol.dialect, body, seen, pulse).await;
+        return events(&protocol.dialect, body, seen, pulse).await;
     }
     match whole(body, MAX_BODY).await {
         Err(end) => end,
@@ -208,27 +164,19 @@ async fn converse(
                 seen.answer.malformed = Some("a stream was asked for, and the answer is none".to_owned());
             }
             seen.complete = Some(at);
-            connections.keep(connection);
             End::Complete
         }
     }
 }
 
 /// Reads a stream until `[DONE]`, its end, or worse.
-async fn events(
-    connections: &Connections,
-    connection: Connection,
-    dialect: &Dialect,
-    mut body: Incoming,
-    seen: &mut Seen,
-    pulse: &Pulse,
-) -> End {
+async fn events(dialect: &Dialect, mut body: Reply, seen: &mut Seen, pulse: &Pulse) -> End {
     let mut parser = sse::Parser::default();
     let answer = &mut seen.answer;
     while let Some(frame) = body.frame().await {
         let frame = match frame {
             Ok(frame) => frame,
-            Err(error) => return ended(&error),
+            Err(Broken(end)) => return end,
         };
         let Ok(bytes) = frame.into_data() else { continue };
         let at = Instant::now();
@@ -239,13 +187,17 @@ async fn events(
                 dialect.event(answer, name, data, at);
             }
         });
+        if let Some(first) = answer.first {
+            pulse.token(first);
+        }
         if let Err(error) = fed {
             answer.malformed = Some(error.to_string());
         }
         if answer.done || answer.error.is_some() || answer.malformed.is_some() {
             seen.complete = Some(at);
-            if let Ok(true) = tokio::time::timeout(DRAIN, drained(&mut body)).await {
-                connections.keep(connection);
+            // Read to its end, the body gives its connection back.
+            if !body.is_end_stream() {
+                let _ = tokio::time::timeout(DRAIN, drained(&mut body)).await;
             }
             return End::Complete;
         }
@@ -253,25 +205,19 @@ async fn events(
     let at = Instant::now();
     parser.finish(|name, data| dialect.event(answer, name, data, at));
     seen.complete = Some(at);
-    connections.keep(connection);
     End::Complete
 }
 
-/// Whether the rest of a body came to its end.
-async fn drained(body: &mut Incoming) -> bool {
-    while let Some(frame) = body.frame().await {
-        if frame.is_err() {
-            return false;
-        }
-    }
-    true
+/// Reads the rest of a body.
+async fn drained(body: &mut Reply) {
+    while let Some(Ok(_)) = body.frame().await {}
 }
 
 /// A whole body and when its last byte came.
-async fn whole(mut body: Incoming, limit: usize) -> Result<(Vec<u8>, Instant), End> {
+async fn whole(mut body: Reply, limit: usize) -> Result<(Vec<u8>, Instant), End> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| ended(&error))?;
+        let frame = frame.map_err(|Broken(end)| end)?;
         if let Ok(data) = frame.into_data() {
             if bytes.len() + data.len() > limit {
                 return Err(End::Malformed(format!("the body is longer than {limit} bytes")));

@@ -9,6 +9,7 @@
 mod answer;
 mod attack;
 mod classify;
+mod client;
 mod connection;
 mod crew;
 mod dialect;
@@ -23,8 +24,10 @@ mod protocol;
 mod record;
 mod request;
 mod schedule;
+mod secret;
 mod served;
 mod sse;
+mod watch;
 
 pub use drive::{LoadJob, LoadSummary, drive};
 pub use probe::{ProbeAnswer, probe};
@@ -44,6 +47,12 @@ pub enum LoadError {
     /// A workload can't be sent as it is described.
     #[error("workload: {0}")]
     Workload(String),
+    /// The files of TLS can't be used.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// A secret can't be read.
+    #[error("auth: {0}")]
+    Secret(String),
     /// A load stream names a workload that the plan does not have.
     #[error("load `{load}` names the workload `{workload}`, which the plan does not have")]
     NoWorkload {

@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     LoadError,
+    client::Client,
     connection::{Base, Connections},
-    exchange::exchange,
     prompts::Source,
     protocol::Protocol,
 };
@@ -53,15 +53,11 @@ pub async fn probe(base_url: &Uri, workload: &Workload) -> Result<ProbeAnswer, L
     let source = Source::new("probe", workload, protocol.dialect.clone(), 0)?;
     // New each time, so that no cache answers for the endpoint.
     let nonce = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
-    let ended = exchange(
-        &Connections::to(base),
-        &protocol,
-        &source,
-        &source.probe(nonce),
-        &[(PROBE, HeaderValue::from_static("1"))],
-        &CancellationToken::new(),
-    )
-    .await;
+    let transport = &workload.transport;
+    let connections = Connections::to(base, &transport.connection, transport.connect_timeout.0, false)?;
+    let mut client = Client::new(connections.seat(), &CancellationToken::new());
+    let marks = [(PROBE, HeaderValue::from_static("1"))];
+    let ended = client.ask(&protocol, &source, &source.probe(nonce), &marks).await;
     Ok(ProbeAnswer {
         outcome: ended.outcome,
         detail: ended.detail,

@@ -188,6 +188,7 @@ mod tests {
             prompts,
             timeout: Span::secs(1),
             idle_timeout: Span::secs(1),
+            transport: Default::default(),
         }
     }
 

@@ -4,10 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
-use http_body_util::Full;
 
-use super::{LoadError, connection::Base, dialect::Dialect};
-use crate::scenario::model::{Endpoint, Workload};
+use super::{
+    LoadError,
+    connection::{Base, Outgoing},
+    dialect::Dialect,
+    secret::Credential,
+};
+use crate::scenario::model::{Endpoint, Retries, Workload};
 
 /// A workload made ready: what all its requests have in common.
 #[derive(Debug)]
@@ -22,10 +26,15 @@ pub(crate) struct Protocol {
     pub(crate) timeout: Duration,
     /// From one event of a stream to the next, at most.
     pub(crate) idle: Duration,
+    /// From sent to the first token, at most.
+    pub(crate) first_token: Option<Duration>,
+    /// What is sent again.
+    pub(crate) retries: Option<Retries>,
+    credential: Option<Credential>,
 }
 
 impl Protocol {
-    /// The protocol of `workload`, spoken to `base`.
+    /// The protocol of `workload`, spoken to `base`. Its secret is read here.
     pub(crate) fn new(base: &Base, workload: &Workload) -> Result<Self, LoadError> {
         let Endpoint::OpenaiChat(chat) = &workload.endpoint;
         let mut headers = HeaderMap::new();
@@ -46,6 +55,10 @@ impl Protocol {
                 .map_err(|_| LoadError::Workload(format!("`{text}` is not a header's value")))?;
             headers.insert(name, value);
         }
+        let credential = workload.transport.auth.as_ref().map(Credential::read).transpose()?;
+        if let Some((name, value)) = credential.as_ref().map(Credential::header) {
+            headers.insert(name, value);
+        }
         Ok(Self {
             uri: base.uri(&chat.path)?,
             headers,
@@ -53,12 +66,15 @@ impl Protocol {
             stream: chat.stream,
             timeout: workload.timeout.0,
             idle: workload.idle_timeout.0,
+            first_token: workload.transport.first_token_timeout.map(|limit| limit.0),
+            retries: workload.transport.retries.clone(),
+            credential,
         })
     }
 
     /// A request with `body` and some headers of its own.
-    pub(crate) fn request(&self, body: Bytes, extra: &[(HeaderName, HeaderValue)]) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body));
+    pub(crate) fn request(&self, body: Bytes, extra: &[(HeaderName, HeaderValue)]) -> Request<Outgoing> {
+        let mut request = Request::new(Outgoing::from(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
@@ -66,5 +82,13 @@ impl Protocol {
             request.headers_mut().insert(name, value.clone());
         }
         request
+    }
+
+    /// A text from a server, without the secret that it may have said back.
+    pub(crate) fn without_secret(&self, text: String) -> String {
+        match &self.credential {
+            Some(credential) => credential.hidden_in(text),
+            None => text,
+        }
     }
 }

@@ -181,6 +181,7 @@ impl Recorder {
         } else {
             cell.wasted_tokens += request.tokens;
         }
+        cell.sendings += u64::from(request.sendings);
         if let Some(attempts) = request.attempts {
             cell.attempts += attempts;
             cell.attempts_stated += 1;

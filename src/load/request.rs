@@ -31,6 +31,8 @@ pub(crate) struct Ended {
     pub(crate) gaps: Vec<u64>,
     /// Output tokens delivered.
     pub(crate) tokens: u64,
+    /// How often it was sent.
+    pub(crate) sendings: u32,
     /// Upstream attempts, if stated.
     pub(crate) attempts: Option<u64>,
     /// A miss while one for the same prompt was under way.
@@ -79,6 +81,7 @@ pub(crate) mod tests {
             golden: false,
             gaps: vec![40_000, 40_000],
             tokens: 5,
+            sendings: 1,
             attempts: Some(2),
             overlapping_miss: false,
         }

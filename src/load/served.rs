@@ -17,6 +17,8 @@ pub(crate) struct Labels {
     pub(crate) attempts: Option<u64>,
     /// `Retry-After` is there.
     pub(crate) retry_after: bool,
+    /// Its seconds, if it says some.
+    pub(crate) retry_after_secs: Option<u64>,
 }
 
 impl Labels {
@@ -35,6 +37,7 @@ impl Labels {
                 breaker_open: is("x-circuit-breaker", "open") || is("x-envoy-overloaded", "true"),
             },
             attempts: number("x-upstream-attempts").or_else(|| number("x-envoy-attempt-count")),
+            retry_after_secs: number("retry-after"),
             retry_after: headers.contains_key(http::header::RETRY_AFTER),
         }
     }

@@ -26,6 +26,19 @@ pub(super) fn held<'a>(checks: impl Iterator<Item = &'a Verdict>) -> (usize, usi
     checks.fold((0, 0), |(held, all), verdict| (held + usize::from(*verdict == Verdict::Pass), all + 1))
 }
 
+/// What the load's own retries added, if there were any.
+fn sent_again(input: &Input<'_>) -> String {
+    let cells = input.record.intervals.iter().flat_map(|interval| &interval.cells);
+    let (sent, requests) = cells
+        .filter(|cell| cell.key.phase.is_some())
+        .fold((0, 0), |(sent, requests), cell| (sent + cell.sendings, requests + cell.count));
+    if sent <= requests {
+        return String::new();
+    }
+    let times = sent as f64 / requests.max(1) as f64;
+    format!("; sent {} times with retries (×{times:.2})", text::count(sent))
+}
+
 /// The figures of the banner, the most telling first.
 pub(super) fn key_figures(input: &Input<'_>) -> Vec<KeyFigure> {
     let verdict = input.verdict;
@@ -35,8 +48,8 @@ pub(super) fn key_figures(input: &Input<'_>) -> Vec<KeyFigure> {
         label: "Requests",
         value: text::count(all.requests),
         note: match verdict.outcomes.iter().filter(|(o, _)| o.as_str() != "ok").map(|(_, n)| n).sum::<u64>() {
-            0 => "none failed".to_owned(),
-            n => format!("{} did not end ok", text::count(n)),
+            0 => format!("none failed{}", sent_again(input)),
+            n => format!("{} did not end ok{}", text::count(n), sent_again(input)),
         },
         bad: false,
     }];

@@ -25,6 +25,9 @@ pub struct Loaded {
     pub files: Vec<SourceFile>,
     /// What may not be as it was meant.
     pub warnings: Diagnostics,
+    /// Errors about what the scenario needs of the environment of a run, and
+    /// is not there: variables that hold secrets. Empty: nothing is missing.
+    pub missing: Diagnostics,
 }
 
 /// Reads a scenario and the manifests that it names.
@@ -65,11 +68,21 @@ pub fn parse(
     let mut cx = Context::new(files, resolver);
     let scenario = scenario(&mut cx, overrides);
     let diagnostics = Diagnostics::new(cx.files.clone(), cx.diagnostics);
+    let missing = cx
+        .variables
+        .iter()
+        .filter(|(_, name)| std::env::var_os(name).is_none_or(|value| value.is_empty()))
+        .map(|(place, name)| {
+            Diagnostic::error(place, format!("the variable `{name}` is not set"))
+                .help("a run needs it; its value is in no file of the run")
+        })
+        .collect();
+    let missing = Diagnostics::new(cx.files.clone(), missing);
     match scenario {
         Some(scenario) if !diagnostics.has_errors() => {
             let mut files = cx.files;
             files.drain(1..=overrides.len());
-            Ok(Loaded { scenario, files, warnings: diagnostics })
+            Ok(Loaded { scenario, files, warnings: diagnostics, missing })
         }
         Some(_) | None => Err(diagnostics),
     }

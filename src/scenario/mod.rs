@@ -9,6 +9,7 @@ pub mod model;
 mod overrides;
 mod schema;
 mod source;
+mod transport;
 mod yaml;
 
 pub use decode::{ActKind, may_mean};

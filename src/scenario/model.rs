@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::chaos::Manifest;
+pub use super::transport::*;
 use crate::{
     lab::config::{LabConfig, VersionDefect},
     units::{FaultId, LatencyThreshold, PhaseName, Rate, Ratio, RatioThreshold, Span, Version, WorkloadName},
@@ -63,7 +64,7 @@ pub struct Scenario {
 pub enum Target {
     /// The built-in lab, started and stopped by the run.
     Lab(LabConfig),
-    /// Any endpoint: `http://host:port`.
+    /// Any endpoint: `http://host:port` or `https://host`.
     Url(String),
 }
 
@@ -81,6 +82,9 @@ pub struct Workload {
     /// A stream without a chunk for this long is `stalled`.
     #[serde(default = "default_idle")]
     pub idle_timeout: Span,
+    /// How its requests get to the target. In YAML its keys stand here.
+    #[serde(flatten)]
+    pub transport: Transport,
 }
 
 /// Default of [`Workload::timeout`].

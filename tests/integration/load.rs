@@ -2,6 +2,7 @@
 
 mod replica;
 mod server;
+mod transport;
 
 use std::{collections::HashMap, net::SocketAddr, process::Command, sync::Arc, time::Duration};
 
@@ -20,7 +21,7 @@ use firedrill::{
     },
     scenario::model::{
         Arrivals, Closed, Endpoint, Executor, Golden, GoldenPrompt, OpenAiChat, Popularity, Profile, Prompts,
-        Synthetic, Target, Tokens, Unsteady, Workload,
+        Synthetic, Target, Tokens, Transport, Unsteady, Workload,
     },
     units::{PhaseName, Rate, Ratio, RunTime, Span, WorkloadName},
 };
@@ -50,6 +51,7 @@ fn workload(path: &str) -> Workload {
         },
         timeout: Span::secs(10),
         idle_timeout: Span::secs(1),
+        transport: Transport::default(),
     }
 }
 
@@ -208,7 +210,7 @@ fn class(fault: Fault) -> Outcome {
         Fault::Silence => Outcome::Timeout,
         Fault::TooMany | Fault::RetryAfter => Outcome::Shed,
         Fault::Unavailable => Outcome::Http5xx,
-        Fault::Forbidden => Outcome::Http4xx,
+        Fault::Forbidden | Fault::Echo => Outcome::Http4xx,
         Fault::Short => Outcome::Short,
         Fault::Lost => Outcome::Discontinuous,
         Fault::Malformed | Fault::Html | Fault::Garbled => Outcome::Malformed,

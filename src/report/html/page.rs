@@ -178,6 +178,15 @@ fn tally(input: &Input<'_>) -> String {
 /// What a reader must know before the figures.
 fn notes(input: &Input<'_>) -> Vec<String> {
     let mut notes = Vec::new();
+    for planned in &input.plan.workloads {
+        let tls = planned.workload.transport.connection.tls.as_ref();
+        if tls.is_some_and(|tls| tls.insecure) {
+            notes.push(format!(
+                "Workload `{}` took any certificate (insecure: true): who answered is not known.",
+                planned.name
+            ));
+        }
+    }
     for record in &input.record.events {
         match &record.event {
             Event::StopCondition { condition } => {

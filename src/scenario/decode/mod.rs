@@ -11,6 +11,7 @@ mod scalars;
 mod schedule;
 mod selector;
 mod timeline;
+mod transport;
 mod workload;
 
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ pub(super) struct Context<'a> {
     /// Manifests that were read before, so that nothing is said twice.
     manifests: Vec<(PathBuf, Option<Manifest>)>,
     names: Names,
+    /// Variables of the environment that a run needs, and where they are named.
+    pub(super) variables: Vec<(Place, String)>,
     /// The keys of each mapping, to compare with the schema.
     #[cfg(test)]
     pub(super) shapes: std::collections::BTreeMap<&'static str, std::collections::BTreeSet<&'static str>>,
@@ -94,6 +97,7 @@ impl<'a> Context<'a> {
             resolver,
             manifests: Vec::new(),
             names: Names::default(),
+            variables: Vec::new(),
             #[cfg(test)]
             shapes: std::collections::BTreeMap::new(),
         }

@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use super::{
     Context, Fields,
     scalars::{boolean, share, unit},
+    transport::{is_secret, transport},
 };
 use crate::{
     scenario::{
@@ -27,11 +28,18 @@ pub(super) fn workload(cx: &mut Context<'_>, node: &Node) -> Option<Workload> {
         fields.required(cx, "prompts", "{ synthetic: { input-tokens: 200, output-tokens: 64 } }", prompts);
     let timeout = fields.or(cx, "timeout", default_timeout(), span_above_zero);
     let idle_timeout = fields.or(cx, "idle-timeout", default_idle(), span_above_zero);
+    let transport = transport(cx, &mut fields);
     fields.finish(cx);
-    Some(Workload { endpoint: endpoint?, prompts: prompts?, timeout: timeout?, idle_timeout: idle_timeout? })
+    Some(Workload {
+        endpoint: endpoint?,
+        prompts: prompts?,
+        timeout: timeout?,
+        idle_timeout: idle_timeout?,
+        transport: transport?,
+    })
 }
 
-fn span_above_zero(cx: &mut Context<'_>, node: &Node) -> Option<Span> {
+pub(super) fn span_above_zero(cx: &mut Context<'_>, node: &Node) -> Option<Span> {
     let span: Span = cx.unit(node)?;
     if span == Span::default() { cx.fail(&node.place, "this must be longer than 0s", "") } else { Some(span) }
 }
@@ -66,6 +74,11 @@ fn headers(cx: &mut Context<'_>, node: &Node) -> Option<IndexMap<String, String>
             let value = cx.text(node, "a header's value")?;
             if http::HeaderName::try_from(&key.text).is_err() {
                 return cx.fail(&key.place, format!("`{}` can't be a header's name", key.text), "");
+            }
+            if is_secret(&key.text) {
+                let message = format!("`{}` would be in the run's folder for everybody to read", key.text);
+                let help = "name where its value is: `auth: { header: { name: …, env: VARIABLE } }`";
+                return cx.fail(&key.place, message, help);
             }
             if http::HeaderValue::try_from(&value).is_err() {
                 return cx.fail(&node.place, "this can't be a header's value", "");

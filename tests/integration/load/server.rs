@@ -50,6 +50,8 @@ pub(crate) enum Fault {
     Html,
     /// A chunk's size that is no number.
     Garbled,
+    /// Refuses, and says the `authorization` back.
+    Echo,
 }
 
 impl Fault {
@@ -178,6 +180,7 @@ impl Shared {
         let mut stream = BufReader::new(stream);
         while let Some(request) = read(&mut stream).await? {
             let path = request.path.clone();
+            let said = request.headers.get("authorization").cloned().unwrap_or_default();
             let whole = request.body["stream"] != true;
             self.requests.lock().expect("no panic").push(request);
             let number = {
@@ -186,10 +189,15 @@ impl Shared {
                 *count += 1;
                 *count
             };
-            let fault = Fault::ALL.into_iter().find(|fault| fault.path() == path).unwrap_or(Fault::None);
+            let mut all = Fault::ALL.into_iter().chain([Fault::Echo]);
+            let fault = all.find(|fault| fault.path() == path).unwrap_or(Fault::None);
             let fault = if number.is_multiple_of(5) { fault } else { Fault::None };
             let mut frozen = self.frozen.subscribe();
             frozen.wait_for(|frozen| !frozen).await.expect("the server holds it");
+            if fault == Fault::Echo {
+                stream.write_all(plain("401 Unauthorized", "", &format!("not {said}")).as_bytes()).await?;
+                continue;
+            }
             if !self.answer(&mut stream, fault, whole).await? || self.manner.closes {
                 return Ok(());
             }
