@@ -14,6 +14,8 @@ pub const GOLDEN: &[(&str, &str)] = &[
     ("What is the largest ocean on Earth?", "Pacific"),
     ("In which country is Machu Picchu?", "Peru"),
     ("How many days are in a week?", "seven"),
+    ("What is pi, to four decimals?", "3.1416"),
+    ("Name the red planet as JSON, under the key planet.", r#"{"planet":"Mars"}"#),
 ];
 
 /// The index in [`GOLDEN`] of the question that `text` is.

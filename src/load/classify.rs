@@ -1,6 +1,9 @@
 //! How a request ended. Decided here, once, and nowhere else.
 
-use super::answer::{Answer, Finish};
+use super::{
+    answer::{Answer, Finish},
+    golden::RightAnswer,
+};
 use crate::journal::interval::Outcome;
 
 /// How the exchange with the server came to its end.
@@ -10,7 +13,7 @@ pub(crate) enum End {
     ConnectRefused(String),
     /// No connection in time.
     ConnectTimeout,
-    /// The body was read to its end, or `[DONE]` came.
+    /// The body was read to its end, or the stream's last event came.
     Complete,
     /// The connection was closed in an orderly way before the body's end.
     Cut(String),
@@ -33,8 +36,8 @@ pub(crate) enum End {
 pub(crate) struct Asked<'a> {
     /// Exactly so many tokens (`ignore_eos`).
     pub(crate) tokens: Option<u64>,
-    /// What a right answer contains.
-    pub(crate) contains: Option<&'a str>,
+    /// What a right answer is.
+    pub(crate) right: Option<&'a RightAnswer>,
 }
 
 /// What came before and beside the body.
@@ -121,19 +124,16 @@ fn answered(asked: Asked<'_>, answer: &Answer, end: &End) -> (Outcome, String) {
 fn complete(asked: Asked<'_>, answer: &Answer) -> (Outcome, String) {
     let got = answer.tokens();
     if !answer.is_finished() {
-        return (
-            Outcome::Truncated,
-            format!("ended with neither finish_reason nor [DONE], after {got} tokens"),
-        );
+        return (Outcome::Truncated, format!("ended without saying that it is complete, after {got} tokens"));
     }
     if let Some(why) = &answer.discontinuity {
         return (Outcome::Discontinuous, why.clone());
     }
-    if let Some(wanted) = asked.contains
+    if let Some(right) = asked.right
         && let Some(text) = &answer.text
-        && !text.contains(wanted)
+        && let Err(why) = right.check(text)
     {
-        return (Outcome::Mismatch, format!("`{}` lacks `{wanted}`", super::answer::snippet(text)));
+        return (Outcome::Mismatch, why);
     }
     if let Some(wanted) = asked.tokens
         && got < wanted
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
     use crate::load::dialect::Dialect;
 
-    const ASKED: Asked<'static> = Asked { tokens: Some(2), contains: None };
+    const ASKED: Asked<'static> = Asked { tokens: Some(2), right: None };
 
     fn answer(events: &[&str]) -> Answer {
         let (mut answer, dialect) = (Answer::keeping_text(), Dialect::chat());
@@ -202,6 +202,29 @@ mod tests {
     }
 
     #[test]
+    fn a_response_ends_with_its_own_events() {
+        let settings = crate::scenario::model::OpenAi { stream: true, ..Default::default() };
+        let dialect = Dialect::of(&crate::scenario::model::Endpoint::OpenaiResponses(settings));
+        let of = |last: &str| {
+            let mut answer = Answer::default();
+            let delta = r#"{"type":"response.output_text.delta","delta":"a"}"#;
+            for event in [delta, last].into_iter().filter(|event| !event.is_empty()) {
+                dialect.event(&mut answer, "", event, Instant::now());
+            }
+            let head = Head { status: Some(200), ..Head::default() };
+            classify(Asked::default(), head, &answer, &End::Complete).0
+        };
+        assert_eq!(of(""), Outcome::Truncated);
+        assert_eq!(of("[DONE]"), Outcome::Truncated, "it does not say how it ended");
+        assert_eq!(of(r#"{"type":"response.completed","response":{"status":"completed"}}"#), Outcome::Ok);
+        let full = r#"{"type":"response.incomplete","response":{"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"}}}"#;
+        assert_eq!(of(full), Outcome::Ok);
+        let failed = r#"{"type":"response.failed","response":{"status":"failed","error":{"message":"x"}}}"#;
+        assert_eq!(of(failed), Outcome::InBandError);
+        assert_eq!(of(r#"{"type":"error","message":"x"}"#), Outcome::InBandError);
+    }
+
+    #[test]
     fn shedding_must_be_marked() {
         let of = |status, retry_after, breaker_open| {
             let head = Head { status: Some(status), retry_after, breaker_open, refusal: "" };
@@ -240,9 +263,10 @@ mod tests {
     }
 
     #[test]
-    fn a_golden_answer_must_contain_its_answer() {
-        let of = |contains| {
-            let asked = Asked { tokens: None, contains: Some(contains) };
+    fn a_golden_answer_must_be_right() {
+        let of = |contains: &str| {
+            let right = RightAnswer::Contains(contains.to_owned());
+            let asked = Asked { tokens: None, right: Some(&right) };
             let head = Head { status: Some(200), ..Head::default() };
             classify(asked, head, &answer(&[TOKEN, STOP]), &End::Complete).0
         };

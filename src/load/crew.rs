@@ -25,7 +25,11 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    journal::{Event, Sink, event::Exemplar, interval::CacheUse},
+    journal::{
+        Event, Sink,
+        event::Exemplar,
+        interval::{CacheUse, Outcome},
+    },
     units::WorkloadName,
 };
 
@@ -94,19 +98,9 @@ impl Crew {
             if open && claimed.0 > claim.scheduled.0 + STARVED_AFTER_MICROS {
                 self.recorder.counts.starved.fetch_add(1, Ordering::Relaxed);
             }
-            // Before it is due, so that it does not make it late.
-            let prompt = self.source.prompt(&self.name, claim.index);
-            if self.clock.now() < claim.scheduled {
-                tokio::select! {
-                    biased;
-                    () = self.clock.sleep_until(claim.scheduled) => {}
-                    () = client.stop.as_mut() => return,
-                }
+            if self.serve(shard, client, claim, open).await.is_none() {
+                return;
             }
-            if !open {
-                self.recorder.counts.closed_due.fetch_add(1, Ordering::Relaxed);
-            }
-            self.send(shard, client, claim, &prompt).await;
             turn = self.clock.now();
             if let Some(pause) = self.schedule.pause() {
                 turn = turn + pause.0;
@@ -114,15 +108,58 @@ impl Crew {
         }
     }
 
-    async fn send(&self, shard: usize, client: &mut Client, claim: Claim, prompt: &Prompt) {
-        let id = format!("{}{}-{}", self.id_prefix, self.name, claim.index);
+    /// Sends all that one arrival asks: one request, or a session's turns one
+    /// after the other. None: the run is stopped.
+    async fn serve(&self, shard: usize, client: &mut Client, mut claim: Claim, open: bool) -> Option<()> {
+        let mut talk = self.source.talk(&self.name, claim.index);
+        loop {
+            // Before it is due, so that it does not make it late.
+            let prompt = talk.ask();
+            if self.clock.now() < claim.scheduled {
+                tokio::select! {
+                    biased;
+                    () = self.clock.sleep_until(claim.scheduled) => {}
+                    () = client.stop.as_mut() => return None,
+                }
+            }
+            // What the schedule knows nothing of is counted as it comes due.
+            if !open || talk.turn() > 0 {
+                self.recorder.counts.followed.fetch_add(1, Ordering::Relaxed);
+            }
+            let answer = self.send(shard, client, claim, talk.turn(), &prompt).await;
+            if !talk.hear(answer) {
+                return Some(());
+            }
+            claim.scheduled = self.clock.now() + self.source.think();
+            if !self.schedule.goes_on(claim.scheduled) {
+                return Some(());
+            }
+        }
+    }
+
+    /// Sends one request and records how it ended; its answer's text, where
+    /// that was kept and is whole.
+    async fn send(
+        &self,
+        shard: usize,
+        client: &mut Client,
+        claim: Claim,
+        turn: u32,
+        prompt: &Prompt,
+    ) -> Option<String> {
+        let id = match turn {
+            0 => format!("{}{}-{}", self.id_prefix, self.name, claim.index),
+            turn => format!("{}{}-{}.{turn}", self.id_prefix, self.name, claim.index),
+        };
         let id = HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from(claim.index));
         self.recorder.counts.sent.fetch_add(1, Ordering::Relaxed);
         self.recorder.sent(shard, self.clock.now().0.saturating_sub(claim.scheduled.0));
         let open = InFlight(&self.recorder);
-        let ended = client.ask(&self.protocol, &self.source, prompt, &[(REQUEST_ID, id)]).await;
+        let mut ended = client.ask(&self.protocol, &self.source, prompt, &[(REQUEST_ID, id)]).await;
+        let text = ended.answer.text.take().filter(|_| ended.outcome == Outcome::Ok);
         self.record(shard, claim, prompt, ended);
         drop(open);
+        text
     }
 
     fn record(&self, shard: usize, claim: Claim, prompt: &Prompt, exchange: Exchange) {
@@ -161,6 +198,7 @@ impl Crew {
                 outcome: exchange.outcome,
                 served,
                 golden: prompt.golden.is_some(),
+                generates: self.protocol.generates,
                 gaps: exchange.answer.gaps,
                 tokens,
                 attempts: exchange.labels.attempts,

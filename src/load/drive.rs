@@ -135,7 +135,8 @@ fn squads(
             let index = job.plan.workloads.iter().position(|w| w.name == load.workload).ok_or_else(|| {
                 LoadError::NoWorkload { load: load.name.clone(), workload: load.workload.to_string() }
             })?;
-            let users = schedule::users(&load.executor, job.plan.workloads[index].workload.timeout);
+            let users =
+                schedule::users(&load.executor, schedule::longest(&job.plan.workloads[index].workload));
             let (source, protocol) = ready[index].clone();
             let transport = &job.plan.workloads[index].workload.transport;
             let schedule = Schedule::of(&job.plan, load);

@@ -79,7 +79,11 @@ pub(crate) async fn exchange(
         first_byte: None,
         status: None,
         labels: Labels::default(),
-        answer: if golden.is_some() { Answer::keeping_text() } else { Answer::default() },
+        answer: if golden.is_some() || prompt.keeps_text {
+            Answer::keeping_text()
+        } else {
+            Answer::default()
+        },
         refusal: String::new(),
         complete: None,
         connecting: false,
@@ -97,7 +101,7 @@ pub(crate) async fn exchange(
     };
     let ended = seen.complete.unwrap_or_else(Instant::now);
     seen.labels.fingerprint(seen.answer.fingerprint.as_deref());
-    let asked = Asked { tokens: prompt.tokens, contains: golden.map(|golden| golden.contains.as_str()) };
+    let asked = Asked { tokens: prompt.tokens, right: golden };
     let head = Head {
         status: seen.status,
         retry_after: seen.labels.retry_after,

@@ -15,6 +15,7 @@ mod crew;
 mod dialect;
 mod drive;
 mod exchange;
+mod golden;
 mod lengths;
 mod misses;
 mod probe;

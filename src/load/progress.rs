@@ -165,7 +165,7 @@ impl Reporter {
     /// Arrivals due so far.
     pub(crate) fn due_until(&self, now: RunTime) -> u64 {
         let open: u64 = self.crews.iter().map(|crew| crew.schedule.due_until(now)).sum();
-        open + self.recorder.counts.closed_due.load(Ordering::Relaxed)
+        open + self.recorder.counts.followed.load(Ordering::Relaxed)
     }
 
     fn flush(&mut self, now: RunTime) {

@@ -11,7 +11,7 @@ use super::{
     dialect::Dialect,
     secret::Credential,
 };
-use crate::scenario::model::{Endpoint, Retries, Workload};
+use crate::scenario::model::{Retries, Workload};
 
 /// A workload made ready: what all its requests have in common.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct Protocol {
     pub(crate) dialect: Arc<Dialect>,
     /// Server-sent events are asked for.
     pub(crate) stream: bool,
+    /// Answers are made of tokens.
+    pub(crate) generates: bool,
     /// From sent to the end, at most.
     pub(crate) timeout: Duration,
     /// From one event of a stream to the next, at most.
@@ -36,15 +38,15 @@ pub(crate) struct Protocol {
 impl Protocol {
     /// The protocol of `workload`, spoken to `base`. Its secret is read here.
     pub(crate) fn new(base: &Base, workload: &Workload) -> Result<Self, LoadError> {
-        let Endpoint::OpenaiChat(chat) = &workload.endpoint;
+        let endpoint = &workload.endpoint;
         let mut headers = HeaderMap::new();
         let fixed = [
             (header::HOST, base.authority.as_str()),
             (header::CONTENT_TYPE, "application/json"),
-            (header::ACCEPT, if chat.stream { "text/event-stream" } else { "application/json" }),
+            (header::ACCEPT, if endpoint.streams() { "text/event-stream" } else { "application/json" }),
             (header::USER_AGENT, concat!("firedrill/", env!("CARGO_PKG_VERSION"))),
         ];
-        let given = chat.headers.iter().map(|(name, value)| {
+        let given = endpoint.headers().iter().map(|(name, value)| {
             let name = HeaderName::try_from(name)
                 .map_err(|_| LoadError::Workload(format!("`{name}` is not a header's name")))?;
             Ok((name, value.as_str()))
@@ -60,10 +62,11 @@ impl Protocol {
             headers.insert(name, value);
         }
         Ok(Self {
-            uri: base.uri(&chat.path)?,
+            uri: base.uri(endpoint.path())?,
             headers,
             dialect: Arc::new(Dialect::of(&workload.endpoint)),
-            stream: chat.stream,
+            stream: endpoint.streams(),
+            generates: endpoint.generates(),
             timeout: workload.timeout.0,
             idle: workload.idle_timeout.0,
             first_token: workload.transport.first_token_timeout.map(|limit| limit.0),

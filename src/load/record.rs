@@ -64,8 +64,9 @@ pub(crate) struct Counts {
     pub(crate) done: AtomicU64,
     /// Arrivals that had to wait for a free user.
     pub(crate) starved: AtomicU64,
-    /// Arrivals of closed loops.
-    pub(crate) closed_due: AtomicU64,
+    /// Requests that were due after an answer: those of closed loops, and
+    /// later turns of sessions.
+    pub(crate) followed: AtomicU64,
     /// Users that panicked.
     pub(crate) panics: AtomicU64,
 }

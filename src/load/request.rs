@@ -27,6 +27,8 @@ pub(crate) struct Ended {
     pub(crate) served: Served,
     /// Whether its right answer is known.
     pub(crate) golden: bool,
+    /// Whether its endpoint gives tokens, so that it has a TTFT.
+    pub(crate) generates: bool,
     /// Gaps between content chunks (µs).
     pub(crate) gaps: Vec<u64>,
     /// Output tokens delivered.
@@ -56,7 +58,7 @@ impl Ended {
             (Some(_), None) => missing,
         };
         self.outcome == Outcome::Ok
-            && within(limits.ttft, self.first.map(since), false)
+            && within(limits.ttft, self.first.map(since), !self.generates)
             && within(limits.e2e, Some(since(self.last.unwrap_or(self.ended))), false)
             // A single token has no pace.
             && within(limits.tpot, self.tpot(), true)
@@ -79,6 +81,7 @@ pub(crate) mod tests {
             outcome,
             served: Served::default(),
             golden: false,
+            generates: true,
             gaps: vec![40_000, 40_000],
             tokens: 5,
             sendings: 1,
@@ -98,6 +101,10 @@ pub(crate) mod tests {
         assert!(!request(Outcome::Short).is_good(GoodLimits::default()));
         let silent = Ended { first: None, last: None, gaps: Vec::new(), ..request(Outcome::Ok) };
         assert!(!silent.is_good(GoodLimits { ttft: Some(ms(1000)), ..GoodLimits::default() }));
+        let embedding = Ended { generates: false, ..request(Outcome::Ok) };
+        let embedding = Ended { first: None, last: None, gaps: Vec::new(), ..embedding };
+        assert!(embedding.is_good(limits(ms(1), ms(1), ms(1000))), "it can have no first token");
+        assert!(!embedding.is_good(GoodLimits { e2e: Some(ms(1)), ..GoodLimits::default() }));
         assert!(silent.is_good(GoodLimits { tpot: Some(ms(1)), ..GoodLimits::default() }));
     }
 }

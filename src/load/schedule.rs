@@ -7,7 +7,7 @@ use crate::{
         self,
         model::{Plan, PlannedLoad},
     },
-    scenario::model::{Arrivals, Closed, Executor, Profile, Stage},
+    scenario::model::{Arrivals, Closed, Executor, Profile, Stage, Workload},
     units::{Rate, RunTime, Span},
 };
 
@@ -23,6 +23,8 @@ pub(crate) enum Schedule {
     Open {
         /// When, ascending.
         due: Vec<RunTime>,
+        /// No turn of a session is due from here on.
+        end: RunTime,
         /// The next to claim.
         next: AtomicU64,
     },
@@ -58,6 +60,7 @@ impl Schedule {
         match &load.executor {
             Executor::Arrivals(arrivals) => Self::Open {
                 due: plan::arrivals(arrivals, plan.seed, &load.name, start, plan.warm_up, end).collect(),
+                end,
                 next: AtomicU64::new(0),
             },
             Executor::Closed(closed) => Self::Closed {
@@ -82,7 +85,7 @@ impl Schedule {
     /// next turn is at `turn`. None: there are no more.
     pub(crate) fn claim(&self, turn: RunTime) -> Option<Claim> {
         match self {
-            Self::Open { due, next } => {
+            Self::Open { due, next, .. } => {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let scheduled = *due.get(usize::try_from(index).ok()?)?;
                 Some(Claim { index, scheduled })
@@ -102,6 +105,21 @@ impl Schedule {
         }
     }
 
+    /// Whether a later turn of a session may be due at `at`. It counts as a
+    /// request, also of those that a closed loop has in all.
+    pub(crate) fn goes_on(&self, at: RunTime) -> bool {
+        match self {
+            Self::Open { end, .. } => at < *end,
+            Self::Closed { closed, start, end, taken, .. } => {
+                at < *end
+                    && (at < *start
+                        || closed
+                            .requests
+                            .is_none_or(|requests| taken.fetch_add(1, Ordering::Relaxed) < requests))
+            }
+        }
+    }
+
     /// A user's pause between an answer and the next request; none in an open
     /// loop, where the schedule alone decides.
     pub(crate) fn pause(&self) -> Option<Span> {
@@ -112,15 +130,23 @@ impl Schedule {
     }
 }
 
+/// How long an arrival can keep its user at worst: until its timeout, or, as
+/// a session, until each turn's and all the thinking between them.
+pub(crate) fn longest(workload: &Workload) -> Span {
+    let turns = workload.prompts.session.as_ref().map_or(1, |session| session.turns.most().max(1));
+    let think = workload.prompts.session.as_ref().map_or(Span::default(), |session| session.think);
+    Span(workload.timeout.0.saturating_mul(turns).saturating_add(think.0.saturating_mul(turns - 1)))
+}
+
 /// How many users a load stream gets. An open loop gets as many as can be
-/// busy at once at worst, when each request at the highest rate lasts until
-/// its timeout: then no arrival can be starved of a user. From 64 to 4096;
-/// beyond that a slow target can starve arrivals, which is counted.
-pub(crate) fn users(executor: &Executor, timeout: Span) -> u32 {
+/// busy at once at worst, when each arrival at the highest rate lasts as long
+/// as it can: then none can be starved of a user. From 64 to 4096; beyond
+/// that a slow target can starve arrivals, which is counted.
+pub(crate) fn users(executor: &Executor, longest: Span) -> u32 {
     match executor {
         Executor::Closed(closed) => closed.users.max(1),
         Executor::Arrivals(arrivals) => {
-            let worst = peak(arrivals).0 * timeout.as_secs_f64();
+            let worst = peak(arrivals).0 * longest.as_secs_f64();
             (worst.ceil() as u32).clamp(FEWEST_USERS, MOST_USERS)
         }
     }
@@ -186,5 +212,21 @@ mod tests {
         let claims = (10..20).filter_map(|turn| schedule.claim(RunTime(turn))).count();
         assert_eq!(claims, 3);
         assert_eq!(schedule.claim(RunTime(100)), None);
+    }
+
+    #[test]
+    fn later_turns_are_requests_too() {
+        let schedule = Schedule::Closed {
+            closed: Closed { users: 2, requests: Some(3), think: Span::secs(0) },
+            start: RunTime(10),
+            end: RunTime(100),
+            next: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+        };
+        assert!(schedule.claim(RunTime(10)).is_some() && schedule.goes_on(RunTime(20)));
+        assert!(schedule.goes_on(RunTime(30)) && !schedule.goes_on(RunTime(40)), "three in all");
+        assert_eq!(schedule.claim(RunTime(50)), None);
+        let open = Schedule::Open { due: vec![RunTime(1)], end: RunTime(50), next: AtomicU64::new(0) };
+        assert!(open.goes_on(RunTime(49)) && !open.goes_on(RunTime(50)), "none is due after the end");
     }
 }

@@ -76,6 +76,7 @@ fn indicator(objective: &Objective) -> &'static str {
         Objective::E2e(_) => "e2e",
         Objective::Availability(_) => "availability",
         Objective::Goodput(_) => "goodput",
+        Objective::Accuracy(_) => "accuracy",
     }
 }
 

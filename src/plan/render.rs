@@ -284,6 +284,7 @@ fn objective(objective: &Objective) -> String {
         Objective::E2e(t) => format!("E2E {t}"),
         Objective::Availability(t) => format!("availability {t}"),
         Objective::Goodput(t) => format!("goodput {t}"),
+        Objective::Accuracy(t) => format!("accuracy {t}"),
     }
 }
 

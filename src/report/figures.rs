@@ -66,6 +66,15 @@ pub(super) fn key_figures(input: &Input<'_>) -> Vec<KeyFigure> {
         note: by_phase(input, |phase| phase.goodput),
         bad: false,
     });
+    // Only where it was measured.
+    if let Some(accuracy) = all.accuracy {
+        figures.push(KeyFigure {
+            label: "Accuracy",
+            value: text::percent(accuracy),
+            note: format!("of {} golden answers", text::count(all.golden_answers)),
+            bad: false,
+        });
+    }
     let proven = verdict.faults.iter().filter(|fault| fault.proven_at.is_some()).count();
     figures.push(counted("Faults proven", (proven, verdict.faults.len()), "none planned"));
     let of = |wanted: fn(&crate::verdict::model::CheckVerdict) -> bool| {

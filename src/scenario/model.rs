@@ -9,6 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::chaos::Manifest;
 pub use super::transport::*;
+pub use super::{
+    openai::{OpenAi, OpenAiEmbeddings},
+    prompts::{
+        Conversation, Conversations, Expected, FilePopularity, Golden, GoldenPrompt, Jsonl, Near, PathEquals,
+        Popularity, PromptFile, PromptSource, Prompts, Session, ShareGpt, Synthetic, Tokens, Turns,
+        default_output_tokens, default_prompts,
+    },
+};
 use crate::{
     lab::config::{LabConfig, VersionDefect},
     units::{FaultId, LatencyThreshold, PhaseName, Rate, Ratio, RatioThreshold, Span, Version, WorkloadName},
@@ -102,114 +110,13 @@ pub fn default_idle() -> Span {
 #[serde(rename_all = "kebab-case")]
 pub enum Endpoint {
     /// OpenAI's chat completions.
-    OpenaiChat(OpenAiChat),
-}
-
-/// OpenAI's chat completions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct OpenAiChat {
-    /// The body's `model`.
-    pub model: String,
-    /// Server-sent events, or one JSON body.
-    #[serde(default)]
-    pub stream: bool,
-    /// Path below the target's URL.
-    #[serde(default = "default_path")]
-    pub path: String,
-    /// Further request headers.
-    #[serde(default)]
-    pub headers: IndexMap<String, String>,
-}
-
-/// Default of [`OpenAiChat::path`].
-pub fn default_path() -> String {
-    "/v1/chat/completions".to_owned()
-}
-
-/// Where prompts come from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct Prompts {
-    /// Generated prompts of given sizes.
-    pub synthetic: Synthetic,
-    /// Prompts whose right answer is known, mixed in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub golden: Option<Golden>,
-}
-
-/// Generated prompts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct Synthetic {
-    /// Length of a prompt, in tokens (about one word each).
-    pub input_tokens: Tokens,
-    /// `max_tokens` of a request.
-    pub output_tokens: Tokens,
-    /// How often prompts repeat. None: every prompt is new.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub popularity: Option<Popularity>,
-    /// Tokens that all prompts begin with (a system prompt).
-    #[serde(default)]
-    pub shared_prefix: u32,
-}
-
-/// A number of tokens: fixed, or drawn for each prompt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Tokens {
-    /// Always this many. In YAML just the number.
-    Fixed(u32),
-    /// `{uniform: {min, max}}`
-    Uniform {
-        /// The least.
-        min: u32,
-        /// The most.
-        max: u32,
-    },
-    /// `{lognormal: {median, p99}}`
-    Lognormal {
-        /// Half of the prompts are shorter.
-        median: u32,
-        /// One in a hundred is longer.
-        p99: u32,
-    },
-}
-
-/// Prompts drawn from a fixed set, some more often than others.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct Popularity {
-    /// Exponent of Zipf's law (> 0).
-    pub zipf: f64,
-    /// How many prompts there are.
-    #[serde(default = "default_prompts")]
-    pub prompts: u32,
-}
-
-/// Default of [`Popularity::prompts`].
-pub fn default_prompts() -> u32 {
-    1000
-}
-
-/// Prompts whose right answer is known.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct Golden {
-    /// Share of the workload's requests.
-    pub share: Ratio,
-    /// The prompts and what their answers must contain.
-    pub prompts: Vec<GoldenPrompt>,
-}
-
-/// One golden prompt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct GoldenPrompt {
-    /// The user's message.
-    pub ask: String,
-    /// What a right answer contains.
-    pub contains: String,
+    OpenaiChat(OpenAi),
+    /// OpenAI's completions, the older API without messages.
+    OpenaiCompletions(OpenAi),
+    /// OpenAI's responses.
+    OpenaiResponses(OpenAi),
+    /// OpenAI's embeddings.
+    OpenaiEmbeddings(OpenAiEmbeddings),
 }
 
 /// One stream of load. Exactly one of `arrivals` and `closed` in YAML.
@@ -462,6 +369,9 @@ pub enum Objective {
     Availability(RatioThreshold),
     /// Share of attempted requests that were `ok` within every latency limit.
     Goodput(RatioThreshold),
+    /// Right answers among the answers to golden prompts. A request without
+    /// an answer is no wrong answer: it is left to `availability`.
+    Accuracy(RatioThreshold),
 }
 
 /// Something that must react. `after:` names an entry of `chaos:`.

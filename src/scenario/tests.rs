@@ -255,6 +255,50 @@ fn a_rate_is_in_bytes_and_its_prefixes_in_1024() {
     }
 }
 
+#[test]
+fn what_is_wrong_in_a_file_of_prompts_is_said_where_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let smallest = fs::read_to_string(&below("tests/data/valid")[2]).expect("it reads");
+    let with = |prompts: &str| {
+        let text = smallest.replace("{ synthetic: { input-tokens: 8, output-tokens: 32 } }", prompts);
+        assert_ne!(text, smallest);
+        fs::write(at("drill.yaml"), text).expect("it writes");
+        load(&at("drill.yaml"), &[])
+    };
+    fs::write(at("q.jsonl"), "{\"q\": \"one\"}\n{\"p\": 1}\n{\"q\": }\n").expect("it writes");
+    let jsonl = "{ jsonl: { file: q.jsonl, template: \"{{ q }}\" } }";
+    let errors = with(jsonl).expect_err("two lines are wrong");
+    let places: Vec<_> = errors
+        .items()
+        .iter()
+        .filter_map(|item| errors.position(item).map(|(file, line, column)| (file, line, column, item)))
+        .map(|(file, line, column, item)| {
+            assert!(file.path.ends_with("q.jsonl"));
+            (line, column, item.message.as_str())
+        })
+        .collect();
+    assert_eq!(
+        places,
+        [
+            (2, 1, "the template asks for `q`, which this line does not have"),
+            (3, 7, "this is not a JSON object: expected value"),
+        ],
+        "{errors}"
+    );
+    fs::write(at("q.jsonl"), "{\"q\": \"one\"}\n{\"q\": 2}\n").expect("it writes");
+    let loaded = with(jsonl).unwrap_or_else(|e| panic!("{e}"));
+    let plan = crate::plan::resolve(&loaded.scenario, 1).expect("a plan");
+    let json = serde_json::to_string(&plan).expect("JSON");
+    assert!(json.contains("\"entries\":2") && json.contains("\"sha256\":") && !json.contains("\"one\""));
+    // A plan is read back, without its files.
+    fs::remove_file(at("q.jsonl")).expect("it goes");
+    serde_json::from_str::<crate::plan::Plan>(&json).expect("a plan");
+    fs::write(at("empty.jsonl"), "\n\n").expect("it writes");
+    let empty = with("{ jsonl: { file: empty.jsonl, template: \"{{ q }}\" } }").expect_err("it is empty");
+    assert!(empty.items()[0].message.contains("holds no prompts"), "{empty}");
+}
+
 mod any_text {
     use proptest::prelude::*;
 

@@ -56,6 +56,8 @@ fn phase_figures(
         requests: census.attempted + census.cancelled,
         availability: share(census.ok),
         goodput: share(census.good),
+        accuracy: census.accuracy(),
+        golden_answers: census.golden(),
         quantiles: measures
             .into_iter()
             .map(|(name, latencies, failures)| (name.to_owned(), quantiles(latencies, failures)))

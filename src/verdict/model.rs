@@ -144,6 +144,13 @@ pub struct PhaseFigures {
     pub availability: Option<f64>,
     /// Share that was good.
     pub goodput: Option<f64>,
+    /// Right answers among the answers to golden prompts. None: no golden
+    /// prompt was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// Answers to golden prompts.
+    #[serde(default)]
+    pub golden_answers: u64,
     /// Quantiles by measure: `ttft`, `service_ttft`, `itl`, `tpot`, `e2e`,
     /// `service_e2e`.
     pub quantiles: IndexMap<String, Quantiles>,

@@ -7,12 +7,15 @@ use super::{
     finding::{Finding, percent},
     judge::Title,
     model::CheckKind,
-    slo::Census,
+    slo::{Census, counts},
     times::within,
 };
 use crate::{
     journal::{Cell, event::RunEnd},
-    plan::model::{PlannedAct, Subject},
+    plan::{
+        Plan,
+        model::{PlannedAct, Subject},
+    },
     scenario::model::{Objective, RecoveryExpectation, Slo},
     units::{FaultId, LatencyThreshold, RunTime, Seen, Span},
 };
@@ -55,9 +58,8 @@ fn baseline<'a>(facts: &Facts<'a>) -> Vec<&'a Slo> {
 
 /// Whether the requests of a window meet an objective, by the figure itself.
 /// None: too few.
-fn meets(cells: &[&Cell], slo: &Slo, aborted: bool) -> Option<bool> {
-    let mine =
-        cells.iter().copied().filter(|cell| slo.workload.as_ref().is_none_or(|w| w == &cell.key.workload));
+fn meets(plan: &Plan, cells: &[&Cell], slo: &Slo, aborted: bool) -> Option<bool> {
+    let mine = cells.iter().copied().filter(|cell| counts(plan, cell, slo));
     let census = Census::of(mine, aborted);
     if census.attempted < ENOUGH {
         return None;
@@ -78,6 +80,10 @@ fn meets(cells: &[&Cell], slo: &Slo, aborted: bool) -> Option<bool> {
         Objective::Tpot(limit) => under(&census.tpot, 0, limit),
         Objective::Availability(limit) => Some(limit.op.holds(share(census.ok), limit.limit.0)),
         Objective::Goodput(limit) => Some(limit.op.holds(share(census.good), limit.limit.0)),
+        Objective::Accuracy(limit) => {
+            let accuracy = census.accuracy().filter(|_| census.golden() >= ENOUGH)?;
+            Some(limit.op.holds(accuracy, limit.limit.0))
+        }
     }
 }
 
@@ -102,7 +108,8 @@ fn recovers(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<F
                 .range(second..second + WINDOW)
                 .flat_map(|(_, cells)| cells.iter().copied())
                 .collect();
-            let each: Vec<Option<bool>> = slos.iter().map(|slo| meets(&cells, slo, aborted)).collect();
+            let each: Vec<Option<bool>> =
+                slos.iter().map(|slo| meets(facts.plan, &cells, slo, aborted)).collect();
             let verdict = if each.contains(&Some(false)) {
                 Some(false)
             } else {

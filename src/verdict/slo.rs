@@ -35,6 +35,11 @@ pub(super) struct Census {
     pub(super) tpot: Distribution,
     /// Of all requests that have any.
     pub(super) itl: Distribution,
+    /// Golden prompts that were answered rightly.
+    pub(super) right: u64,
+    /// Golden prompts that were answered wrongly. What did not come, or not
+    /// whole, is neither.
+    pub(super) wrong: u64,
     /// How many ended otherwise than `ok`, by class.
     pub(super) failures: std::collections::BTreeMap<Outcome, u64>,
 }
@@ -57,6 +62,26 @@ impl Census {
         self.attempted = self.attempted.saturating_add(cell.count);
         self.good = self.good.saturating_add(cell.good);
         self.itl.merge(&cell.itl);
+        if cell.key.golden {
+            match cell.key.outcome {
+                Outcome::Ok => self.right = self.right.saturating_add(cell.count),
+                Outcome::Mismatch => self.wrong = self.wrong.saturating_add(cell.count),
+                Outcome::Shed
+                | Outcome::Http4xx
+                | Outcome::Http5xx
+                | Outcome::ConnectRefused
+                | Outcome::ConnectTimeout
+                | Outcome::Reset
+                | Outcome::Timeout
+                | Outcome::Stalled
+                | Outcome::Truncated
+                | Outcome::InBandError
+                | Outcome::Short
+                | Outcome::Discontinuous
+                | Outcome::Malformed
+                | Outcome::Cancelled => {}
+            }
+        }
         if cell.key.outcome == Outcome::Ok {
             self.ok = self.ok.saturating_add(cell.count);
             self.tokens = self.tokens.saturating_add(cell.tokens);
@@ -75,6 +100,16 @@ impl Census {
         self.attempted.saturating_sub(self.ok)
     }
 
+    /// Answers to golden prompts.
+    pub(super) fn golden(&self) -> u64 {
+        self.right.saturating_add(self.wrong)
+    }
+
+    /// Right answers among those to golden prompts. None: there are none.
+    pub(super) fn accuracy(&self) -> Option<f64> {
+        (self.golden() > 0).then(|| self.right as f64 / self.golden() as f64)
+    }
+
     /// Failures by class, in words.
     pub(super) fn failures_in_words(&self) -> String {
         let parts: Vec<String> =
@@ -83,15 +118,51 @@ impl Census {
     }
 }
 
-/// Whether a cell counts for a phase, and for a workload if one is named.
-fn applies(cell: &Cell, phase: &PhaseName, workload: Option<&WorkloadName>) -> bool {
-    cell.key.phase.as_ref() == Some(phase) && workload.is_none_or(|workload| &cell.key.workload == workload)
+/// Whether a cell counts for an objective, be its phase what it may: it is of
+/// the named workload, and of one whose answers have what is measured.
+pub(super) fn counts(plan: &Plan, cell: &Cell, slo: &Slo) -> bool {
+    let workload = &cell.key.workload;
+    slo.workload.as_ref().is_none_or(|named| named == workload)
+        && (!needs_tokens(&slo.objective) || generates(plan, workload))
+}
+
+fn generates(plan: &Plan, name: &WorkloadName) -> bool {
+    let workload = plan.workloads.iter().find(|planned| &planned.name == name);
+    workload.is_none_or(|planned| planned.workload.endpoint.generates())
+}
+
+/// Whether only answers that are made of tokens have it.
+fn needs_tokens(objective: &Objective) -> bool {
+    match objective {
+        Objective::Ttft(_) | Objective::Itl(_) | Objective::Tpot(_) => true,
+        Objective::E2e(_) | Objective::Availability(_) | Objective::Goodput(_) | Objective::Accuracy(_) => {
+            false
+        }
+    }
+}
+
+/// Why an objective can't be judged, whatever happens: none of the workloads
+/// that it is about has tokens.
+fn never_measured(plan: &Plan, slo: &Slo) -> Option<Finding> {
+    let mut mine = plan
+        .workloads
+        .iter()
+        .map(|w| &w.name)
+        .filter(|name| slo.workload.as_ref().is_none_or(|w| w == *name));
+    let none = !plan.workloads.is_empty() && !mine.any(|name| generates(plan, name));
+    (needs_tokens(&slo.objective) && none).then(|| {
+        let (name, limit) = title(slo);
+        Finding::inconclusive(format!("these answers have no tokens, so {name} {limit} can't be judged"))
+    })
 }
 
 /// Judges an objective in its phase.
 pub(super) fn judge(facts: &Facts<'_>, slo: &Slo, phase: &PhaseName) -> Finding {
     let aborted = matches!(facts.run_end, Some(RunEnd::Aborted));
-    let cells = facts.record.cells().filter(|cell| applies(cell, phase, slo.workload.as_ref()));
+    if let Some(finding) = never_measured(facts.plan, slo) {
+        return finding;
+    }
+    let cells = facts.cells_in(Some(phase)).filter(|cell| counts(facts.plan, cell, slo));
     let census = Census::of(cells, aborted);
     if census.attempted == 0 {
         let reached = facts.phase(phase).is_some();
@@ -125,10 +196,14 @@ fn judge_census(census: &Census, objective: &Objective, level: Option<f64>) -> F
         Objective::Tpot(limit) => latency(&census.tpot, 0, limit, "request", rigour),
         Objective::Availability(limit) => ratio(census.ok, census.attempted, limit, "request", rigour),
         Objective::Goodput(limit) => ratio(census.good, census.attempted, limit, "request", rigour),
+        Objective::Accuracy(limit) => ratio(census.right, census.golden(), limit, "golden answer", rigour)
+            .on("wire", format!("golden prompts answered: {} right, {} wrong", census.right, census.wrong)),
     };
     let finding = finding.with([wire]);
     let interval = match objective {
-        Objective::Availability(_) | Objective::Goodput(_) => "Wilson's score interval",
+        Objective::Availability(_) | Objective::Goodput(_) | Objective::Accuracy(_) => {
+            "Wilson's score interval"
+        }
         _ => "order statistics (exact binomial)",
     };
     match finding.error {
@@ -149,7 +224,11 @@ fn successes(census: &Census, objective: &Objective) -> Option<Evidence> {
     let (latencies, limit) = match objective {
         Objective::Ttft(limit) => (&census.ttft, limit),
         Objective::E2e(limit) => (&census.e2e, limit),
-        Objective::Itl(_) | Objective::Tpot(_) | Objective::Availability(_) | Objective::Goodput(_) => {
+        Objective::Itl(_)
+        | Objective::Tpot(_)
+        | Objective::Availability(_)
+        | Objective::Goodput(_)
+        | Objective::Accuracy(_) => {
             return None;
         }
     };
@@ -168,9 +247,12 @@ pub(super) fn steady<'c>(plan: &Plan, cells: impl IntoIterator<Item = &'c Cell>)
     });
     judged
         .filter_map(|(id, slo)| {
-            let mine = cells.iter().copied().filter(|cell| applies(cell, &first.name, slo.workload.as_ref()));
+            let in_phase = |cell: &Cell| cell.key.phase.as_ref() == Some(&first.name);
+            let mine = cells.iter().copied().filter(|cell| in_phase(cell) && counts(plan, cell, slo));
             let census = Census::of(mine, false);
-            let finding = judge_census(&census, &slo.objective, slo.confidence.map(|level| level.0));
+            let finding = never_measured(plan, slo).unwrap_or_else(|| {
+                judge_census(&census, &slo.objective, slo.confidence.map(|level| level.0))
+            });
             match finding.verdict {
                 Verdict::Pass => None,
                 _ => Some(format!("{id}: {}", finding.why)),
@@ -188,6 +270,7 @@ pub(super) fn title(slo: &Slo) -> (String, String) {
         Objective::E2e(limit) => (format!("E2E {}", limit.quantile), limit.to_string()),
         Objective::Availability(limit) => ("availability".to_owned(), limit.to_string()),
         Objective::Goodput(limit) => ("goodput".to_owned(), limit.to_string()),
+        Objective::Accuracy(limit) => ("accuracy".to_owned(), limit.to_string()),
     };
     let name = match &slo.workload {
         Some(workload) => format!("{name} of {workload}"),

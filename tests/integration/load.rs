@@ -3,6 +3,7 @@
 mod replica;
 mod server;
 mod transport;
+mod sessions;
 
 use std::{collections::HashMap, net::SocketAddr, process::Command, sync::Arc, time::Duration};
 
@@ -20,8 +21,8 @@ use firedrill::{
         model::{GoodLimits, PlannedLoad, PlannedPhase, PlannedWorkload},
     },
     scenario::model::{
-        Arrivals, Closed, Endpoint, Executor, Golden, GoldenPrompt, OpenAiChat, Popularity, Profile, Prompts,
-        Synthetic, Target, Tokens, Transport, Unsteady, Workload,
+        Arrivals, Closed, Endpoint, Executor, Expected, Golden, GoldenPrompt, OpenAi, Popularity, Profile,
+        PromptSource, Prompts, Synthetic, Target, Tokens, Transport, Unsteady, Workload,
     },
     units::{PhaseName, Rate, Ratio, RunTime, Span, WorkloadName},
 };
@@ -34,24 +35,35 @@ use tokio_util::sync::CancellationToken;
 
 fn workload(path: &str) -> Workload {
     Workload {
-        endpoint: Endpoint::OpenaiChat(OpenAiChat {
+        endpoint: Endpoint::OpenaiChat(OpenAi {
             model: "demo".into(),
             stream: true,
-            path: path.into(),
+            path: Some(path.into()),
             headers: [("x-tenant".to_owned(), "drill".to_owned())].into_iter().collect(),
+            extra: Default::default(),
         }),
         prompts: Prompts {
-            synthetic: Synthetic {
+            source: PromptSource::Synthetic(Synthetic {
                 input_tokens: Tokens::Fixed(12),
                 output_tokens: Tokens::Fixed(TOKENS as u32),
                 popularity: None,
                 shared_prefix: 4,
-            },
+            }),
+            nonce: false,
+            session: None,
             golden: None,
         },
         timeout: Span::secs(10),
         idle_timeout: Span::secs(1),
         transport: Transport::default(),
+    }
+}
+
+/// How a workload's prompts are generated.
+fn synthetic(workload: &mut Workload) -> &mut Synthetic {
+    match &mut workload.prompts.source {
+        PromptSource::Synthetic(synthetic) => synthetic,
+        PromptSource::Sharegpt(_) | PromptSource::Jsonl(_) => panic!("they are generated"),
     }
 }
 
@@ -65,10 +77,7 @@ fn constant(rate: f64) -> Executor {
 
 /// A plan of one phase with one load for each workload.
 fn plan(seconds: u64, loads: Vec<(Workload, Executor)>) -> Plan {
-    let name = |i: usize, w: &Workload| {
-        let Endpoint::OpenaiChat(chat) = &w.endpoint;
-        format!("{i}{}", chat.path.replace('/', "-"))
-    };
+    let name = |i: usize, w: &Workload| format!("{i}{}", w.endpoint.path().replace('/', "-"));
     Plan {
         name: "test".into(),
         description: None,
@@ -274,10 +283,10 @@ async fn tokens_and_times_are_those_of_the_server() {
 async fn a_whole_answer_is_measured_too() {
     let server = Server::start(Manner::default()).await;
     let mut workload = workload("/None");
-    let Endpoint::OpenaiChat(chat) = &mut workload.endpoint;
+    let Endpoint::OpenaiChat(chat) = &mut workload.endpoint else { panic!("a chat") };
     chat.stream = false;
     let mut cut = workload.clone();
-    let Endpoint::OpenaiChat(chat) = &mut cut.endpoint;
+    let Endpoint::OpenaiChat(chat) = &mut cut.endpoint else { panic!("a chat") };
     chat.path = Fault::Cut.path();
     let loads = vec![(workload, closed(2, Some(10))), (cut, closed(2, Some(10)))];
     let driven = load(plan(60, loads), server.address).await;
@@ -466,10 +475,10 @@ async fn answers_are_told_apart_by_who_gave_them() {
     let server =
         Server::start(Manner { headers, first_token: Duration::from_millis(100), ..Manner::default() }).await;
     let mut popular = workload("/None");
-    popular.prompts.synthetic.popularity = Some(Popularity { zipf: 1.0, prompts: 1 });
+    synthetic(&mut popular).popularity = Some(Popularity { zipf: 1.0, prompts: 1 });
     popular.prompts.golden = Some(Golden {
         share: Ratio(0.5),
-        prompts: vec![GoldenPrompt { ask: "what?".into(), contains: "sword".into() }],
+        prompts: vec![GoldenPrompt { ask: "what?".into(), expected: Expected::Contains("sword".into()) }],
     });
     let driven = load(plan(60, vec![(popular, closed(4, Some(40)))]), server.address).await;
     assert!(driven.cells().all(|cell| {

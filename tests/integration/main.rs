@@ -5,5 +5,6 @@ mod defects;
 mod gateway;
 mod lab;
 mod load;
+mod openai;
 mod run;
 mod support;

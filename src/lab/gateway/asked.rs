@@ -11,6 +11,8 @@ use crate::lab::api::Upstream;
 
 /// Prompts of a drill are small; anything else is a mistake.
 const MAX_BODY: usize = 4 << 20;
+/// What a model answers alike whenever it is asked.
+const CACHED: [&str; 4] = ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings"];
 /// Fields that say who asks, and change nothing in the answer.
 const ABOUT_THE_CLIENT: [&str; 3] = ["user", "metadata", "safety_identifier"];
 
@@ -21,7 +23,7 @@ pub(super) struct Asked {
     path: String,
     headers: HeaderMap,
     body: Bytes,
-    /// What a chat request is, for the cache: equal for requests that any
+    /// What a model's request is, for the cache: equal for requests that any
     /// one version answers alike. None: nothing that a cache could answer.
     pub(super) key: Option<String>,
     /// `Cache-Control` keeps the cache out of it.
@@ -55,10 +57,10 @@ impl Asked {
             key: None,
         };
         if asked.method == Method::POST
-            && head.uri.path() == "/v1/chat/completions"
-            && let Ok(Value::Object(chat)) = serde_json::from_slice(&asked.body)
+            && CACHED.contains(&head.uri.path())
+            && let Ok(Value::Object(body)) = serde_json::from_slice(&asked.body)
         {
-            asked.key = Some(key(chat));
+            asked.key = Some(key(head.uri.path(), body));
         }
         Ok(asked)
     }
@@ -75,13 +77,13 @@ impl Asked {
 }
 
 /// Everything that may decide the answer, in one order.
-fn key(mut chat: Map<String, Value>) -> String {
+fn key(path: &str, mut body: Map<String, Value>) -> String {
     for field in ABOUT_THE_CLIENT {
-        chat.shift_remove(field);
+        body.shift_remove(field);
     }
-    let mut chat = Value::Object(chat);
-    chat.sort_all_objects();
-    chat.to_string()
+    let mut body = Value::Object(body);
+    body.sort_all_objects();
+    format!("{path} {body}")
 }
 
 /// Headers that belong to one connection, not to the message.

@@ -178,34 +178,49 @@ pub(super) enum Cut {
 enum End {
     /// The end of the body.
     Body,
-    /// The event `[DONE]`; these are the last bytes so far.
-    Done(Vec<u8>),
+    /// The last event of a stream.
+    Event {
+        /// The line so far.
+        line: Vec<u8>,
+        /// Its first line was seen: the next empty one ends it.
+        last: bool,
+    },
     /// It was seen.
     Seen,
 }
 
 const DONE: &[u8] = b"data: [DONE]";
+/// How the last event of a response begins.
+const LAST: [&[u8]; 3] =
+    [b"event: response.completed", b"event: response.incomplete", b"event: response.failed"];
+/// A longer line can be none of them.
+const LONGEST: usize = 64;
 
 impl End {
     fn of(sse: bool) -> Self {
-        // As if a line ended before the first one.
-        if sse { Self::Done(vec![b'\n']) } else { Self::Body }
+        if sse { Self::Event { line: Vec::new(), last: false } } else { Self::Body }
     }
 
     /// More bytes; true if they made the answer whole.
     fn see(&mut self, chunk: &[u8]) -> bool {
-        let Self::Done(tail) = self else { return false };
-        let keep = DONE.len() + 8;
-        tail.extend_from_slice(&chunk[chunk.len().saturating_sub(keep)..]);
-        let surplus = tail.len().saturating_sub(keep);
-        tail.drain(..surplus);
-        let line = tail.trim_ascii_end();
-        // A line of its own: inside JSON there are no bare line ends.
-        let done = line.strip_suffix(DONE).is_some_and(|before| before.ends_with(b"\n"));
-        if done {
-            *self = Self::Seen;
+        let Self::Event { line, last } = self else { return false };
+        // Inside JSON there are no bare line ends.
+        for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
+            let room = LONGEST.saturating_sub(line.len());
+            line.extend_from_slice(&piece[..piece.len().min(room)]);
+            let ended = piece.ends_with(b"\n");
+            let text = line.trim_ascii_end();
+            // Its line end may be missing.
+            if text == DONE || (*last && ended && text.is_empty()) {
+                *self = Self::Seen;
+                return true;
+            }
+            if ended {
+                *last |= LAST.contains(&text);
+                line.clear();
+            }
         }
-        done
+        false
     }
 }
 
@@ -299,6 +314,15 @@ mod tests {
             end.see(chunk);
         }
         matches!(end, End::Seen)
+    }
+
+    #[test]
+    fn a_response_ends_with_all_of_its_last_event() {
+        let last: &[u8] = b"event: response.completed\ndata: {\"a\":1}\n\n";
+        assert!(whole(&[b"event: response.created\ndata: {}\n\n", last]));
+        assert!(whole(&[&last[..30], &last[30..]]) && !whole(&[&last[..40]]));
+        assert!(!whole(&[b"event: response.created\ndata: {}\n\n"]));
+        assert!(!whole(&[b"data: event: response.completed\n\n"]));
     }
 
     #[test]

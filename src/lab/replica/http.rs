@@ -1,16 +1,13 @@
 //! The replica's HTTP routes.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use axum::{
     Json, Router,
-    body::{Body, Bytes},
+    body::Bytes,
     extract::{DefaultBodyLimit, State},
     middleware,
     response::{IntoResponse, Response},
@@ -18,21 +15,18 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
-use tokio::sync::mpsc;
 
 use super::{
     Shared,
-    answer::{Answer, Asked},
-    driver::{Command, Event},
+    embeddings::Texts,
     exchange::Exchange,
-    hash, mix, model_name,
-    openai::{self, ChatRequest, Head},
-    sim::{Engine, Prompt},
+    generate::{Api, embeddings, generate},
+    model_name, openai, responses,
 };
 use crate::lab::{api::Slowdown, config::VersionDefect};
 
 /// Share of requests that a version with a defect fails or cuts short.
-const DEFECT_SHARE: f64 = 0.4;
+pub(super) const DEFECT_SHARE: f64 = 0.4;
 /// What a request to a cold replica that says ready waits before it is
 /// worked on, where it isn't refused.
 const COLD_DELAY: Duration = Duration::from_secs(3);
@@ -43,6 +37,9 @@ const MAX_BODY: usize = 4 << 20;
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat))
+        .route("/v1/completions", post(completions))
+        .route("/v1/responses", post(respond))
+        .route("/v1/embeddings", post(embed))
         .route("/v1/models", get(models))
         .route("/metrics", get(metrics))
         .route("/health", get(|| async { "alive" }))
@@ -113,7 +110,7 @@ async fn slow_down(State(shared): State<Arc<Shared>>, Json(asked): Json<Slowdown
 }
 
 /// An error answer.
-fn refuse(exchange: &mut Exchange, status: StatusCode, kind: &str, message: &str) -> Response {
+pub(super) fn refuse(exchange: &mut Exchange, status: StatusCode, kind: &str, message: &str) -> Response {
     exchange.status(status);
     exchange.complete();
     let body = openai::error(kind, message, status.as_u16());
@@ -121,31 +118,65 @@ fn refuse(exchange: &mut Exchange, status: StatusCode, kind: &str, message: &str
 }
 
 async fn chat(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    text(shared, &headers, openai::chat(&body), Api::Chat).await
+}
+
+async fn completions(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    text(shared, &headers, openai::completion(&body), Api::Completions).await
+}
+
+async fn respond(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    text(shared, &headers, responses::asked(&body), Api::Responses).await
+}
+
+async fn embed(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    match admit(&shared, &headers, Texts::parse(&body)).await {
+        Ok((exchange, texts)) => embeddings(shared, exchange, &texts).await,
+        Err(refusal) => refusal,
+    }
+}
+
+/// Answers a request for a text.
+async fn text(
+    shared: Arc<Shared>,
+    headers: &HeaderMap,
+    asked: Result<openai::Asked, String>,
+    api: Api,
+) -> Response {
+    match admit(&shared, headers, asked).await {
+        Ok((exchange, asked)) => generate(shared, exchange, &asked, api).await,
+        Err(refusal) => refusal,
+    }
+}
+
+/// Opens a request's account, and lets in what can be read while the replica
+/// is warm and well.
+async fn admit<T>(
+    shared: &Arc<Shared>,
+    headers: &HeaderMap,
+    asked: Result<T, String>,
+) -> Result<(Exchange, T), Response> {
     let id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let mut exchange = Exchange::begin(Arc::clone(&shared), id, Instant::now());
-    let request = match ChatRequest::parse(&body) {
-        Ok(request) => request,
+    let mut exchange = Exchange::begin(Arc::clone(shared), id, Instant::now());
+    let asked = match asked {
+        Ok(asked) => asked,
         Err(why) => {
-            return refuse(&mut exchange, StatusCode::BAD_REQUEST, "invalid_request_error", &why);
+            return Err(refuse(&mut exchange, StatusCode::BAD_REQUEST, "invalid_request_error", &why));
         }
     };
     if !shared.is_warm() {
         if !shared.config.ready_before_warm || shared.happens(0.5) {
-            return refuse(
-                &mut exchange,
-                StatusCode::SERVICE_UNAVAILABLE,
-                "service_unavailable",
-                "model loading",
-            );
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Err(refuse(&mut exchange, status, "service_unavailable", "model loading"));
         }
         tokio::time::sleep(COLD_DELAY).await;
     }
-    if shared.happens(error_share(&shared)) {
+    if shared.happens(error_share(shared)) {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
-        return refuse(&mut exchange, status, "internal_error", "the engine died on this request");
+        return Err(refuse(&mut exchange, status, "internal_error", "the engine died on this request"));
     }
     tokio::time::sleep(Duration::from_millis(shared.config.extra_delay_ms)).await;
-    generate(shared, exchange, &request).await
+    Ok((exchange, asked))
 }
 
 fn error_share(shared: &Shared) -> f64 {
@@ -157,147 +188,4 @@ fn error_share(shared: &Shared) -> f64 {
         | VersionDefect::WrongAnswers => 0.0,
     };
     shared.config.error_rate.max(of_version)
-}
-
-/// Puts the request through the engine and answers as it asked.
-async fn generate(shared: Arc<Shared>, mut exchange: Exchange, request: &ChatRequest) -> Response {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    let tokens = request.prompt();
-    let prompt_hash = tokens.iter().fold(0, |hash, token| mix(hash ^ token));
-    let question = request.question();
-    let answer = shared.voice.answer(Asked {
-        prompt: prompt_hash,
-        question: &question,
-        max_tokens: request.max_tokens(),
-        ignore_eos: request.ignore_eos,
-    });
-    let prompt = Prompt::new(&tokens);
-    let prompt_tokens = prompt.tokens();
-    let longest = Engine::max_model_len(&shared.timing.limits());
-    if prompt_tokens.saturating_add(answer.tokens) > longest {
-        let why = format!(
-            "{prompt_tokens} prompt and {} output tokens exceed the model's {longest}",
-            answer.tokens
-        );
-        return refuse(&mut exchange, StatusCode::BAD_REQUEST, "invalid_request_error", &why);
-    }
-    let id = NEXT.fetch_add(1, Ordering::Relaxed);
-    let (to, mut events) = mpsc::unbounded_channel();
-    exchange.submitted(id);
-    let submit = Command::Submit { id, prompt, tokens: answer.tokens, finish: answer.finish, to };
-    let first = if shared.engine.send(submit).is_ok() { events.recv().await } else { None };
-    let first = match first {
-        Some(event @ Event::Token { .. }) => event,
-        Some(Event::Rejected) => {
-            exchange.computed();
-            let status = StatusCode::TOO_MANY_REQUESTS;
-            let mut response = refuse(&mut exchange, status, "rate_limit_error", "the queue is full");
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            return response;
-        }
-        None => {
-            let status = StatusCode::INTERNAL_SERVER_ERROR;
-            return refuse(&mut exchange, status, "internal_error", "the engine is gone");
-        }
-    };
-    let head =
-        Head::new(mix(hash(shared.config.pod.as_str()) ^ id), &request.model, shared.config.version.as_str());
-    exchange.status(StatusCode::OK);
-    if request.stream {
-        let cut = cut(&shared, answer.tokens);
-        let usage = request.include_usage();
-        let stream = Stream { exchange, events, head, answer, prompt_tokens, usage, cut, next: Some(first) };
-        let headers =
-            [(header::CONTENT_TYPE, "text/event-stream; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
-        (headers, Body::from_stream(futures::stream::unfold(stream, Stream::frame))).into_response()
-    } else {
-        whole(exchange, events, &head, &answer, prompt_tokens, first).await
-    }
-}
-
-async fn whole(
-    mut exchange: Exchange,
-    mut events: mpsc::UnboundedReceiver<Event>,
-    head: &Head,
-    answer: &Answer,
-    prompt_tokens: u32,
-    first: Event,
-) -> Response {
-    let mut next = Some(first);
-    while let Some(Event::Token { last, .. }) = next {
-        exchange.token();
-        if last {
-            break;
-        }
-        next = events.recv().await;
-    }
-    exchange.computed();
-    exchange.complete();
-    let headers = [(header::CONTENT_TYPE, "application/json")];
-    (headers, head.whole(answer, prompt_tokens)).into_response()
-}
-
-/// How a stream is cut short.
-#[derive(Debug, Clone, Copy)]
-struct Cut {
-    // After so many tokens.
-    after: u32,
-    // By aborting the connection, else by a clean end of the body.
-    abort: bool,
-}
-
-fn cut(shared: &Shared, tokens: u32) -> Option<Cut> {
-    let truncates = matches!(shared.config.defect, VersionDefect::Truncates);
-    if !truncates || !shared.happens(DEFECT_SHARE) {
-        return None;
-    }
-    let after = (f64::from(tokens) * shared.draw()) as u32;
-    Some(Cut { after: after.max(1), abort: shared.happens(0.5) })
-}
-
-/// A streamed answer under way.
-struct Stream {
-    exchange: Exchange,
-    events: mpsc::UnboundedReceiver<Event>,
-    head: Head,
-    answer: Answer,
-    prompt_tokens: u32,
-    usage: bool,
-    cut: Option<Cut>,
-    // The token that is there already; none after the last.
-    next: Option<Event>,
-}
-
-impl Stream {
-    /// The next token as one frame, with what belongs before and after it.
-    async fn frame(mut self) -> Option<(Result<String, std::io::Error>, Self)> {
-        let event = match self.next.take() {
-            Some(event) => event,
-            None => self.events.recv().await?,
-        };
-        let Event::Token { index, last } = event else { return None };
-        if let Some(cut) = self.cut.filter(|cut| index >= cut.after) {
-            self.events.close();
-            while self.events.try_recv().is_ok() {}
-            // A pause lets out what was written, be it only the head.
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            return cut.abort.then(|| (Err(std::io::ErrorKind::ConnectionAborted.into()), self));
-        }
-        let mut frame = String::with_capacity(512);
-        if index == 0 {
-            self.head.role(&mut frame);
-        }
-        self.head.token(&mut frame, &self.answer.token(index), last.then_some(self.answer.finish));
-        self.exchange.token();
-        if last {
-            if self.usage {
-                self.head.usage(&mut frame, self.prompt_tokens, self.answer.tokens);
-            }
-            frame.push_str("data: [DONE]\n\n");
-            self.exchange.computed();
-            self.exchange.complete();
-            self.events.close();
-        }
-        Some((Ok(frame), self))
-    }
 }

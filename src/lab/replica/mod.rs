@@ -1,17 +1,21 @@
 //! The lab's replica: a simulated GPU inference server that speaks OpenAI's
-//! chat completions.
+//! chat completions, completions, responses and embeddings.
 //!
 //! `sim` decides what is computed when, `driver` lets the time pass,
-//! `answer` knows the words, `exchange` accounts for each request, `http`
-//! and `openai` speak to the outside.
+//! `answer` knows the words, `exchange` accounts for each request, `generate`
+//! leads it through the engine, and `http`, `openai`, `responses` and
+//! `embeddings` speak to the outside.
 
 mod answer;
 mod driver;
+mod embeddings;
 mod exchange;
+mod generate;
 mod http;
 mod metrics;
 mod openai;
 mod request_log;
+mod responses;
 mod sim;
 
 use std::{

@@ -1,20 +1,21 @@
 //! OpenAI's chat completions: a question as messages, an answer as one JSON
-//! object or as a stream of chunks that ends with `[DONE]`.
+//! object or as a stream of chunks that ends with `[DONE]`. Completions are
+//! read here as well: their text stands beside, not within, a delta.
 
-use std::{borrow::Cow, fmt::Write as _, time::Instant};
+use std::{fmt::Write as _, time::Instant};
 
 use bytes::Bytes;
 use serde::{Deserialize, de::IgnoredAny};
+use serde_json::json;
 
-use super::{Question, json};
+use super::{
+    Question, json as quoted,
+    openai::{Frame, Text},
+};
 use crate::{
     load::answer::{Answer, Finish, snippet},
-    scenario::model::OpenAiChat,
+    scenario::model::OpenAi,
 };
-
-/// A field that most chunks carry, without a copy.
-#[derive(Debug, Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// One chunk of a stream, or a whole answer.
 #[derive(Debug, Deserialize)]
@@ -40,6 +41,9 @@ struct Choice<'a> {
     /// In a whole answer.
     #[serde(borrow)]
     message: Option<Delta<'a>>,
+    /// Of a completion that is no chat.
+    #[serde(borrow)]
+    text: Option<Text<'a>>,
     #[serde(borrow)]
     finish_reason: Option<Text<'a>>,
 }
@@ -79,98 +83,119 @@ impl Delta<'_> {
 
 /// The dialect.
 #[derive(Debug)]
-pub(crate) struct Chat {
-    /// The body up to the messages.
-    head: String,
+pub(crate) struct Chat(Frame);
+
+/// What all requests for generated text say.
+pub(super) fn frame(settings: &OpenAi) -> Frame {
+    // Temperature 0: the answer depends on the prompt alone.
+    let mut own = json!({ "model": settings.model, "temperature": 0 });
+    if settings.stream {
+        own["stream"] = json!(true);
+        own["stream_options"] = json!({ "include_usage": true });
+    }
+    Frame::new(own, "max_tokens", true, &settings.extra)
 }
 
 impl Chat {
     /// As the scenario sets it.
-    pub(super) fn new(settings: &OpenAiChat) -> Self {
-        // Temperature 0: the answer depends on the prompt alone.
-        let mut head = format!("{{\"model\":{},\"temperature\":0,", json(&settings.model));
-        if settings.stream {
-            head.push_str(r#""stream":true,"stream_options":{"include_usage":true},"#);
-        }
-        Self { head }
+    pub(super) fn new(settings: &OpenAi) -> Self {
+        Self(frame(settings))
     }
 
     /// The request's body.
     pub(super) fn encode(&self, question: &Question<'_>) -> Bytes {
-        let mut body = String::with_capacity(self.head.len() + 160 + question.len());
-        body.push_str(&self.head);
+        let mut body = self.0.begin(question);
         body.push_str("\"messages\":[");
         if !question.system.is_empty() {
             // Writing to a String can't fail, here and below.
-            let _ = write!(body, r#"{{"role":"system","content":{}}},"#, json(question.system));
+            let _ = write!(body, r#"{{"role":"system","content":{}}},"#, quoted(question.system));
         }
-        let _ = write!(body, r#"{{"role":"user","content":{}}}],"#, json(question.user));
-        let _ = write!(body, "\"max_tokens\":{}", question.tokens);
-        body.push_str(if question.exact { ",\"ignore_eos\":true}" } else { "}" });
-        body.into()
+        messages(&mut body, question);
+        body.push(']');
+        self.0.end(body, question)
     }
 
-    /// An event of a stream came at `at`.
-    pub(super) fn event(&self, answer: &mut Answer, name: &str, data: &str, at: Instant) {
-        if data.trim() == "[DONE]" {
-            answer.done = true;
-        } else if name == "error" {
-            answer.failed(data);
-        } else {
-            self.completion(answer, data, at);
-        }
-    }
-
-    /// The whole body came at `at`.
-    pub(super) fn body(&self, answer: &mut Answer, body: &[u8], at: Instant) {
-        match std::str::from_utf8(body) {
-            Ok(text) => self.completion(answer, text, at),
-            Err(_) => answer.bad("the body is not UTF-8".to_owned()),
-        }
-        if answer.chunks == 0 && answer.finish.is_none() {
-            answer.bad("an answer without choices".to_owned());
-        }
-        answer.done = true;
-    }
-
-    fn completion(&self, answer: &mut Answer, json: &str, at: Instant) {
-        let completion: Completion<'_> = match serde_json::from_str(json) {
-            Ok(completion) => completion,
-            Err(error) => return answer.bad(format!("{error} in `{}`", snippet(json))),
-        };
-        if let Some(error) = completion.error {
-            answer.failed(&error.to_string());
-            return;
-        }
-        if completion.object.is_some_and(|object| object.0 == "error") {
-            let message = completion.message.map_or_else(String::new, |text| text.0.into_owned());
-            answer.failed(&message);
-            return;
-        }
-        if answer.fingerprint.is_none() {
-            answer.fingerprint = completion.system_fingerprint.map(|text| text.0.into_owned());
-        }
-        if let Some(tokens) = completion.usage.and_then(|usage| usage.completion_tokens) {
-            answer.usage = Some(tokens);
-        }
-        for choice in completion.choices {
-            if let Some(delta) = choice.delta.or(choice.message)
-                && delta.is_token()
-            {
-                answer.token(delta.content(), at);
-            }
-            match choice.finish_reason.as_ref().map(|reason| &*reason.0) {
-                None | Some("") => {}
-                Some("length") => answer.finish = Some(Finish::Length),
-                Some(reason @ ("error" | "abort")) => {
-                    answer.failed(&format!("finish_reason is `{reason}`"));
-                }
-                Some(_) => answer.finish = Some(Finish::Stop),
-            }
-        }
+    /// Whether it asks for exactly so many tokens, where it should.
+    pub(super) fn can_be_exact(&self) -> bool {
+        self.0.can_be_exact()
     }
 }
 
+/// What was said by both, ending with the question.
+pub(super) fn messages(body: &mut String, question: &Question<'_>) {
+    for turn in question.history {
+        let _ = write!(
+            body,
+            r#"{{"role":"user","content":{}}},{{"role":"assistant","content":{}}},"#,
+            quoted(&turn.user),
+            quoted(&turn.answer)
+        );
+    }
+    let _ = write!(body, r#"{{"role":"user","content":{}}}"#, quoted(question.user));
+}
+
+/// An event of a stream came at `at`.
+pub(super) fn event(answer: &mut Answer, name: &str, data: &str, at: Instant) {
+    if data.trim() == "[DONE]" {
+        answer.done = true;
+    } else if name == "error" {
+        answer.failed(data);
+    } else {
+        completion(answer, data, at);
+    }
+}
+
+/// The whole body came at `at`.
+pub(super) fn body(answer: &mut Answer, body: &[u8], at: Instant) {
+    match std::str::from_utf8(body) {
+        Ok(text) => completion(answer, text, at),
+        Err(_) => answer.bad("the body is not UTF-8".to_owned()),
+    }
+    if answer.chunks == 0 && answer.finish.is_none() {
+        answer.bad("an answer without choices".to_owned());
+    }
+    answer.done = true;
+}
+
+fn completion(answer: &mut Answer, json: &str, at: Instant) {
+    let completion: Completion<'_> = match serde_json::from_str(json) {
+        Ok(completion) => completion,
+        Err(error) => return answer.bad(format!("{error} in `{}`", snippet(json))),
+    };
+    if let Some(error) = completion.error {
+        answer.failed(&error.to_string());
+        return;
+    }
+    if completion.object.is_some_and(|object| object.0 == "error") {
+        let message = completion.message.map_or_else(String::new, |text| text.0.into_owned());
+        answer.failed(&message);
+        return;
+    }
+    if answer.fingerprint.is_none() {
+        answer.fingerprint = completion.system_fingerprint.map(|text| text.0.into_owned());
+    }
+    if let Some(tokens) = completion.usage.and_then(|usage| usage.completion_tokens) {
+        answer.usage = Some(tokens);
+    }
+    for choice in completion.choices {
+        if let Some(delta) = choice.delta.or(choice.message)
+            && delta.is_token()
+        {
+            answer.token(delta.content(), at);
+        }
+        if let Some(text) = choice.text.filter(|text| !text.0.is_empty()) {
+            answer.token(&text.0, at);
+        }
+        match choice.finish_reason.as_ref().map(|reason| &*reason.0) {
+            None | Some("") => {}
+            Some("length") => answer.finish = Some(Finish::Length),
+            Some(reason @ ("error" | "abort")) => {
+                answer.failed(&format!("finish_reason is `{reason}`"));
+            }
+            Some(_) => answer.finish = Some(Finish::Stop),
+        }
+    }
+}
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -43,6 +43,8 @@ struct LatencyRow {
 #[derive(Debug, Serialize)]
 pub(super) struct OutcomeTable {
     classes: Vec<&'static str>,
+    /// Whether golden prompts were answered.
+    golden: bool,
     rows: Vec<OutcomeRow>,
 }
 
@@ -52,6 +54,7 @@ struct OutcomeRow {
     total: String,
     availability: String,
     goodput: String,
+    accuracy: String,
     tokens: String,
     counts: Vec<Option<String>>,
 }
@@ -149,13 +152,18 @@ pub(super) fn outcomes(input: &Input<'_>) -> OutcomeTable {
         total: text::count(figures.requests),
         availability: share(figures.availability),
         goodput: share(figures.goodput),
+        accuracy: share(figures.accuracy),
         tokens: text::trimmed(figures.tokens_per_second, 1),
         counts: classes
             .iter()
             .map(|&outcome| Some(count_in(phase, outcome)).filter(|&n| n > 0).map(text::count))
             .collect(),
     });
-    OutcomeTable { classes: classes.iter().map(|outcome| outcome.as_str()).collect(), rows: rows.collect() }
+    OutcomeTable {
+        classes: classes.iter().map(|outcome| outcome.as_str()).collect(),
+        golden: input.verdict.latency.values().any(|figures| figures.accuracy.is_some()),
+        rows: rows.collect(),
+    }
 }
 
 /// The acts of the timeline with their proofs.

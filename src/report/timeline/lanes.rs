@@ -129,7 +129,8 @@ fn ttft(plan: &Plan, series: &Series, buckets: Buckets) -> Lane {
                 | Objective::Tpot(_)
                 | Objective::E2e(_)
                 | Objective::Availability(_)
-                | Objective::Goodput(_) => None,
+                | Objective::Goodput(_)
+                | Objective::Accuracy(_) => None,
             },
             Subject::Expectation(_) | Subject::Fault(_) | Subject::Generator => None,
         })

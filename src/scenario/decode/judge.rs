@@ -15,7 +15,7 @@ use crate::{
     units::{FaultId, LatencyThreshold, PhaseName, Ratio, RatioThreshold, Span, Version, WorkloadName},
 };
 
-const INDICATORS: [&str; 6] = ["ttft", "itl", "tpot", "e2e", "availability", "goodput"];
+const INDICATORS: [&str; 7] = ["ttft", "itl", "tpot", "e2e", "availability", "goodput", "accuracy"];
 const MECHANISMS: [&str; 8] =
     ["circuit-breaker", "cache", "rollback", "fallback", "shedding", "retries", "pods", "recovery"];
 
@@ -30,7 +30,8 @@ pub(super) fn slo(cx: &mut Context<'_>, node: &Node) -> Option<Slo> {
         "tpot" => latency(cx, node).map(Objective::Tpot),
         "e2e" => latency(cx, node).map(Objective::E2e),
         "availability" => share_threshold(cx, node).map(Objective::Availability),
-        _ => share_threshold(cx, node).map(Objective::Goodput),
+        "goodput" => share_threshold(cx, node).map(Objective::Goodput),
+        _ => share_threshold(cx, node).map(Objective::Accuracy),
     });
     let phase = fields.optional(cx, "in", phase);
     let known = cx.names.workloads.clone();

@@ -1,11 +1,14 @@
 //! From a located tree to the model. Nothing here stops at the first error:
 //! each part is read as far as it goes, and all that is wrong is said at once.
 
+mod endpoint;
 mod fields;
 mod judge;
 mod lab;
 mod manifest;
 mod network;
+mod prompt_file;
+mod prompts;
 mod root;
 mod scalars;
 mod schedule;

@@ -90,6 +90,9 @@ fn shorthands(definitions: &mut Map<String, Value>) {
     if let Some(Value::Array(branches)) = definitions.get_mut("Tokens").and_then(|d| d.get_mut("oneOf")) {
         branches[0] = json!({ "type": "integer", "minimum": 1, "description": "Always this many." });
     }
+    if let Some(Value::Array(branches)) = definitions.get_mut("Turns").and_then(|d| d.get_mut("oneOf")) {
+        branches[0] = json!({ "type": "integer", "minimum": 1, "description": "Always this many." });
+    }
     let modes = ["Breaker", "Cache", "Fallback", "Shedding", "Retry", "Rollback", "Pod"];
     for mode in modes.map(|mode| format!("{mode}Mode")) {
         if let Some(Value::Array(branches)) = definitions.get_mut(&mode).and_then(|d| d.get_mut("oneOf")) {
@@ -127,6 +130,10 @@ fn texts(definitions: &mut Map<String, Value>) {
         ],
     });
     definitions.insert("Applied".to_owned(), applied);
+    let file = json!({
+        "type": "string", "description": "Path of a file, from the scenario's folder or one above it.",
+    });
+    definitions.insert("PromptFile".to_owned(), file);
 }
 
 #[cfg(test)]

@@ -45,6 +45,40 @@ fn an_objective_is_a_census_of_its_phase() {
 }
 
 #[test]
+fn accuracy_is_of_the_golden_answers_that_came() {
+    let accuracy = |limit: &str| Objective::Accuracy(limit.parse().expect("one"));
+    let drill =
+        drill().healthy().load(0..20, Answers::ok(19).golden()).load(0..20, Answers::ok(1).mismatch());
+    let check = drill.clone().slo(accuracy(">= 95%"), "baseline").checked();
+    assert_eq!((check.verdict, check.observed, check.title.as_str()), (Pass, Some(0.95), "accuracy"));
+    drill.clone().slo(accuracy("> 95%"), "baseline").gives(Fail);
+    // No answer is no wrong answer.
+    let silent = drill
+        .clone()
+        .load(0..20, Answers::failed(50, Outcome::Http5xx).golden())
+        .load(0..20, Answers::failed(50, Outcome::Truncated).golden());
+    assert_eq!(silent.slo(accuracy(">= 95%"), "baseline").checked().observed, Some(0.95));
+    assert!(drill.clone().slo(accuracy(">= 99.9%"), "baseline").gives(Inconclusive).contains("1000"));
+    let why = drill.slo(accuracy(">= 95%"), "recovery").gives(Inconclusive);
+    assert!(why.contains("no golden answer"), "{why}");
+}
+
+#[test]
+fn without_tokens_there_is_no_first_token_to_judge() {
+    let mut drill = drill().healthy();
+    let text = "version: 1\nname: x\ntarget: lab\nworkloads:\n  \
+        chat: { endpoint: { openai-embeddings: { model: m } }, prompts: { synthetic: { input-tokens: 8 } } }\n\
+        load: [ { name: a, workload: chat, closed: { users: 1 } } ]\nphases: { baseline: 9s }\nslos: [ { ttft: \"p95 < 1s\" } ]\n";
+    let none = |_: &str| Err(String::new());
+    let loaded = crate::scenario::parse(text, std::path::Path::new("x.yaml"), &[], &none).expect("it reads");
+    drill.plan.workloads = crate::plan::resolve(&loaded.scenario, 1).expect("a plan").workloads;
+    let why = drill.clone().slo(ttft("p95 < 1s"), "baseline").gives(Inconclusive);
+    assert!(why.contains("no tokens"), "{why}");
+    drill.clone().slo(Objective::Itl("p95 < 1s".parse().expect("one")), "baseline").gives(Inconclusive);
+    drill.slo(Objective::E2e("p95 < 1s".parse().expect("one")), "baseline").gives(Pass);
+}
+
+#[test]
 fn gaps_and_mean_times_are_pooled_over_those_that_have_them() {
     let drill = drill().healthy().load(0..20, Answers::failed(5, Outcome::Http5xx));
     let check = drill.clone().slo(Objective::Itl("p95 < 20ms".parse().expect("one")), "baseline").checked();

@@ -10,11 +10,11 @@ use firedrill::{
         golden::GOLDEN,
     },
     process::{self, Child},
-    scenario::model::{Endpoint, Golden, GoldenPrompt, Popularity, Tokens},
+    scenario::model::{Endpoint, Expected, Golden, GoldenPrompt, Popularity, Tokens},
     units::{PodName, Ratio, Span, Version},
 };
 
-use super::{closed, constant, load, plan, workload};
+use super::{closed, constant, load, plan, synthetic, workload};
 use crate::support::exe;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -39,18 +39,21 @@ async fn the_figures_agree_with_the_replicas_books() {
         process::spawn(exe(), command::REPLICA, &config, None).await.expect("a replica starts");
     let mut chat = workload("/v1/chat/completions");
     chat.idle_timeout = Span::secs(5);
-    chat.prompts.synthetic.input_tokens = Tokens::Lognormal { median: 60, p99: 300 };
-    chat.prompts.synthetic.output_tokens = Tokens::Uniform { min: 4, max: 24 };
-    chat.prompts.synthetic.popularity = Some(Popularity { zipf: 1.1, prompts: 50 });
+    synthetic(&mut chat).input_tokens = Tokens::Lognormal { median: 60, p99: 300 };
+    synthetic(&mut chat).output_tokens = Tokens::Uniform { min: 4, max: 24 };
+    synthetic(&mut chat).popularity = Some(Popularity { zipf: 1.1, prompts: 50 });
     chat.prompts.golden = Some(Golden {
         share: Ratio(0.2),
         prompts: GOLDEN
             .iter()
-            .map(|(ask, contains)| GoldenPrompt { ask: (*ask).into(), contains: (*contains).into() })
+            .map(|(ask, answer)| GoldenPrompt {
+                ask: (*ask).into(),
+                expected: Expected::Contains((*answer).into()),
+            })
             .collect(),
     });
     let mut whole = chat.clone();
-    let Endpoint::OpenaiChat(endpoint) = &mut whole.endpoint;
+    let Endpoint::OpenaiChat(endpoint) = &mut whole.endpoint else { panic!("a chat") };
     endpoint.stream = false;
     let driven =
         load(plan(4, vec![(chat, constant(30.0)), (whole, closed(2, Some(20)))]), said.listening).await;

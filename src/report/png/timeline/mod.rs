@@ -286,7 +286,8 @@ fn ttft_limits(plan: &Plan, series: &Series) -> Vec<(f64, f64, LatencyThreshold)
             | Objective::Tpot(_)
             | Objective::E2e(_)
             | Objective::Availability(_)
-            | Objective::Goodput(_) => None,
+            | Objective::Goodput(_)
+            | Objective::Accuracy(_) => None,
         },
         Subject::Expectation(_) | Subject::Fault(_) | Subject::Generator => None,
     });
