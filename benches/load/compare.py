@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Firedrill's load against its peers: rounds in turn on one machine, medians.
+
+    cargo build --release --bin firedrill --example bench-server --example bench-goose
+    benches/load/compare.py [--rounds 5] [--seconds 5] [plain] [sse] [burst] [open] [streams]
+
+Peers that are not installed (wrk, oha, k6) are left out, and said so.
+"""
+
+import argparse, json, os, pathlib, re, shutil, statistics, subprocess, tempfile, time
+
+ADDRESS = "127.0.0.1:18999"
+BODY = '{"model":"demo","temperature":0,"messages":[{"role":"user","content":"users-1-1 a b c d e f g"}],"max_tokens":1,"ignore_eos":true}'
+root = pathlib.Path(__file__).resolve().parents[2]
+target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", root / "target")) / "release"
+
+
+def firedrill(path, stream, load, seconds, tokens, folder, timeout="30s"):
+    """Runs a load; its verdict.json, and CPU seconds and peak memory (KiB) of the process."""
+    scenario = folder / "bench.yaml"
+    scenario.write_text(f"""version: 1
+name: bench
+target: {{ url: "http://{ADDRESS}" }}
+workloads:
+  chat:
+    endpoint: {{ openai-chat: {{ model: demo, stream: {str(stream).lower()}, path: /{path} }} }}
+    prompts: {{ synthetic: {{ input-tokens: 8, output-tokens: {tokens} }} }}
+    timeout: {timeout}
+load:
+  - {{ name: users, workload: chat, {load} }}
+phases: {{ load: {seconds}s }}
+slos:
+  - {{ availability: ">= 99%" }}
+""")
+    command = [target / "firedrill", "run", scenario, "--ui", "none", "--runs", folder / "runs"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    out, err = process.stdout.read(), process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    lines = out.strip().splitlines()
+    if not lines:
+        raise SystemExit(f"firedrill: {status}: {err}")
+    verdict = json.loads((pathlib.Path(lines[-1]) / "verdict.json").read_text())
+    return verdict, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+
+
+def rate_of_firedrill(path, stream, users, seconds, tokens, folder):
+    verdict, _, _ = firedrill(path, stream, f"closed: {{ users: {users} }}", seconds, tokens, folder)
+    everything = verdict["latency"]["all"]
+    failed = {k: v for k, v in verdict["outcomes"].items() if k != "ok"}
+    if failed:
+        print("  firedrill: not ok:", failed)
+    return everything["requests"] / seconds
+
+
+def rate_of_wrk(path, users, seconds, folder):
+    script = folder / "post.lua"
+    script.write_text(f"wrk.method='POST'\nwrk.headers['content-type']='application/json'\nwrk.body=[[{BODY}]]\n")
+    out = subprocess.run(["wrk", "-t2", f"-c{users}", f"-d{seconds}s", "-s", script, f"http://{ADDRESS}/{path}"],
+                         capture_output=True, text=True, check=True).stdout
+    return float(re.search(r"Requests/sec:\s*([0-9.]+)", out)[1])
+
+
+def rate_of_oha(path, users, seconds, _):
+    out = subprocess.run(["oha", "--no-tui", "--output-format", "json", "-c", str(users), "-z", f"{seconds}s", "-m", "POST",
+                          "-T", "application/json", "-d", BODY, f"http://{ADDRESS}/{path}"],
+                         capture_output=True, text=True, check=True).stdout
+    return json.loads(out)["summary"]["requestsPerSec"]
+
+
+def rate_of_k6(path, users, seconds, folder):
+    script = folder / "post.js"
+    script.write_text(f"""import http from 'k6/http';
+export const options = {{ vus: {users}, duration: '{seconds}s' }};
+export default function () {{ http.post('http://{ADDRESS}/{path}', {json.dumps(BODY)}, {{ headers: {{ 'content-type': 'application/json' }} }}); }}
+""")
+    out = folder / "k6.json"
+    subprocess.run(["k6", "run", "--quiet", "--summary-export", out, script], capture_output=True, check=True)
+    return json.loads(out.read_text())["metrics"]["http_reqs"]["rate"]
+
+
+def rate_of_goose(path, users, seconds, _):
+    out = subprocess.run([target / "examples/bench-goose", f"http://{ADDRESS}", str(seconds)],
+                         capture_output=True, text=True, check=True).stdout
+    return float(out.split()[-1])
+
+
+def compare(name, path, stream, users, tokens, peers, rounds, seconds, folder):
+    rates = {peer: [] for peer in ["firedrill", *peers]}
+    for _ in range(rounds):
+        rates["firedrill"].append(rate_of_firedrill(path, stream, users, seconds, tokens, folder))
+        for peer, measure in peers.items():
+            rates[peer].append(measure(path, users, seconds, folder))
+    middle = {peer: statistics.median(all) for peer, all in rates.items()}
+    print(f"{name}: {rounds} rounds of {seconds} s, {users} connections")
+    for peer, all in rates.items():
+        spread = " ".join(f"{rate:.0f}" for rate in all)
+        print(f"  {peer:10} {middle[peer]:9.0f}/s   firedrill is {middle['firedrill'] / middle[peer]:5.2f}x   ({spread})")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--streams", type=int, default=10_000)
+    parser.add_argument("what", nargs="*", default=["plain", "sse", "burst", "open", "streams"])
+    args = parser.parse_args()
+    server = subprocess.Popen([target / "examples/bench-server", ADDRESS])
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            time.sleep(0.5)
+            has = lambda name: shutil.which(name) or print(f"{name} is not installed: left out")
+            wrk = {"wrk": rate_of_wrk} if has("wrk") else {}
+            if "plain" in args.what:
+                peers = dict(wrk)
+                peers |= {"oha": rate_of_oha} if has("oha") else {}
+                peers |= {"k6": rate_of_k6} if has("k6") else {}
+                peers |= {"goose": rate_of_goose} if (target / "examples/bench-goose").exists() else {}
+                compare("plain", "json", False, 64, 1, peers, args.rounds, args.seconds, folder)
+            for path in ["sse", "burst"]:
+                if path in args.what:
+                    compare(path, path, True, 32, 32, wrk, args.rounds, args.seconds, folder)
+            if "open" in args.what:
+                verdict, cpu, peak = firedrill("json", False, "arrivals: { constant: { rate: 10000/s } }", args.seconds, 1, folder)
+                print("open loop at 10000/s:", json.dumps(verdict["generator"]), f"{cpu:.1f} s CPU, {peak / 1024:.0f} MiB")
+            if "streams" in args.what:
+                few = firedrill("slow", True, "closed: { users: 10 }", 20, 30, folder, "60s")
+                many = firedrill("slow", True, f"closed: {{ users: {args.streams} }}", 20, 30, folder, "60s")
+                each = (many[2] - few[2]) / (args.streams - 10)
+                print(f"{args.streams} streams of 1 token/s: {each:.1f} KiB each, peak {many[2] / 1024:.0f} MiB, {many[1]:.1f} s CPU")
+                print("  ITL:", json.dumps(many[0]["latency"]["all"].get("itl")), "outcomes:", many[0]["outcomes"])
+    finally:
+        server.terminate()
+        server.wait()
+
+
+main()
