@@ -17,7 +17,7 @@ async fn main() -> Result<(), GooseError> {
     configuration.host = Some(arguments.next().unwrap_or_else(|| "http://127.0.0.1:18999".to_owned()));
     configuration.users = Some(64);
     configuration.increase_rate = Some("1000".to_owned());
-    configuration.run_time = arguments.next().unwrap_or_else(|| "5".to_owned());
+    configuration.run_time = Some(arguments.next().unwrap_or_else(|| "5".to_owned()));
     configuration.no_reset_metrics = false;
     configuration.no_telnet = true;
     configuration.no_websocket = true;
