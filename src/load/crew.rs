@@ -4,7 +4,7 @@ use std::{
     panic::AssertUnwindSafe,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -65,6 +65,8 @@ pub(crate) struct Crew {
     pub(crate) cancel: CancellationToken,
     /// Users that may still start.
     pub(crate) seats: AtomicU32,
+    /// Arrivals of this stream that had to wait for a free user.
+    pub(crate) starved: AtomicU64,
 }
 
 impl Crew {
@@ -86,14 +88,20 @@ impl Crew {
     async fn work(&self, shard: usize) {
         let mut turn = self.clock.now();
         while !self.cancel.is_cancelled() {
-            let Some(claim) = self.schedule.claim(turn) else { return };
+            let claim = tokio::select! {
+                biased;
+                claim = self.schedule.claim(turn) => claim,
+                () = self.cancel.cancelled() => return,
+            };
+            let Some(claim) = claim else { return };
             let claimed = self.clock.now();
-            let open = self.schedule.pause().is_none();
+            let open = self.schedule.is_open();
             if open && claimed.0 > claim.scheduled.0 + STARVED_AFTER_MICROS {
                 self.recorder.counts.starved.fetch_add(1, Ordering::Relaxed);
+                self.starved.fetch_add(1, Ordering::Relaxed);
             }
             // Before it is due, so that it does not make it late.
-            let prompt = self.source.prompt(&self.name, claim.index);
+            let prompt = self.source.prompt(&self.name, claim.index, self.schedule.size(claim));
             tokio::select! {
                 biased;
                 () = self.clock.sleep_until(claim.scheduled) => {}
@@ -103,10 +111,7 @@ impl Crew {
                 self.recorder.counts.closed_due.fetch_add(1, Ordering::Relaxed);
             }
             self.send(shard, claim, &prompt).await;
-            turn = self.clock.now();
-            if let Some(pause) = self.schedule.pause() {
-                turn = turn + pause.0;
-            }
+            turn = self.clock.now() + self.schedule.pause(claim.index).0;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 use http::Uri;
@@ -20,7 +20,8 @@ use super::{
     prompts::Source,
     protocol::Protocol,
     record::Recorder,
-    schedule::{self, Schedule},
+    schedule::Schedule,
+    search::Search,
 };
 use crate::{
     clock::Clock,
@@ -45,6 +46,9 @@ pub struct LoadJob {
     /// Stops the load at once: nothing more is sent, and what is open ends as
     /// `cancelled`.
     pub cancel: CancellationToken,
+    /// The steps of the plan's capacity search, if it has one: whoever adds
+    /// them must finish it, too.
+    pub search: Arc<Search>,
     /// Told about four times a second.
     pub progress: watch::Sender<Progress>,
 }
@@ -133,14 +137,13 @@ fn squads(
             let index = job.plan.workloads.iter().position(|w| w.name == load.workload).ok_or_else(|| {
                 LoadError::NoWorkload { load: load.name.clone(), workload: load.workload.to_string() }
             })?;
-            let users = schedule::users(&load.executor, job.plan.workloads[index].workload.timeout);
             let (source, protocol) = ready[index].clone();
             let crew = Crew {
                 name: load.name.clone(),
                 workload: u16::try_from(index)
                     .map_err(|_| LoadError::Workload("there are too many workloads".to_owned()))?,
                 workload_name: load.workload.clone(),
-                schedule: Schedule::of(&job.plan, load),
+                schedule: Schedule::of(&job.plan, load, &job.search),
                 source,
                 protocol,
                 connections: Connections::to(base.clone()),
@@ -151,9 +154,10 @@ fn squads(
                 // Apart from other runs' in the target's logs.
                 id_prefix: format!("fd{}-", std::process::id()),
                 cancel: cancel.clone(),
-                seats: AtomicU32::new(users),
+                seats: AtomicU32::new(load.users),
+                starved: AtomicU64::new(0),
             };
-            Ok(Squad { crew: Arc::new(crew), users })
+            Ok(Squad { crew: Arc::new(crew), users: load.users })
         })
         .collect()
 }

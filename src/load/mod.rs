@@ -22,12 +22,16 @@ mod protocol;
 mod record;
 mod request;
 mod schedule;
+#[cfg(test)]
+mod schedules;
+mod search;
 mod served;
 mod sse;
 
 pub use drive::{LoadJob, LoadSummary, drive};
 pub use probe::{ProbeAnswer, probe};
 pub use progress::{Progress, Second};
+pub use search::Search;
 
 /// Why load can't be sent. Requests that fail are no errors: they are outcomes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -11,7 +11,10 @@ use rand_distr::{Distribution, Zipf};
 use super::{LoadError, lengths::Length};
 use crate::{
     plan,
-    scenario::model::{Endpoint, Golden, GoldenPrompt, Synthetic, Workload},
+    scenario::{
+        BLOCK_TOKENS, TracedRequest,
+        model::{Endpoint, Golden, GoldenPrompt, Synthetic, Workload},
+    },
 };
 
 /// `max_tokens` of a golden prompt: enough for any short answer.
@@ -80,24 +83,32 @@ impl Source {
         self.golden.as_ref()?.prompts.get(index)
     }
 
-    /// The prompt of the request number `index` of the load stream `load`.
-    pub(crate) fn prompt(&self, load: &str, index: u64) -> Prompt {
+    /// The prompt of the request number `index` of the load stream `load`, as
+    /// long as a trace says, if it comes from one.
+    pub(crate) fn prompt(&self, load: &str, index: u64, traced: Option<&TracedRequest>) -> Prompt {
         let mut choice = plan::stream(self.seed, &format!("prompts/{load}/{index}"));
         if let Some(golden) = &self.golden
             && choice.random::<f64>() < golden.share.0
         {
             return self.ask(golden, choice.random_range(0..golden.prompts.len()));
         }
+        // A name of its own for each request, so that no cache has it.
+        let name = || format!("{load}-{index}-{:x}", self.seed);
+        if let Some(request) = traced {
+            let (input, output) = self.lengths(&mut choice);
+            let (input, output) = (request.input.unwrap_or(input), request.output.unwrap_or(output));
+            return if request.blocks.is_empty() {
+                self.synthetic(None, &name(), (input, output), &mut choice)
+            } else {
+                self.blocks(&request.blocks, (input, output))
+            };
+        }
         match self.popularity {
-            None => {
-                // A name of its own for each request, so that no cache has it.
-                let name = format!("{load}-{index}-{:x}", self.seed);
-                self.synthetic(None, &name, &mut choice)
-            }
+            None => self.synthetic(None, &name(), self.lengths(&mut choice), &mut choice),
             Some(zipf) => {
                 let id = zipf.sample(&mut choice) as u64;
                 let mut text = plan::stream(self.seed, &format!("prompts/{}/{id}", self.workload));
-                self.synthetic(Some(id), &id.to_string(), &mut text)
+                self.synthetic(Some(id), &id.to_string(), self.lengths(&mut text), &mut text)
             }
         }
     }
@@ -105,7 +116,8 @@ impl Source {
     /// A prompt that no load sends.
     pub(crate) fn probe(&self, nonce: u64) -> Prompt {
         let name = format!("probe-{nonce:x}");
-        self.synthetic(None, &name, &mut plan::stream(self.seed, "prompts/probe"))
+        let mut rng = plan::stream(self.seed, "prompts/probe");
+        self.synthetic(None, &name, self.lengths(&mut rng), &mut rng)
     }
 
     fn ask(&self, golden: &Golden, index: usize) -> Prompt {
@@ -119,9 +131,40 @@ impl Source {
         Prompt { body: body.into(), id: Some(id), tokens: None, golden: Some(index) }
     }
 
-    fn synthetic(&self, id: Option<u64>, name: &str, rng: &mut ChaCha8Rng) -> Prompt {
-        let input = self.input.draw(rng);
-        let output = self.output.draw(rng);
+    /// Tokens of a prompt and of its answer, drawn.
+    fn lengths(&self, rng: &mut ChaCha8Rng) -> (u32, u32) {
+        (self.input.draw(rng), self.output.draw(rng))
+    }
+
+    /// A prompt of blocks: equal ids are equal text, whoever sends it.
+    fn blocks(&self, blocks: &[u64], (input, output): (u32, u32)) -> Prompt {
+        let mut body = String::with_capacity(self.head.len() + 200 + input as usize * 5);
+        body.push_str(&self.head);
+        body.push_str(r#""messages":[{"role":"user","content":""#);
+        let mut left = input;
+        for block in blocks {
+            let mut rng = plan::stream(self.seed, &format!("prompts/{}/block/{block}", self.workload));
+            for _ in 0..left.min(BLOCK_TOKENS) {
+                body.push_str(if left == input { "" } else { " " });
+                body.push_str(word(&mut rng));
+                left -= 1;
+            }
+        }
+        let _ = write!(body, "\"}}],\"max_tokens\":{output},\"ignore_eos\":true}}");
+        // A block's id stands for all before it, too. Far above synthetic ids,
+        // and below those of golden prompts.
+        let last = blocks.last().copied().unwrap_or(0);
+        let id = (1 << 62) ^ (last << 24) ^ u64::from(input);
+        Prompt { body: body.into(), id: Some(id), tokens: Some(u64::from(output)), golden: None }
+    }
+
+    fn synthetic(
+        &self,
+        id: Option<u64>,
+        name: &str,
+        (input, output): (u32, u32),
+        rng: &mut ChaCha8Rng,
+    ) -> Prompt {
         // The prefix is part of the length; the name makes the rest unique.
         let shared = self.synthetic.shared_prefix.min(input - 1) as usize;
         let mut body = String::with_capacity(self.head.len() + 200 + input as usize * 5);
@@ -222,7 +265,7 @@ mod tests {
         let source = source(None, None);
         let mut seen = std::collections::HashSet::new();
         for i in 0..200 {
-            let prompt = source.prompt("a \"load\"", i);
+            let prompt = source.prompt("a \"load\"", i, None);
             let body: serde_json::Value = serde_json::from_slice(&prompt.body).expect("JSON");
             assert_eq!(body["max_tokens"], 16);
             assert_eq!(body["ignore_eos"], true);
@@ -241,9 +284,9 @@ mod tests {
         let popular = || source(Some(Popularity { zipf: 1.1, prompts: 50 }), None);
         let (one, two) = (popular(), popular());
         for i in (0..50).rev() {
-            assert_eq!(one.prompt("a", i), two.prompt("a", i));
+            assert_eq!(one.prompt("a", i, None), two.prompt("a", i, None));
         }
-        assert!((0..50).any(|i| one.prompt("a", i) != one.prompt("b", i)));
+        assert!((0..50).any(|i| one.prompt("a", i, None) != one.prompt("b", i, None)));
     }
 
     #[test]
@@ -252,7 +295,7 @@ mod tests {
         let mut bodies: HashMap<u64, Bytes> = HashMap::new();
         let mut counts: HashMap<u64, u32> = HashMap::new();
         for i in 0..2000 {
-            let prompt = source.prompt("a", i);
+            let prompt = source.prompt("a", i, None);
             let id = prompt.id.expect("an id");
             *counts.entry(id).or_default() += 1;
             assert_eq!(*bodies.entry(id).or_insert_with(|| prompt.body.clone()), prompt.body);
@@ -272,10 +315,48 @@ mod tests {
             prompts: vec![GoldenPrompt { ask: "capital of France?".into(), contains: "Paris".into() }],
         };
         let source = source(None, Some(golden));
-        let prompts: Vec<Prompt> = (0..2000).map(|i| source.prompt("a", i)).collect();
+        let prompts: Vec<Prompt> = (0..2000).map(|i| source.prompt("a", i, None)).collect();
         let golden: Vec<&Prompt> = prompts.iter().filter(|prompt| prompt.golden.is_some()).collect();
         assert!((420..580).contains(&golden.len()), "{}", golden.len());
         assert_eq!(messages(golden[0]), ["capital of France?"]);
         assert_eq!(golden[0].tokens, None);
+    }
+
+    #[test]
+    fn a_traced_request_is_as_long_as_its_trace_says() {
+        let source = source(None, None);
+        let traced = TracedRequest { input: Some(300), output: Some(7), ..Default::default() };
+        let prompt = source.prompt("a", 1, Some(&traced));
+        let words: usize = messages(&prompt).iter().map(|text| text.split(' ').count()).sum();
+        assert_eq!((words, prompt.tokens), (300, Some(7)));
+        let failed = TracedRequest { input: Some(300), ..Default::default() };
+        assert_eq!(
+            source.prompt("a", 1, Some(&failed)).tokens,
+            Some(16),
+            "the workload's, where it says nothing"
+        );
+    }
+
+    #[test]
+    fn equal_blocks_are_equal_text() {
+        let source = source(None, None);
+        let prompt = |load: &str, input, blocks: &[u64]| {
+            let traced = TracedRequest {
+                input: Some(input),
+                output: Some(7),
+                blocks: blocks.to_vec(),
+                ..Default::default()
+            };
+            let prompt = source.prompt(load, 1, Some(&traced));
+            let [text] = messages(&prompt).try_into().expect("one message");
+            let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+            assert_eq!(words.len(), input as usize);
+            (words, prompt.id)
+        };
+        let (a, b) = (prompt("a", 1100, &[46, 47, 2366]), prompt("b", 1300, &[46, 47, 99]));
+        assert_eq!(a.0[..1024], b.0[..1024]);
+        assert_ne!(a.0[1024..1100], b.0[1024..1100]);
+        assert_ne!(a.1, b.1);
+        assert_eq!(a, prompt("c", 1100, &[46, 47, 2366]));
     }
 }

@@ -4,11 +4,13 @@ pub mod chaos;
 pub mod cron;
 mod decode;
 mod diagnostic;
+mod executor;
 mod load;
 pub mod model;
 mod overrides;
 mod schema;
 mod source;
+mod trace;
 mod yaml;
 
 pub use decode::{ActKind, may_mean};
@@ -18,6 +20,7 @@ pub use model::Scenario;
 pub use overrides::{Override, OverrideError};
 pub use schema::schema;
 pub use source::SourceFile;
+pub use trace::{BLOCK_TOKENS, TracedRequest};
 
 /// Name of the only phase of a scenario that names none.
 pub const ONLY_PHASE: &str = decode::ONLY_PHASE;

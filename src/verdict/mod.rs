@@ -21,6 +21,7 @@
 
 mod breaker;
 mod cache;
+pub mod capacity;
 mod counters;
 mod facts;
 mod fallback;

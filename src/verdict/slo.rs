@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// All requests of a phase, added up.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Census {
     /// Requests, without those that an abort cancelled.
     pub(super) attempted: u64,
@@ -121,7 +121,7 @@ fn counts_lag(objective: &Objective) -> bool {
     }
 }
 
-fn judge_census(census: &Census, objective: &Objective, level: Option<f64>) -> Finding {
+pub(super) fn judge_census(census: &Census, objective: &Objective, level: Option<f64>) -> Finding {
     let rigour = Rigour::Objective(level);
     let failed = census.failed();
     let wire = evidence(

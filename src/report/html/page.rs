@@ -203,6 +203,7 @@ fn notes(input: &Input<'_>) -> Vec<String> {
             | Event::Fault { .. }
             | Event::Signal { .. }
             | Event::Exemplar(_)
+            | Event::Step { .. }
             | Event::RunEnded { end: RunEnd::Completed | RunEnd::NotSteady | RunEnd::Aborted } => {}
         }
     }

@@ -131,7 +131,9 @@ fn ttft(plan: &Plan, series: &Series, buckets: Buckets) -> Lane {
                 | Objective::Availability(_)
                 | Objective::Goodput(_) => None,
             },
-            Subject::Expectation(_) | Subject::Fault(_) | Subject::Generator => None,
+            Subject::Expectation(_) | Subject::Fault(_) | Subject::Generator | Subject::Capacity { .. } => {
+                None
+            }
         })
         .collect();
     let heights: Vec<f64> = figures(&layers).chain(limits.iter().map(|limit| limit.value)).collect();

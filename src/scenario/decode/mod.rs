@@ -1,9 +1,11 @@
 //! From a located tree to the model. Nothing here stops at the first error:
 //! each part is read as far as it goes, and all that is wrong is said at once.
 
+mod arrivals;
 mod fields;
 mod judge;
 mod lab;
+mod load;
 mod manifest;
 mod network;
 mod root;
@@ -11,6 +13,7 @@ mod scalars;
 mod schedule;
 mod selector;
 mod timeline;
+mod trace;
 mod workload;
 
 use std::path::PathBuf;

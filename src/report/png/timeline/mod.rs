@@ -288,7 +288,7 @@ fn ttft_limits(plan: &Plan, series: &Series) -> Vec<(f64, f64, LatencyThreshold)
             | Objective::Availability(_)
             | Objective::Goodput(_) => None,
         },
-        Subject::Expectation(_) | Subject::Fault(_) | Subject::Generator => None,
+        Subject::Expectation(_) | Subject::Fault(_) | Subject::Generator | Subject::Capacity { .. } => None,
     });
     limits.collect()
 }
