@@ -1,6 +1,7 @@
 //! Journal and verdict → HTML, PNG, terminal. Pure but for [`write_all`]: the
 //! same input gives the same bytes, wherever and whenever.
 
+mod capacity;
 mod figures;
 mod html;
 mod png;

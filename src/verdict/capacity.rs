@@ -162,13 +162,12 @@ fn tried(judged: &[(Step, Judged)]) -> Vec<Tried> {
 
 /// Judges the search as a whole.
 pub(super) fn judge(facts: &Facts<'_>, slos: &[Slo]) -> (Title, Finding) {
-    let Some((load, search)) = facts.plan.search() else {
+    let Some((_, search)) = facts.plan.search() else {
         let title = Title::of(CheckKind::Capacity, "capacity", String::new());
         return (title, Finding::inconclusive("the plan has no search"));
     };
     let expected = search.at_least.map_or_else(|| "found".to_owned(), |rate| format!("at least {rate}"));
-    let title =
-        Title::of(CheckKind::Capacity, &format!("highest rate of {} within the SLOs", load.name), expected);
+    let title = Title::of(CheckKind::Capacity, "highest rate within the SLOs", expected);
     let judged = judged(slos, facts.record);
     let tried = tried(&judged);
     let bracket = capacity::bracket(&tried);

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{
+    capacity::CapacityView,
     checks::{Card, Cards, SloRow},
     tables::{self, ExemplarRow, FaultRow, LatencyTable, OutcomeTable, Pair},
     timeline::TimelineView,
@@ -86,6 +87,7 @@ pub(super) struct Page<'a> {
     figures: Vec<KeyFigure>,
     notes: Vec<String>,
     timeline: TimelineView,
+    capacity: Option<CapacityView>,
     expectations: Cards,
     slos: Vec<SloRow>,
     latency: LatencyTable,
@@ -141,6 +143,7 @@ impl<'a> Page<'a> {
             figures: figures::key_figures(input),
             notes: notes(input),
             timeline: TimelineView::of(input)?,
+            capacity: CapacityView::of(input),
             expectations: super::checks::expectations(input),
             slos: super::checks::slos(input),
             latency: tables::latency(input),
