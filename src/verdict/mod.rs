@@ -38,6 +38,8 @@ mod recovery;
 mod retries;
 mod rollback;
 mod run;
+#[cfg(test)]
+pub(crate) mod searched;
 pub mod series;
 mod shedding;
 mod slo;
