@@ -5,7 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::interval::Outcome;
-use crate::units::{FaultId, PhaseName, PodName, RunTime, Seen, Version, WorkloadName};
+use crate::{
+    plan::capacity::StepResult,
+    units::{FaultId, PhaseName, PodName, Rate, RunTime, Seen, Version, WorkloadName},
+};
 
 /// The journal's format version.
 pub const FORMAT: u32 = 1;
@@ -69,6 +72,16 @@ pub enum Event {
     /// A request that did not end `ok`, as an example (the first few of each
     /// class in each phase).
     Exemplar(Exemplar),
+    /// A step of a capacity search began or was judged.
+    Step {
+        /// Its number, from 1.
+        number: u32,
+        /// Its rate.
+        rate: Rate,
+        /// What happened.
+        #[serde(flatten)]
+        change: StepChange,
+    },
     /// A stop condition was met.
     StopCondition {
         /// In words, as the scenario has it.
@@ -85,6 +98,28 @@ pub enum Event {
     RunEnded {
         /// How.
         end: RunEnd,
+    },
+}
+
+/// What happens to a step of a capacity search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+pub enum StepChange {
+    /// Its requests are set.
+    Started {
+        /// What is due from here on is judged (a whole second).
+        judged_from: RunTime,
+        /// What is due from here on is not (a whole second).
+        judged_until: RunTime,
+        /// Requests that are due between the two.
+        due: u64,
+    },
+    /// All of them have ended, and it was judged.
+    Judged {
+        /// How it came out; of a repeated step, both together.
+        result: StepResult,
+        /// Why, in words.
+        why: String,
     },
 }
 

@@ -1,5 +1,6 @@
 //! What the load measured, second by second (`intervals.jsonl`).
 
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -257,4 +258,7 @@ pub struct Generator {
     pub lag: Distribution,
     /// Requests open at the end of the interval.
     pub in_flight: u64,
+    /// Arrivals that had to wait, by load stream; only where there are any.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub starved_by_load: IndexMap<String, u64>,
 }

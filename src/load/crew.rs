@@ -4,7 +4,7 @@ use std::{
     panic::AssertUnwindSafe,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -70,6 +70,8 @@ pub(crate) struct Crew {
     pub(crate) cancel: CancellationToken,
     /// Users that may still start.
     pub(crate) seats: AtomicU32,
+    /// Arrivals of this stream that had to wait for a free user.
+    pub(crate) starved: AtomicU64,
 }
 
 impl Crew {
@@ -92,26 +94,29 @@ impl Crew {
     async fn work(&self, shard: usize, client: &mut Client) {
         let mut turn = self.clock.now();
         while !self.cancel.is_cancelled() {
-            let Some(claim) = self.schedule.claim(turn) else { return };
+            let claim = tokio::select! {
+                biased;
+                claim = self.schedule.claim(turn) => claim,
+                () = self.cancel.cancelled() => return,
+            };
+            let Some(claim) = claim else { return };
             let claimed = self.clock.now();
-            let open = self.schedule.pause().is_none();
+            let open = self.schedule.is_open();
             if open && claimed.0 > claim.scheduled.0 + STARVED_AFTER_MICROS {
                 self.recorder.counts.starved.fetch_add(1, Ordering::Relaxed);
+                self.starved.fetch_add(1, Ordering::Relaxed);
             }
             if self.serve(shard, client, claim, open).await.is_none() {
                 return;
             }
-            turn = self.clock.now();
-            if let Some(pause) = self.schedule.pause() {
-                turn = turn + pause.0;
-            }
+            turn = self.clock.now() + self.schedule.pause(claim.index).0;
         }
     }
 
     /// Sends all that one arrival asks: one request, or a session's turns one
     /// after the other. None: the run is stopped.
     async fn serve(&self, shard: usize, client: &mut Client, mut claim: Claim, open: bool) -> Option<()> {
-        let mut talk = self.source.talk(&self.name, claim.index);
+        let mut talk = self.source.talk(&self.name, claim.index, self.schedule.size(claim));
         loop {
             // Before it is due, so that it does not make it late.
             let prompt = talk.ask();

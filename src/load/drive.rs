@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 use http::Uri;
@@ -20,7 +20,8 @@ use super::{
     prompts::Source,
     protocol::Protocol,
     record::Recorder,
-    schedule::{self, Schedule},
+    schedule::Schedule,
+    search::Search,
 };
 use crate::{
     clock::Clock,
@@ -45,6 +46,9 @@ pub struct LoadJob {
     /// Stops the load at once: nothing more is sent, and what is open ends as
     /// `cancelled`.
     pub cancel: CancellationToken,
+    /// The steps of the plan's capacity search, if it has one: whoever adds
+    /// them must finish it, too.
+    pub search: Arc<Search>,
     /// Told about four times a second.
     pub progress: watch::Sender<Progress>,
 }
@@ -135,12 +139,10 @@ fn squads(
             let index = job.plan.workloads.iter().position(|w| w.name == load.workload).ok_or_else(|| {
                 LoadError::NoWorkload { load: load.name.clone(), workload: load.workload.to_string() }
             })?;
-            let users =
-                schedule::users(&load.executor, schedule::longest(&job.plan.workloads[index].workload));
             let (source, protocol) = ready[index].clone();
             let transport = &job.plan.workloads[index].workload.transport;
-            let schedule = Schedule::of(&job.plan, load);
-            let busy = schedule.pause().is_some_and(|pause| pause.0.is_zero());
+            let schedule = Schedule::of(&job.plan, load, &job.search);
+            let busy = schedule.is_busy();
             let crew = Crew {
                 name: load.name.clone(),
                 workload: u16::try_from(index)
@@ -162,9 +164,10 @@ fn squads(
                 // Apart from other runs' in the target's logs.
                 id_prefix: format!("fd{}-", std::process::id()),
                 cancel: cancel.clone(),
-                seats: AtomicU32::new(users),
+                seats: AtomicU32::new(load.users),
+                starved: AtomicU64::new(0),
             };
-            Ok(Squad { crew: Arc::new(crew), users })
+            Ok(Squad { crew: Arc::new(crew), users: load.users })
         })
         .collect()
 }

@@ -25,6 +25,9 @@ mod protocol;
 mod record;
 mod request;
 mod schedule;
+#[cfg(test)]
+mod schedules;
+mod search;
 mod secret;
 mod served;
 mod sse;
@@ -33,6 +36,7 @@ mod watch;
 pub use drive::{LoadJob, LoadSummary, drive};
 pub use probe::{ProbeAnswer, probe};
 pub use progress::{Progress, Second};
+pub use search::Search;
 
 /// Why load can't be sent. Requests that fail are no errors: they are outcomes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -186,9 +186,17 @@ impl Reporter {
                 starved: starved - self.starved,
                 lag: collected.lag,
                 in_flight,
+                starved_by_load: self.starved_by_load(),
             },
         });
         (self.due, self.sent, self.starved) = (due, sent, starved);
+    }
+
+    /// By stream, since the last interval.
+    fn starved_by_load(&self) -> IndexMap<String, u64> {
+        let taken =
+            self.crews.iter().map(|crew| (crew.name.clone(), crew.starved.swap(0, Ordering::Relaxed)));
+        taken.filter(|(_, starved)| *starved > 0).collect()
     }
 
     fn show(&mut self, now: RunTime) {

@@ -1,20 +1,24 @@
 //! Who sends when: the claims of an open loop, the turns of a closed one.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
+use rand::RngExt;
+
+use super::search::Search;
 use crate::{
     plan::{
         self,
         model::{Plan, PlannedLoad},
     },
-    scenario::model::{Arrivals, Closed, Executor, Profile, Stage, Workload},
-    units::{Rate, RunTime, Span},
+    scenario::{
+        TracedRequest,
+        model::{Arrivals, Closed, Executor, Think, TraceLengths},
+    },
+    units::{RunTime, Span},
 };
-
-/// Users of an open loop, whatever its rate.
-const FEWEST_USERS: u32 = 64;
-/// Users of an open loop, whatever its rate and timeout.
-const MOST_USERS: u32 = 4096;
 
 /// The schedule of one load stream, shared by its users.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub(crate) enum Schedule {
         due: Vec<RunTime>,
         /// No turn of a session is due from here on.
         end: RunTime,
+        /// Their sizes, where a trace has them.
+        sizes: Vec<TracedRequest>,
         /// The next to claim.
         next: AtomicU64,
     },
@@ -32,8 +38,12 @@ pub(crate) enum Schedule {
     Closed {
         /// The loop.
         closed: Closed,
-        /// The first phase's start: what is sent before is not counted.
+        /// No request is due before.
+        begin: RunTime,
+        /// The stream's start: what is sent before is not counted.
         start: RunTime,
+        /// For the pauses: the run's seed and the stream's name.
+        random: (u64, String),
         /// No request is due from here on.
         end: RunTime,
         /// The next request's number.
@@ -41,6 +51,8 @@ pub(crate) enum Schedule {
         /// Requests taken from [`Closed::requests`].
         taken: AtomicU64,
     },
+    /// Requests are due by the clock, and are not all known yet.
+    Search(Arc<Search>),
 }
 
 /// A request to send.
@@ -53,23 +65,34 @@ pub(crate) struct Claim {
 }
 
 impl Schedule {
-    /// The schedule of `load` in `plan`.
-    pub(crate) fn of(plan: &Plan, load: &PlannedLoad) -> Self {
-        let start = plan.phases.first().map_or(RunTime::ZERO, |phase| phase.start);
-        let end = plan.phases.last().map_or(start, |phase| phase.end);
+    /// The schedule of `load` in `plan`; `search` is that of a capacity search.
+    pub(crate) fn of(plan: &Plan, load: &PlannedLoad, search: &Arc<Search>) -> Self {
+        let first = plan.phases.first().map_or(RunTime::ZERO, |phase| phase.start);
+        // Who starts later has no part in the warm-up.
+        let warm_up = if load.start > first { Span::default() } else { plan.warm_up };
         match &load.executor {
             Executor::Arrivals(arrivals) => Self::Open {
-                due: plan::arrivals(arrivals, plan.seed, &load.name, start, plan.warm_up, end).collect(),
-                end,
+                due: plan::arrivals(arrivals, plan.seed, &load.name, load.start, warm_up, load.end).collect(),
+                end: load.end,
+                sizes: match arrivals {
+                    Arrivals::Trace(trace) if trace.lengths == TraceLengths::Trace => trace.requests.clone(),
+                    Arrivals::Trace(_)
+                    | Arrivals::Constant(_)
+                    | Arrivals::Poisson(_)
+                    | Arrivals::Gamma(_) => Vec::new(),
+                },
                 next: AtomicU64::new(0),
             },
             Executor::Closed(closed) => Self::Closed {
                 closed: closed.clone(),
-                start,
-                end,
+                begin: load.start - warm_up.0,
+                start: load.start,
+                random: (plan.seed, load.name.clone()),
+                end: load.end,
                 next: AtomicU64::new(0),
                 taken: AtomicU64::new(0),
             },
+            Executor::Capacity(_) => Self::Search(Arc::clone(search)),
         }
     }
 
@@ -78,19 +101,38 @@ impl Schedule {
         match self {
             Self::Open { due, .. } => due.partition_point(|at| *at <= now) as u64,
             Self::Closed { .. } => 0,
+            Self::Search(search) => search.due_until(now),
+        }
+    }
+
+    /// Whether requests are due by the clock, whatever answers do.
+    pub(crate) fn is_open(&self) -> bool {
+        match self {
+            Self::Open { .. } | Self::Search(_) => true,
+            Self::Closed { .. } => false,
+        }
+    }
+
+    /// The size of a request, if a trace has it.
+    pub(crate) fn size(&self, claim: Claim) -> Option<&TracedRequest> {
+        match self {
+            Self::Open { sizes, .. } => sizes.get(usize::try_from(claim.index).ok()?),
+            Self::Closed { .. } | Self::Search(_) => None,
         }
     }
 
     /// The next request of an open loop, or of a closed one for a user whose
-    /// next turn is at `turn`. None: there are no more.
-    pub(crate) fn claim(&self, turn: RunTime) -> Option<Claim> {
+    /// next turn is at `turn`. Waits only where the next one is not known yet.
+    /// None: there are no more.
+    pub(crate) async fn claim(&self, turn: RunTime) -> Option<Claim> {
         match self {
             Self::Open { due, next, .. } => {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let scheduled = *due.get(usize::try_from(index).ok()?)?;
                 Some(Claim { index, scheduled })
             }
-            Self::Closed { closed, start, end, next, taken } => {
+            Self::Closed { closed, begin, start, end, next, taken, .. } => {
+                let turn = turn.max(*begin);
                 if turn >= *end {
                     return None;
                 }
@@ -102,6 +144,15 @@ impl Schedule {
                 }
                 Some(Claim { index: next.fetch_add(1, Ordering::Relaxed), scheduled: turn })
             }
+            Self::Search(search) => search.claim().await,
+        }
+    }
+
+    /// Whether its users send again as soon as they have an answer.
+    pub(crate) fn is_busy(&self) -> bool {
+        match self {
+            Self::Open { .. } | Self::Search(_) => false,
+            Self::Closed { closed, .. } => closed.think == Think::default(),
         }
     }
 
@@ -117,116 +168,91 @@ impl Schedule {
                             .requests
                             .is_none_or(|requests| taken.fetch_add(1, Ordering::Relaxed) < requests))
             }
+            // A step is as long as its arrivals: what follows is the next one's.
+            Self::Search(_) => false,
         }
     }
 
-    /// A user's pause between an answer and the next request; none in an open
-    /// loop, where the schedule alone decides.
-    pub(crate) fn pause(&self) -> Option<Span> {
+    /// A user's pause between the answer to its request `index` and the next
+    /// request; none in an open loop, where the schedule alone decides.
+    pub(crate) fn pause(&self, index: u64) -> Span {
         match self {
-            Self::Open { .. } => None,
-            Self::Closed { closed, .. } => Some(closed.think),
+            Self::Open { .. } | Self::Search(_) => Span::default(),
+            Self::Closed { closed, random: (seed, name), .. } => match closed.think {
+                Think::Fixed(pause) => pause,
+                Think::Between(from, to) => {
+                    let part: f64 = plan::stream(*seed, &format!("think/{name}/{index}")).random();
+                    Span(from.0 + (to.0 - from.0).mul_f64(part))
+                }
+            },
         }
     }
-}
-
-/// How long an arrival can keep its user at worst: until its timeout, or, as
-/// a session, until each turn's and all the thinking between them.
-pub(crate) fn longest(workload: &Workload) -> Span {
-    let turns = workload.prompts.session.as_ref().map_or(1, |session| session.turns.most().max(1));
-    let think = workload.prompts.session.as_ref().map_or(Span::default(), |session| session.think);
-    Span(workload.timeout.0.saturating_mul(turns).saturating_add(think.0.saturating_mul(turns - 1)))
-}
-
-/// How many users a load stream gets. An open loop gets as many as can be
-/// busy at once at worst, when each arrival at the highest rate lasts as long
-/// as it can: then none can be starved of a user. From 64 to 4096; beyond
-/// that a slow target can starve arrivals, which is counted.
-pub(crate) fn users(executor: &Executor, longest: Span) -> u32 {
-    match executor {
-        Executor::Closed(closed) => closed.users.max(1),
-        Executor::Arrivals(arrivals) => {
-            let worst = peak(arrivals).0 * longest.as_secs_f64();
-            (worst.ceil() as u32).clamp(FEWEST_USERS, MOST_USERS)
-        }
-    }
-}
-
-/// The highest rate of an open loop.
-fn peak(arrivals: &Arrivals) -> Rate {
-    let rates: Vec<Rate> = match plan::profile(arrivals) {
-        Profile::Rate(rate) => vec![*rate],
-        Profile::Stages(stages) => stages
-            .iter()
-            .map(|stage| match stage {
-                Stage::To { to, .. } => *to,
-                Stage::Hold { .. } => Rate(0.0),
-            })
-            .collect(),
-        Profile::Ramp { from, to, .. } => vec![*from, *to],
-        Profile::Spike { base, peak, .. } => vec![*base, *peak],
-    };
-    Rate(rates.into_iter().map(|rate| rate.0).fold(0.0, f64::max))
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
-
-    fn open(rate: f64) -> Executor {
-        Executor::Arrivals(Arrivals::Constant(Profile::Rate(Rate(rate))))
-    }
-
-    #[test]
-    fn the_pool_is_sized_for_the_worst_time() {
-        assert_eq!(users(&open(1.0), Span::secs(30)), 64);
-        assert_eq!(users(&open(60.0), Span::secs(30)), 1800);
-        assert_eq!(users(&open(1e6), Span::secs(30)), 4096);
-        let spike = Profile::Spike {
-            base: Rate(20.0),
-            peak: Rate(80.0),
-            at: Span::secs(1),
-            rise: Span::secs(1),
-            hold: Span::secs(1),
-        };
-        assert_eq!(users(&Executor::Arrivals(Arrivals::Poisson(spike)), Span::secs(10)), 800);
-        assert_eq!(
-            users(
-                &Executor::Closed(Closed { users: 5, requests: None, think: Span::secs(0) }),
-                Span::secs(1)
-            ),
-            5
-        );
-    }
 
     #[test]
     fn a_closed_loop_gives_out_exactly_its_requests() {
         let schedule = Schedule::Closed {
-            closed: Closed { users: 2, requests: Some(3), think: Span::secs(0) },
+            closed: Closed { users: 2, requests: Some(3), think: Think::default() },
+            begin: RunTime(3),
             start: RunTime(10),
+            random: (1, "a".to_owned()),
             end: RunTime(100),
             next: AtomicU64::new(0),
             taken: AtomicU64::new(0),
         };
-        assert!(schedule.claim(RunTime(5)).is_some(), "a warm-up counts for nothing");
-        let claims = (10..20).filter_map(|turn| schedule.claim(RunTime(turn))).count();
-        assert_eq!(claims, 3);
-        assert_eq!(schedule.claim(RunTime(100)), None);
+        let claim = |turn| schedule.claim(RunTime(turn)).now_or_never().expect("at once");
+        assert!(claim(5).is_some(), "a warm-up counts for nothing");
+        assert_eq!(claim(0).map(|claim| claim.scheduled), Some(RunTime(3)), "not before it begins");
+        assert_eq!((10..20).filter_map(claim).count(), 3);
+        assert_eq!(claim(100), None);
+    }
+
+    #[test]
+    fn pauses_are_drawn_evenly_and_fixed_by_the_seed() {
+        let of = |seed, think| Schedule::Closed {
+            closed: Closed { users: 2, requests: None, think },
+            begin: RunTime(0),
+            start: RunTime(0),
+            random: (seed, "a".to_owned()),
+            end: RunTime(100),
+            next: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+        };
+        let between = Think::Between(Span::secs(1), Span::secs(5));
+        let pauses = |seed| (0..1000).map(|i| of(seed, between).pause(i).as_secs_f64()).collect::<Vec<_>>();
+        let drawn = pauses(1);
+        assert!(drawn.iter().all(|pause| (1.0..=5.0).contains(pause)));
+        let mean = drawn.iter().sum::<f64>() / 1000.0;
+        // 4 s wide: the mean of 1000 is within 0.11 s of 3 s but once in 400.
+        assert!((mean - 3.0).abs() < 0.11, "{mean}");
+        assert_eq!(drawn, pauses(1));
+        assert_ne!(drawn, pauses(2));
+        assert_eq!(of(1, Think::Fixed(Span::secs(2))).pause(7), Span::secs(2));
     }
 
     #[test]
     fn later_turns_are_requests_too() {
         let schedule = Schedule::Closed {
-            closed: Closed { users: 2, requests: Some(3), think: Span::secs(0) },
+            closed: Closed { users: 2, requests: Some(3), think: Think::default() },
+            begin: RunTime(0),
             start: RunTime(10),
+            random: (1, "a".to_owned()),
             end: RunTime(100),
             next: AtomicU64::new(0),
             taken: AtomicU64::new(0),
         };
-        assert!(schedule.claim(RunTime(10)).is_some() && schedule.goes_on(RunTime(20)));
+        let claim = |turn| schedule.claim(RunTime(turn)).now_or_never().expect("at once");
+        assert!(claim(10).is_some() && schedule.goes_on(RunTime(20)));
         assert!(schedule.goes_on(RunTime(30)) && !schedule.goes_on(RunTime(40)), "three in all");
-        assert_eq!(schedule.claim(RunTime(50)), None);
-        let open = Schedule::Open { due: vec![RunTime(1)], end: RunTime(50), next: AtomicU64::new(0) };
+        assert_eq!(claim(50), None);
+        let due = vec![RunTime(1)];
+        let open = Schedule::Open { due, end: RunTime(50), sizes: Vec::new(), next: AtomicU64::new(0) };
         assert!(open.goes_on(RunTime(49)) && !open.goes_on(RunTime(50)), "none is due after the end");
     }
 }

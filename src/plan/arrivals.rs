@@ -2,23 +2,58 @@
 //!
 //! A request is due wherever the integral of the rate passes the next mark:
 //! marks one apart for evenly spaced arrivals, marks with exponential gaps for
-//! a Poisson process (its inversion, without thinning, so that each arrival
-//! costs one draw).
+//! a Poisson process, with gamma-distributed ones for a burstier or a more even
+//! one (inversion, without thinning, so that each arrival costs one draw). A
+//! trace says itself when.
 
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Exp1};
+use rand_distr::{Distribution, Exp1, Gamma};
 
 use super::{profile::Curve, random};
 use crate::{
-    scenario::model::{Arrivals, Profile},
+    scenario::model::{Arrivals, Profile, Trace},
     units::{RunTime, Span},
 };
 
-/// The distance from one mark to the next.
+/// The distance from one mark to the next; 1 on average.
 #[derive(Debug, Clone)]
 enum Gaps {
     Even,
     Exponential(Box<ChaCha8Rng>),
+    Gamma { shape: f64, rng: Box<ChaCha8Rng> },
+}
+
+/// A gap of mean `mean` from a gamma distribution of this shape.
+fn gamma(shape: f64, mean: f64, rng: &mut ChaCha8Rng) -> f64 {
+    // Shapes are above 0, which is all that it asks for.
+    Gamma::new(shape, mean / shape).map_or(mean, |gamma| gamma.sample(rng))
+}
+
+impl Gaps {
+    /// From the start to the first mark, as if the process had been going on
+    /// for ever: then as many arrivals are expected as the integral says.
+    fn first(&mut self) -> f64 {
+        match self {
+            // In the middle of its share, so that the count is the integral, rounded.
+            Self::Even => 0.5,
+            Self::Exponential(rng) => Exp1.sample(rng),
+            // A part, evenly drawn, of a gap drawn by its length (Cox 1962,
+            // Renewal Theory, 5.4): the longer one is of the next shape.
+            Self::Gamma { shape, rng } => {
+                let part: f64 = rng.random();
+                part * gamma(*shape + 1.0, (*shape + 1.0) / *shape, rng)
+            }
+        }
+    }
+
+    fn next(&mut self) -> f64 {
+        match self {
+            Self::Even => 1.0,
+            Self::Exponential(rng) => Exp1.sample(rng),
+            Self::Gamma { shape, rng } => gamma(*shape, 1.0, rng),
+        }
+    }
 }
 
 /// Arrivals from `start` to `end` along a curve.
@@ -33,21 +68,9 @@ struct Stretch {
 }
 
 impl Stretch {
-    fn new(curve: Curve, gaps: Gaps, start: RunTime, end: RunTime) -> Self {
-        let mut stretch = Self { curve, gaps, start, end, mark: 0.0 };
-        match stretch.gaps {
-            // In the middle of its share, so that the count is the integral, rounded.
-            Gaps::Even => stretch.mark = 0.5,
-            Gaps::Exponential(_) => stretch.step(),
-        }
-        stretch
-    }
-
-    fn step(&mut self) {
-        self.mark += match &mut self.gaps {
-            Gaps::Even => 1.0,
-            Gaps::Exponential(rng) => Exp1.sample(rng),
-        };
+    fn new(curve: Curve, mut gaps: Gaps, start: RunTime, end: RunTime) -> Self {
+        let mark = gaps.first();
+        Self { curve, gaps, start, end, mark }
     }
 }
 
@@ -60,20 +83,24 @@ impl Iterator for Stretch {
         if seconds >= 1e9 {
             return None;
         }
-        let at = RunTime(self.start.0.saturating_add((seconds * 1e6) as u64));
+        let at = after(self.start, seconds);
         if at >= self.end {
             return None;
         }
-        self.step();
+        self.mark += self.gaps.next();
         Some(at)
     }
 }
 
+fn after(start: RunTime, seconds: f64) -> RunTime {
+    RunTime(start.0.saturating_add((seconds * 1e6) as u64))
+}
+
 /// The instants at which the requests of a load stream are due, ascending.
 ///
-/// `start` is the first phase's start, where the profile starts; the
-/// `warm_up` lies before it, at the profile's first rate. Nothing is due at
-/// or after `end`. What is due from `start` on does not depend on the warm-up.
+/// At `start` the profile starts; the `warm_up` lies before it, at the
+/// profile's first rate (a trace has none). Nothing is due at or after `end`.
+/// What is due from `start` on does not depend on the warm-up.
 pub fn arrivals(
     arrivals: &Arrivals,
     seed: u64,
@@ -81,25 +108,56 @@ pub fn arrivals(
     start: RunTime,
     warm_up: Span,
     end: RunTime,
-) -> impl Iterator<Item = RunTime> + Send + 'static {
+) -> Box<dyn Iterator<Item = RunTime> + Send> {
+    let rng = |name: &str| Box::new(random::stream(seed, name));
     let gaps = |name: &str| match arrivals {
-        Arrivals::Constant(_) => Gaps::Even,
-        Arrivals::Poisson(_) => Gaps::Exponential(Box::new(random::stream(seed, name))),
+        Arrivals::Constant(_) | Arrivals::Trace(_) => Gaps::Even,
+        Arrivals::Poisson(_) => Gaps::Exponential(rng(name)),
+        Arrivals::Gamma(gamma) => Gaps::Gamma { shape: gamma.burstiness, rng: rng(name) },
     };
-    let curve = Curve::of(profile(arrivals));
+    let profile = match arrivals {
+        Arrivals::Constant(profile) | Arrivals::Poisson(profile) => profile,
+        Arrivals::Gamma(gamma) => &gamma.profile,
+        Arrivals::Trace(trace) => return Box::new(traced(trace, start, end)),
+    };
+    let curve = Curve::of(profile);
     let before = Stretch::new(
         Curve::constant(curve.warm_up()),
         gaps(&format!("arrivals/{stream}/warm-up")),
         start - warm_up.0,
         start,
     );
-    before.chain(Stretch::new(curve, gaps(&format!("arrivals/{stream}")), start, end))
+    Box::new(before.chain(Stretch::new(curve, gaps(&format!("arrivals/{stream}")), start, end)))
 }
 
-/// The profile of an open loop.
-pub fn profile(arrivals: &Arrivals) -> &Profile {
+fn traced(trace: &Trace, start: RunTime, end: RunTime) -> impl Iterator<Item = RunTime> + Send + use<> {
+    let times: Vec<RunTime> =
+        trace.times().map(|seconds| after(start, seconds)).take_while(|at| *at < end).collect();
+    times.into_iter()
+}
+
+/// How many requests of an open loop are due within `length` from its start:
+/// of a trace exactly, else on average.
+pub(super) fn expected(arrivals: &Arrivals, length: Span) -> f64 {
+    let by_profile = |profile: &Profile| super::profile::expected(profile, Span::default(), length);
     match arrivals {
-        Arrivals::Constant(profile) | Arrivals::Poisson(profile) => profile,
+        Arrivals::Constant(profile) | Arrivals::Poisson(profile) => by_profile(profile),
+        Arrivals::Gamma(gamma) => by_profile(&gamma.profile),
+        Arrivals::Trace(trace) => {
+            trace.times().take_while(|seconds| *seconds < length.as_secs_f64()).count() as f64
+        }
+    }
+}
+
+/// The highest rate of an open loop between two times after its start, in
+/// requests per second; of a trace, the rate over that time.
+pub(super) fn peak(arrivals: &Arrivals, from: f64, to: f64) -> f64 {
+    match arrivals {
+        Arrivals::Constant(profile) | Arrivals::Poisson(profile) => Curve::of(profile).peak(from, to),
+        Arrivals::Gamma(gamma) => Curve::of(&gamma.profile).peak(from, to),
+        Arrivals::Trace(trace) => {
+            trace.times().filter(|seconds| (from..to).contains(seconds)).count() as f64 / (to - from)
+        }
     }
 }
 
@@ -143,34 +201,32 @@ mod tests {
         }
     }
 
-    /// Time-rescaling: through the integral, a right Poisson process has
-    /// exponential gaps with mean 1; tested by Kolmogorov and Smirnov at 0.1 %.
     #[test]
-    fn poisson_gaps_are_exponential_in_the_integral() {
-        let kind = Arrivals::Poisson(spike());
-        let curve = Curve::of(&spike());
-        let times = drawn(&kind, 7, 0, 200);
-        let marks: Vec<f64> = times.iter().map(|t| curve.until(t.as_secs_f64())).collect();
-        let mut gaps: Vec<f64> =
-            std::iter::once(marks[0]).chain(marks.windows(2).map(|w| w[1] - w[0])).collect();
-        gaps.sort_by(f64::total_cmp);
-        let n = gaps.len() as f64;
-        let distance = gaps
-            .iter()
-            .enumerate()
-            .map(|(i, gap)| {
-                let model = 1.0 - (-gap).exp();
-                (model - i as f64 / n).abs().max(((i + 1) as f64 / n - model).abs())
-            })
-            .fold(0.0, f64::max);
-        assert!(distance < 1.95 / n.sqrt(), "{distance} for {n} gaps");
-        let due = curve.until(200.0);
-        assert!((n - due).abs() < 4.0 * due.sqrt(), "{n} arrivals for {due}");
+    fn a_trace_is_replayed_at_its_scale() {
+        let requests = [10.0, 10.5, 12.0, 19.0].map(|at| crate::scenario::TracedRequest {
+            at: Span(std::time::Duration::from_secs_f64(at)),
+            ..Default::default()
+        });
+        let trace = Arrivals::Trace(Trace {
+            file: "x".into(),
+            format: None,
+            scale: crate::units::Ratio(2.0),
+            from: Span::secs(10),
+            to: Some(Span::secs(20)),
+            lengths: Default::default(),
+            requests: requests.to_vec(),
+        });
+        let times = drawn(&trace, 1, 3, 4);
+        assert_eq!(times, [3.0, 3.25, 4.0].map(|s| RunTime((s * 1e6) as u64)), "nothing in the warm-up");
+        assert_eq!((expected(&trace, Span::secs(4)), expected(&trace, Span::secs(5))), (3.0, 4.0));
+        let Arrivals::Trace(trace) = trace else { return };
+        assert_eq!(trace.length(), Span::secs(5));
     }
 
     #[test]
     fn the_warm_up_changes_nothing_that_is_judged() {
-        for kind in [Arrivals::Poisson(spike()), Arrivals::Constant(spike())] {
+        let gamma = Arrivals::Gamma(crate::scenario::model::Gamma { profile: spike(), burstiness: 0.5 });
+        for kind in [Arrivals::Poisson(spike()), Arrivals::Constant(spike()), gamma] {
             let without = drawn(&kind, 3, 0, 30);
             let with: Vec<_> = drawn(&kind, 3, 5, 30);
             let (before, after): (Vec<_>, Vec<_>) = with.into_iter().partition(|t| t.0 < 5_000_000);

@@ -11,7 +11,7 @@ use crate::{
     scenario::{
         ActKind, Scenario, may_mean,
         model::{
-            BreakerExpectation, CacheExpectation, Expectation, FallbackExpectation, Objective,
+            BreakerExpectation, CacheExpectation, Executor, Expectation, FallbackExpectation, Objective,
             PodExpectation, RecoveryExpectation, RetryExpectation, RollbackExpectation, SheddingExpectation,
         },
     },
@@ -26,7 +26,13 @@ pub(super) fn checks(
     errors: &mut Vec<PlanError>,
 ) -> Vec<Check> {
     let mut checks = Checks::default();
-    for slo in &scenario.slos {
+    let search = scenario.load.iter().find(|load| matches!(load.executor, Executor::Capacity(_)));
+    if let Some(load) = search {
+        let subject = Subject::Capacity { load: load.name.clone(), slos: scenario.slos.clone() };
+        checks.push(format!("capacity.{}", load.name), subject);
+    }
+    // A search breaks them on purpose, and judges them by step.
+    for slo in scenario.slos.iter().filter(|_| search.is_none()) {
         for phase in phases.iter().filter(|phase| slo.phase.as_ref().is_none_or(|name| name == &phase.name)) {
             let mut id = format!("slo.{}.{}", indicator(&slo.objective), phase.name);
             if let Some(workload) = &slo.workload {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     scenario::{
         chaos::Manifest,
-        model::{Deploy, Executor, Expectation, Slo, StopCondition, Target, Unsteady, Workload},
+        model::{Capacity, Deploy, Executor, Expectation, Slo, StopCondition, Target, Unsteady, Workload},
     },
     units::{CheckId, FaultId, PhaseName, PodName, RunTime, Span, WorkloadName},
 };
@@ -42,6 +42,14 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The capacity search, if the load is one.
+    pub fn search(&self) -> Option<(&PlannedLoad, &Capacity)> {
+        self.load.iter().find_map(|load| match &load.executor {
+            Executor::Capacity(search) => Some((load, search)),
+            Executor::Arrivals(_) | Executor::Closed(_) => None,
+        })
+    }
+
     /// When the last phase ends.
     pub fn end(&self) -> RunTime {
         self.phases.last().map_or(RunTime::ZERO, |phase| phase.end)
@@ -91,7 +99,13 @@ pub struct PlannedLoad {
     pub name: String,
     /// What it sends.
     pub workload: WorkloadName,
-    /// When it sends, in the clock of the first phase.
+    /// When it starts.
+    pub start: RunTime,
+    /// Nothing of it is due from here on.
+    pub end: RunTime,
+    /// Requests that can be under way at once.
+    pub users: u32,
+    /// When it sends, in the clock of its start.
     pub executor: Executor,
     /// Arrivals that are planned, for an open loop (an expectation for
     /// display; the schedule itself is drawn from the seed).
@@ -149,6 +163,13 @@ pub enum Subject {
     Fault(FaultId),
     /// The generator must have kept up.
     Generator,
+    /// The highest rate at which the SLOs hold must be found.
+    Capacity {
+        /// The load stream that searches.
+        load: String,
+        /// What each step is judged by.
+        slos: Vec<Slo>,
+    },
 }
 
 /// A pod as a target sees it, to select from.

@@ -1,6 +1,7 @@
-//! A load profile as a rate over time: piecewise linear, so that its integral
-//! and the integral's inverse are exact.
+//! A load profile as a rate over time: piecewise linear, or a sine; either way
+//! with an integral in closed form, and the integral's inverse.
 
+use super::wave::Wave;
 use crate::{
     scenario::model::{Profile, Stage},
     units::{Rate, Span},
@@ -48,15 +49,90 @@ impl Piece {
 
 /// A profile's rate over time, in seconds from the profile's start.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Curve {
-    pieces: Vec<Piece>,
+pub(crate) struct Curve(Shape);
+
+#[derive(Debug, Clone, PartialEq)]
+enum Shape {
+    Linear(Pieces),
+    Sine(Wave),
 }
 
 impl Curve {
     pub(crate) fn of(profile: &Profile) -> Self {
+        Self(match profile {
+            Profile::Sine { mean, amplitude, period, phase } => Shape::Sine(Wave {
+                mean: mean.0,
+                amplitude: amplitude.0,
+                period: period.as_secs_f64(),
+                phase: phase.as_secs_f64(),
+            }),
+            Profile::Rate(_) | Profile::Stages(_) | Profile::Ramp { .. } | Profile::Spike { .. } => {
+                Shape::Linear(Pieces::of(profile))
+            }
+        })
+    }
+
+    /// The same rate throughout.
+    pub(crate) fn constant(rate: f64) -> Self {
+        Self::of(&Profile::Rate(Rate(rate)))
+    }
+
+    /// Requests per second at `t`; where it jumps, the later rate.
+    pub(crate) fn rate(&self, t: f64) -> f64 {
+        match &self.0 {
+            Shape::Linear(pieces) => pieces.at(t).rate(t),
+            Shape::Sine(wave) => wave.rate(t),
+        }
+    }
+
+    /// Arrivals expected from the start until `t`.
+    pub(crate) fn until(&self, t: f64) -> f64 {
+        match &self.0 {
+            Shape::Linear(pieces) => pieces.at(t).until(t),
+            Shape::Sine(wave) => wave.until(t),
+        }
+    }
+
+    /// The time at which `count` arrivals are expected; infinite if never.
+    pub(crate) fn when(&self, count: f64) -> f64 {
+        match &self.0 {
+            Shape::Linear(pieces) => pieces.when(count),
+            Shape::Sine(wave) => wave.when(count),
+        }
+    }
+
+    /// The highest rate between two times.
+    pub(crate) fn peak(&self, from: f64, to: f64) -> f64 {
+        match &self.0 {
+            Shape::Linear(pieces) => pieces.peak(from, to),
+            Shape::Sine(wave) => wave.peak(from, to),
+        }
+    }
+
+    /// The rate before the profile starts: its rate at 0 or, if it starts
+    /// from nothing, the first that it goes to.
+    pub(crate) fn warm_up(&self) -> f64 {
+        match &self.0 {
+            Shape::Linear(pieces) => pieces.warm_up(),
+            // A trough of nothing is a moment: the mean is what comes of it.
+            Shape::Sine(wave) => Some(wave.rate(0.0)).filter(|rate| *rate > 1e-9).unwrap_or(wave.mean),
+        }
+    }
+}
+
+/// A piecewise linear rate.
+#[derive(Debug, Clone, PartialEq)]
+struct Pieces {
+    pieces: Vec<Piece>,
+}
+
+impl Pieces {
+    fn of(profile: &Profile) -> Self {
         let mut curve = Self { pieces: Vec::new() };
         let last = match profile {
             Profile::Rate(rate) => rate.0,
+            // Has a curve of its own.
+            Profile::Sine { mean, .. } => mean.0,
             Profile::Stages(stages) => stages.iter().fold(0.0, |rate, stage| match *stage {
                 Stage::To { to, over } => {
                     curve.push(rate, to.0, over);
@@ -84,11 +160,6 @@ impl Curve {
         curve
     }
 
-    /// The same rate throughout.
-    pub(crate) fn constant(rate: f64) -> Self {
-        Self::of(&Profile::Rate(Rate(rate)))
-    }
-
     fn push(&mut self, from: f64, to: f64, length: Span) {
         let length = length.as_secs_f64();
         if length > 0.0 {
@@ -109,18 +180,7 @@ impl Curve {
         &self.pieces[next.saturating_sub(1)]
     }
 
-    /// Requests per second at `t`; where it jumps, the later rate.
-    pub(crate) fn rate(&self, t: f64) -> f64 {
-        self.at(t).rate(t)
-    }
-
-    /// Arrivals expected from the start until `t`.
-    pub(crate) fn until(&self, t: f64) -> f64 {
-        self.at(t).until(t)
-    }
-
-    /// The time at which `count` arrivals are expected; infinite if never.
-    pub(crate) fn when(&self, count: f64) -> f64 {
+    fn when(&self, count: f64) -> f64 {
         let piece = self.pieces.iter().find(|piece| {
             let end = piece.start + piece.length;
             if end.is_finite() { piece.until(end) >= count } else { piece.from > 0.0 }
@@ -128,8 +188,7 @@ impl Curve {
         piece.map_or(f64::INFINITY, |piece| piece.when(count))
     }
 
-    /// The highest rate between two times.
-    pub(crate) fn peak(&self, from: f64, to: f64) -> f64 {
+    fn peak(&self, from: f64, to: f64) -> f64 {
         let pieces = self.pieces.iter().filter(|piece| piece.start < to && piece.start + piece.length > from);
         let ends = pieces.flat_map(|piece| {
             let last = (piece.start + piece.length).min(to);
@@ -138,9 +197,7 @@ impl Curve {
         ends.fold(0.0, f64::max)
     }
 
-    /// The rate before the profile starts: its rate at 0 or, if it starts
-    /// from nothing, the first that it goes to.
-    pub(crate) fn warm_up(&self) -> f64 {
+    fn warm_up(&self) -> f64 {
         self.pieces.iter().flat_map(|piece| [piece.from, piece.to]).find(|rate| *rate > 0.0).unwrap_or(0.0)
     }
 }
@@ -152,7 +209,7 @@ pub fn rate_at(profile: &Profile, t: Span) -> Rate {
 
 /// How many arrivals are expected between two times after the profile's
 /// start.
-pub fn expected(profile: &Profile, from: Span, to: Span) -> f64 {
+pub(super) fn expected(profile: &Profile, from: Span, to: Span) -> f64 {
     let curve = Curve::of(profile);
     (curve.until(to.as_secs_f64()) - curve.until(from.as_secs_f64())).max(0.0)
 }

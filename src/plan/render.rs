@@ -4,14 +4,13 @@ use std::fmt::Write;
 
 use super::{
     arrivals,
-    model::{Plan, PlannedAct, PlannedAction, Pod, Subject},
-    profile::Curve,
+    model::{Plan, PlannedAct, PlannedAction, PlannedLoad, Pod, Subject},
     select::{candidates, select},
 };
 use crate::{
     scenario::{
         chaos::{Chaos, LinkAction, Mode, NetworkEffect},
-        model::{Executor, Expectation, Objective, RetryExpectation, Target},
+        model::{Arrivals, Executor, Expectation, Objective, RetryExpectation, Target, Think},
     },
     units::{RunTime, Span},
 };
@@ -48,8 +47,9 @@ fn head(out: &mut String, plan: &Plan) {
         Target::Lab(lab) => format!("the lab, {} replicas", lab.replicas),
         Target::Url(url) => url.clone(),
     };
-    let end = plan.phases.last().map_or(RunTime::ZERO, |phase| phase.end);
-    line!(out, "\ntarget {target} · seed {} · lasts {}", plan.seed, Span(end.offset()));
+    let lasts = Span(plan.end().offset());
+    let at_most = if plan.search().is_some() { "at most " } else { "" };
+    line!(out, "\ntarget {target} · seed {} · lasts {at_most}{lasts}", plan.seed);
 }
 
 /// `  12.0s`
@@ -90,43 +90,83 @@ fn phases(out: &mut String, plan: &Plan) {
 fn load(out: &mut String, plan: &Plan) {
     line!(out, "\nload");
     for load in &plan.load {
+        let head = format!("  {} → {}:", load.name, load.workload);
         match &load.executor {
             Executor::Closed(closed) => {
                 let requests = closed.requests.map_or_else(String::new, |n| format!(", {n} requests in all"));
-                let think = if closed.think > Span::default() {
-                    format!(", thinking {}", closed.think)
-                } else {
-                    String::new()
+                let think = match closed.think {
+                    Think::Fixed(pause) if pause == Span::default() => String::new(),
+                    Think::Fixed(pause) => format!(", thinking {pause}"),
+                    Think::Between(from, to) => format!(", thinking {from} to {to}"),
                 };
-                let users = if closed.users == 1 { "user" } else { "users" };
-                line!(
-                    out,
-                    "  {} → {}: {} {users}, each sends when answered{requests}{think}",
-                    load.name,
-                    load.workload,
-                    closed.users
-                );
+                let (users, when) = (closed.users, when(plan, load));
+                let noun = if users == 1 { "user" } else { "users" };
+                line!(out, "{head} {users} {noun}, each sends when answered{requests}{think}{when}");
             }
             Executor::Arrivals(kind) => {
-                let how = match kind {
-                    crate::scenario::model::Arrivals::Constant(_) => "evenly spaced",
-                    crate::scenario::model::Arrivals::Poisson(_) => "Poisson",
-                };
                 let planned = load.planned_arrivals.unwrap_or(0);
-                line!(out, "  {} → {}: {how}, about {planned} requests", load.name, load.workload);
-                picture(out, plan, &Curve::of(arrivals::profile(kind)));
+                line!(
+                    out,
+                    "{head} {}, about {planned} requests{}",
+                    arrivals_in_words(kind),
+                    when(plan, load)
+                );
+                picture(out, plan, load, kind);
+            }
+            Executor::Capacity(search) => {
+                line!(
+                    out,
+                    "{head} the highest rate that meets the SLOs, from {} to {} by {}, then {} halvings",
+                    search.from,
+                    search.to,
+                    search.step,
+                    search.refine
+                );
+                let steps: Vec<String> = search.rates().map(|rate| trimmed(rate.0)).collect();
+                let (warm_up, hold) = (search.warm_up, search.hold);
+                line!(out, "  steps of {warm_up} (not judged) and {hold}: {} requests/s", steps.join(", "));
             }
         }
     }
 }
 
+fn arrivals_in_words(kind: &Arrivals) -> String {
+    match kind {
+        Arrivals::Constant(_) => "evenly spaced".to_owned(),
+        Arrivals::Poisson(_) => "Poisson".to_owned(),
+        Arrivals::Gamma(gamma) => {
+            let variation = 1.0 / gamma.burstiness.sqrt();
+            format!("gamma, gaps with a coefficient of variation of {variation:.2}")
+        }
+        Arrivals::Trace(trace) => {
+            let scale = if trace.scale.0 == 1.0 { String::new() } else { format!(" at {}x", trace.scale.0) };
+            format!("as in {}{scale}", trace.file.display())
+        }
+    }
+}
+
+/// When a stream is on, if not always.
+fn when(plan: &Plan, load: &PlannedLoad) -> String {
+    let first = plan.phases.first().map_or(RunTime::ZERO, |phase| phase.start);
+    if load.start <= first && load.end >= plan.end() {
+        return String::new();
+    }
+    format!(", {} to {}", at(load.start).trim(), at(load.end).trim())
+}
+
 /// The rate over the phases, as bars over time.
-fn picture(out: &mut String, plan: &Plan, curve: &Curve) {
+fn picture(out: &mut String, plan: &Plan, load: &PlannedLoad, kind: &Arrivals) {
     let (Some(first), Some(last)) = (plan.phases.first(), plan.phases.last()) else { return };
     let length = last.end.since(first.start).as_secs_f64();
     let column = length / WIDTH as f64;
-    let rates: Vec<f64> =
-        (0..WIDTH).map(|i| curve.peak(i as f64 * column, (i + 1) as f64 * column)).collect();
+    let offset = load.start.since(first.start).as_secs_f64();
+    let on = load.end.since(load.start).as_secs_f64();
+    let rate = |i: usize| {
+        let (from, to) = (i as f64 * column - offset, (i + 1) as f64 * column - offset);
+        let (from, to) = (from.max(0.0), to.min(on));
+        if from < to { arrivals::peak(kind, from, to) } else { 0.0 }
+    };
+    let rates: Vec<f64> = (0..WIDTH).map(rate).collect();
     let top = rates.iter().copied().fold(0.0, f64::max);
     if top <= 0.0 {
         return;
@@ -271,6 +311,14 @@ fn checks(out: &mut String, plan: &Plan) {
             Subject::Expectation(expectation) => demand(expectation),
             Subject::Fault(id) => format!("`{id}` is seen to act"),
             Subject::Generator => "every request was sent when it was due".to_owned(),
+            Subject::Capacity { slos, .. } => {
+                let slos: Vec<String> = slos.iter().map(|slo| objective(&slo.objective)).collect();
+                let wanted = match plan.search().and_then(|(_, search)| search.at_least) {
+                    Some(rate) => format!("at least {rate}"),
+                    None => "the highest rate".to_owned(),
+                };
+                format!("{wanted} with {}", slos.join(", "))
+            }
         };
         line!(out, "  {:width$}  {text}", check.id.as_str());
     }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    arrivals,
+    arrivals::expected,
+    capacity,
     checks::checks,
     model::{GoodLimits, Plan, PlannedLoad, PlannedPhase, PlannedWorkload},
-    profile::expected,
     timeline::timeline,
+    users::users,
 };
 use crate::{
     scenario::{
@@ -19,6 +20,8 @@ use crate::{
 
 /// A run that lasts longer is a mistake.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Name of the phase of a capacity search.
+const SEARCH: &str = "search";
 /// How long a run without phases may take whose load is a number of requests.
 const BOUND: Duration = Duration::from_secs(600);
 
@@ -103,7 +106,7 @@ pub fn resolve(scenario: &Scenario, seed: u64) -> Result<Plan, Vec<PlanError>> {
             .iter()
             .map(|(name, workload)| PlannedWorkload { name: name.clone(), workload: workload.clone() })
             .collect(),
-        load: scenario.load.iter().map(|load| planned(load, Span(end.since(start)))).collect(),
+        load: scenario.load.iter().map(|load| planned(scenario, load, start, end)).collect(),
         timeline,
         stop_when: scenario.stop_when.clone(),
         unless_steady: scenario.unless_steady,
@@ -113,7 +116,9 @@ pub fn resolve(scenario: &Scenario, seed: u64) -> Result<Plan, Vec<PlanError>> {
 
 /// The phases on the clock. Never empty.
 fn phases(scenario: &Scenario) -> Result<Vec<PlannedPhase>, PlanError> {
-    let lengths: Vec<(PhaseName, Span)> = if scenario.phases.is_empty() {
+    let lengths: Vec<(PhaseName, Span)> = if let Some(longest) = longest_search(scenario) {
+        vec![(PhaseName::from(SEARCH), longest)]
+    } else if scenario.phases.is_empty() {
         vec![(PhaseName::from(scenario::ONLY_PHASE), only_phase(&scenario.load)?)]
     } else {
         scenario.phases.iter().map(|(name, length)| (name.clone(), *length)).collect()
@@ -139,6 +144,14 @@ fn phases(scenario: &Scenario) -> Result<Vec<PlannedPhase>, PlanError> {
             phase
         })
         .collect())
+}
+
+/// How long the scenario's capacity search takes at most, if it is one.
+fn longest_search(scenario: &Scenario) -> Option<Span> {
+    scenario.load.iter().find_map(|load| match &load.executor {
+        Executor::Capacity(search) => Some(Span(capacity::longest(search, longest(scenario, load)))),
+        Executor::Arrivals(_) | Executor::Closed(_) => None,
+    })
 }
 
 /// The length of the only phase: as long as the load.
@@ -179,16 +192,29 @@ fn good_limits(slos: &[Slo], phase: &PhaseName) -> GoodLimits {
     }
 }
 
-fn planned(load: &Load, length: Span) -> PlannedLoad {
+/// How long an arrival can keep its user at worst: until its timeout, or, as
+/// a session, until each turn's and all the thinking between them.
+fn longest(scenario: &Scenario, load: &Load) -> Span {
+    let Some(workload) = scenario.workloads.get(&load.workload) else { return Span::default() };
+    let session = workload.prompts.session.as_ref();
+    let turns = session.map_or(1, |session| session.turns.most().max(1));
+    let think = session.map_or(Span::default(), |session| session.think);
+    Span(workload.timeout.0.saturating_mul(turns).saturating_add(think.0.saturating_mul(turns - 1)))
+}
+
+fn planned(scenario: &Scenario, load: &Load, first: RunTime, last: RunTime) -> PlannedLoad {
+    let start = (first + load.start.0).min(last);
+    let end = load.lasting.map_or(last, |lasting| (start + lasting.0).min(last));
     let planned_arrivals = match &load.executor {
-        Executor::Arrivals(kind) => {
-            Some(expected(arrivals::profile(kind), Span::default(), length).round() as u64)
-        }
-        Executor::Closed(_) => None,
+        Executor::Arrivals(kind) => Some(expected(kind, Span(end.since(start))).round() as u64),
+        Executor::Closed(_) | Executor::Capacity(_) => None,
     };
     PlannedLoad {
         name: load.name.clone(),
         workload: load.workload.clone(),
+        start,
+        end,
+        users: users(load, longest(scenario, load)),
         executor: load.executor.clone(),
         planned_arrivals,
     }

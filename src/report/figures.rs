@@ -53,6 +53,16 @@ pub(super) fn key_figures(input: &Input<'_>) -> Vec<KeyFigure> {
         },
         bad: false,
     }];
+    if let Some(search) = &verdict.capacity {
+        figures.push(KeyFigure {
+            label: "Capacity",
+            value: search.holds.map_or(text::NOTHING.to_owned(), |rate| text::figure(rate, "/s")),
+            note: search
+                .breaks
+                .map_or(String::new(), |rate| format!("breaks at {}", text::figure(rate, "/s"))),
+            bad: search.holds.is_none(),
+        });
+    }
     figures.push(KeyFigure {
         label: "Availability",
         value: share(all.availability),

@@ -2,6 +2,7 @@
 //! [`write()`]: the
 //! same input gives the same bytes, wherever and whenever.
 
+mod capacity;
 mod csv;
 mod figures;
 mod html;

@@ -1,7 +1,7 @@
 //! The summary at the end of a run, for a terminal or a log.
 
 use super::{Input, figures, text};
-use crate::verdict::model::{CheckVerdict, FaultFigures, Verdict};
+use crate::verdict::model::{CheckKind, CheckVerdict, FaultFigures, Verdict};
 
 /// Checks that hold are listed up to this many; beyond, they are counted.
 const HOLDING: usize = 40;
@@ -152,7 +152,8 @@ fn check_lines(check: &CheckVerdict, style: Style, width: usize) -> Vec<String> 
     let line =
         format!("  {sign} {title:<title_width$} {observed:>observed_width$}  {}", style.dim(&expected));
     let mut lines = vec![line.trim_end().to_owned()];
-    if check.verdict != Verdict::Pass {
+    // A capacity is more than its figure: what broke beyond it?
+    if check.verdict != Verdict::Pass || check.kind == CheckKind::Capacity {
         let why = text::printable(&format!("{}: {}", check.id, check.why));
         lines.extend(text::wrapped(&why, width - 6).into_iter().map(|line| format!("      {line}")));
     }

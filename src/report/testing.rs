@@ -86,6 +86,15 @@ pub(super) fn nothing() -> Run {
     Run::of(plan(), record)
 }
 
+/// A capacity search that found its knee.
+pub(super) fn search() -> Run {
+    let plan = crate::verdict::searched::search_plan("");
+    let mut record = crate::verdict::searched::searched(&plan, crate::verdict::searched::up_to(90.0));
+    let (run, wall_clock) = ("run".to_owned(), "2026-11-21T08:00:00.000Z".to_owned());
+    record.events.insert(0, Record { at: at(0.0), event: Event::RunStarted { format: 1, run, wall_clock } });
+    Run::of(plan, record)
+}
+
 fn at(secs: f64) -> RunTime {
     RunTime((secs * 1e6).round() as u64)
 }

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use super::{
     Format, html, summary_png, terminal,
-    testing::{Health, Run, aborted, nothing, run},
+    testing::{Health, Run, aborted, nothing, run, search},
     write,
 };
 
@@ -14,6 +14,7 @@ fn odd_runs() -> Vec<(&'static str, Run)> {
         ("fail", run(Health::Ill)),
         ("aborted", aborted()),
         ("nothing", nothing()),
+        ("capacity", search()),
     ]
 }
 
@@ -34,4 +35,21 @@ fn the_same_run_gives_the_same_bytes() {
     let (a, b) = (run(Health::Ill), run(Health::Ill));
     assert_eq!(html(&a.input()).expect("HTML"), html(&b.input()).expect("HTML"));
     assert!(summary_png(&a.input()).expect("a PNG") == summary_png(&b.input()).expect("a PNG"));
+}
+
+#[test]
+fn a_search_is_drawn_with_its_knee() {
+    let run = search();
+    let page = html(&run.input()).expect("HTML");
+    let holds = run.verdict.capacity.as_ref().and_then(|capacity| capacity.holds).expect("a knee");
+    assert!(
+        page.contains("How much it carries") && page.contains("TTFT p90 &lt; 500ms breaks at"),
+        "the knee in words"
+    );
+    assert!(page.contains(&super::text::figure(holds, "/s")));
+    let charts = super::png::charts(&run.input()).expect("charts");
+    assert!(charts.iter().any(|(name, bytes)| *name == "capacity" && bytes.len() > 10_000));
+    let told = terminal(&run.input(), false, 100);
+    assert!(told.contains("highest rate within the SLOs") && told.contains("breaks"), "{told}");
+    assert!(!html(&nothing().input()).expect("HTML").contains("How much it carries"));
 }

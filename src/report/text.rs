@@ -52,13 +52,14 @@ pub(super) fn kind(kind: CheckKind) -> &'static str {
         CheckKind::Retries => "Retries",
         CheckKind::Pods => "Pods",
         CheckKind::Recovery => "Recovery",
+        CheckKind::Capacity => "Capacity",
     }
 }
 
 /// Whether a check judges a reaction of the target (and not an SLO, a fault's
-/// proof or the generator).
+/// proof, the generator or a capacity).
 pub(super) fn is_expectation(check: &CheckVerdict) -> bool {
-    !matches!(check.kind, CheckKind::Slo | CheckKind::Fault | CheckKind::Generator)
+    !matches!(check.kind, CheckKind::Slo | CheckKind::Fault | CheckKind::Generator | CheckKind::Capacity)
 }
 
 /// `value` with `digits` decimals, without trailing zeros.
@@ -127,6 +128,7 @@ pub(super) fn figure(value: f64, unit: &str) -> String {
         "s" => secs(value),
         "ratio" => percent(value),
         "x" => format!("{}×", trimmed(value, 2)),
+        "/s" => format!("{} /s", trimmed(value, if value < 100.0 { 1 } else { 0 })),
         "count" => count(value.max(0.0).round() as u64),
         _ => trimmed(value, 3),
     }

@@ -7,6 +7,7 @@ mod error;
 mod finish;
 mod interrupt;
 mod preflight;
+mod search;
 mod stop;
 mod supervise;
 mod target;

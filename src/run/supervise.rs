@@ -12,6 +12,7 @@ use super::{
     RunError,
     acts::Acts,
     interrupt::{self, Interrupts},
+    search::Searcher,
     stop::StopWatch,
     target::Running,
     ui::{self, Pulse, UiMode},
@@ -25,7 +26,7 @@ use crate::{
         reader,
         writer::Writer,
     },
-    load::{self, LoadError, LoadJob, LoadSummary, Progress},
+    load::{self, LoadError, LoadJob, LoadSummary, Progress, Search},
     observe,
     plan::Plan,
     scenario::model::Unsteady,
@@ -54,6 +55,8 @@ struct Drill {
     /// The last second that the stop conditions were asked about.
     watched: u32,
     watcher: JoinHandle<()>,
+    /// A capacity search, if the plan has one.
+    searcher: Option<JoinHandle<()>>,
 }
 
 /// Runs the plan against a target that is up and has passed the preflight.
@@ -109,14 +112,20 @@ impl Drill {
     ) -> Result<Self, RunError> {
         let (stop_load, stop_watching) = (CancellationToken::new(), CancellationToken::new());
         let (report, progress) = watch::channel(Progress::default());
+        let search = Arc::new(Search::default());
         let load = tokio::spawn(load::drive(LoadJob {
             plan: Arc::clone(plan),
             base_url: target.base_uri()?,
             clock,
             sink: sink.clone(),
             cancel: stop_load.clone(),
+            search: Arc::clone(&search),
             progress: report,
         }));
+        let searcher = plan.search().map(|_| {
+            let (plan, folder, sink) = (Arc::clone(plan), folder.clone(), sink.clone());
+            tokio::spawn(Searcher { plan, folder, clock, sink, search, progress: progress.clone() }.run())
+        });
         let watcher = tokio::spawn(observe::watch(target.lab(), clock, sink.clone(), stop_watching.clone()));
         let acts = Acts::start(plan, target, folder, sink.clone())?;
         Ok(Self {
@@ -133,6 +142,7 @@ impl Drill {
             load_is_over: false,
             watched: 0,
             watcher,
+            searcher,
         })
     }
 
@@ -153,7 +163,9 @@ impl Drill {
                 }
                 self.sink.event(Event::PhaseEnded { phase: phase.name.clone() });
             }
+            // A search judges its own steps.
             if index == 0
+                && self.searcher.is_none()
                 && let Some(end) = self.steady_state()
             {
                 return end;
@@ -230,6 +242,9 @@ impl Drill {
     async fn finish(mut self, end: RunEnd) -> Vec<(FaultId, String)> {
         let left_behind = self.acts.recover().await;
         self.stop_load.cancel();
+        if let Some(searcher) = &self.searcher {
+            searcher.abort();
+        }
         if !self.load_is_over
             && let Err(error) = (&mut self.load).await
         {

@@ -4,6 +4,7 @@ pub mod chaos;
 pub mod cron;
 mod decode;
 mod diagnostic;
+mod executor;
 mod load;
 pub mod model;
 mod openai;
@@ -11,6 +12,7 @@ mod overrides;
 mod prompts;
 mod schema;
 mod source;
+mod trace;
 mod transport;
 mod yaml;
 
@@ -21,6 +23,7 @@ pub use model::Scenario;
 pub use overrides::{Override, OverrideError};
 pub use schema::schema;
 pub use source::SourceFile;
+pub use trace::{BLOCK_TOKENS, TracedRequest};
 
 /// Name of the only phase of a scenario that names none.
 pub const ONLY_PHASE: &str = decode::ONLY_PHASE;

@@ -1,25 +1,29 @@
 //! The scenario as types: what a file means once it has been read without an
 //! error. The YAML keys are these names in kebab-case.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::chaos::Manifest;
-pub use super::transport::*;
 pub use super::{
+    executor::{
+        Arrivals, Capacity, CapacityArrivals, Closed, Executor, Gamma, Load, Profile, Stage, Think, Trace,
+        TraceFormat, TraceLengths, default_refine, default_scale, default_step_hold, default_step_warm_up,
+    },
     openai::{OpenAi, OpenAiEmbeddings},
     prompts::{
         Conversation, Conversations, Expected, FilePopularity, Golden, GoldenPrompt, Jsonl, Near, PathEquals,
         Popularity, PromptFile, PromptSource, Prompts, Session, ShareGpt, Synthetic, Tokens, Turns,
         default_output_tokens, default_prompts,
     },
+    transport::*,
 };
 use crate::{
     lab::config::{LabConfig, VersionDefect},
-    units::{FaultId, LatencyThreshold, PhaseName, Rate, Ratio, RatioThreshold, Span, Version, WorkloadName},
+    units::{FaultId, LatencyThreshold, PhaseName, Ratio, RatioThreshold, Span, Version, WorkloadName},
 };
 
 /// One drill: what to send, what to break and when, what must hold, what must
@@ -117,144 +121,6 @@ pub enum Endpoint {
     OpenaiResponses(OpenAi),
     /// OpenAI's embeddings.
     OpenaiEmbeddings(OpenAiEmbeddings),
-}
-
-/// One stream of load. Exactly one of `arrivals` and `closed` in YAML.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct Load {
-    /// Its name.
-    pub name: String,
-    /// What it sends.
-    pub workload: WorkloadName,
-    /// When it sends. In YAML the variant's keys stand beside `name`.
-    #[serde(flatten)]
-    pub executor: Executor,
-}
-
-/// The load profile.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Executor {
-    /// Open loop: requests are due by a schedule, whether or not earlier ones
-    /// have ended.
-    Arrivals(Arrivals),
-    /// Closed loop: users who send again when their answer has come.
-    Closed(Closed),
-}
-
-/// An open-loop schedule.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Arrivals {
-    /// Evenly spaced.
-    Constant(Profile),
-    /// Exponential gaps (memoryless, as independent people arrive).
-    Poisson(Profile),
-}
-
-/// The rate over time, from the start of the first phase (during a warm-up:
-/// the first rate).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Profile {
-    /// One rate throughout.
-    Rate(Rate),
-    /// Piecewise linear, starting from `0/s`, or from the first stage's rate
-    /// if that is a `hold`-free `{to: R, over: 0s}`. The last rate is held.
-    Stages(Vec<Stage>),
-    /// From one rate to another, linearly.
-    Ramp {
-        /// The rate at the start.
-        from: Rate,
-        /// The rate at the end.
-        to: Rate,
-        /// How long it takes.
-        over: Span,
-    },
-    /// A base rate with one spike.
-    Spike {
-        /// The rate before and after.
-        base: Rate,
-        /// The rate at the top.
-        peak: Rate,
-        /// When the rise starts, from the start of the first phase.
-        at: Span,
-        /// How long the rise takes, and the fall.
-        rise: Span,
-        /// How long the top lasts.
-        hold: Span,
-    },
-}
-
-impl Profile {
-    /// How long it takes until the rate no longer changes.
-    pub fn length(&self) -> Span {
-        match self {
-            Self::Rate(_) => Span::default(),
-            Self::Stages(stages) => Span(
-                stages
-                    .iter()
-                    .map(|stage| match stage {
-                        Stage::To { over: length, .. } | Stage::Hold { hold: length } => length.0,
-                    })
-                    .fold(Duration::ZERO, Duration::saturating_add),
-            ),
-            Self::Ramp { over, .. } => *over,
-            Self::Spike { at, rise, hold, .. } => Span(
-                [at.0, rise.0, hold.0, rise.0].into_iter().fold(Duration::ZERO, Duration::saturating_add),
-            ),
-        }
-    }
-
-    /// Whether its rate is always zero.
-    pub fn is_nothing(&self) -> bool {
-        let rates: Vec<Rate> = match self {
-            Self::Rate(rate) => vec![*rate],
-            Self::Stages(stages) => stages
-                .iter()
-                .filter_map(|stage| match stage {
-                    Stage::To { to, .. } => Some(*to),
-                    Stage::Hold { .. } => None,
-                })
-                .collect(),
-            Self::Ramp { from, to, .. } => vec![*from, *to],
-            Self::Spike { base, peak, .. } => vec![*base, *peak],
-        };
-        rates.iter().all(|rate| rate.0 <= 0.0)
-    }
-}
-
-/// One stage of a profile.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", untagged)]
-pub enum Stage {
-    /// Linearly to a rate.
-    To {
-        /// The rate at the end of the stage.
-        to: Rate,
-        /// How long it takes.
-        over: Span,
-    },
-    /// Stay.
-    Hold {
-        /// For how long.
-        hold: Span,
-    },
-}
-
-/// A closed loop.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct Closed {
-    /// Users at the same time.
-    pub users: u32,
-    /// Requests in all. None: until the last phase ends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub requests: Option<u64>,
-    /// Pause of a user between an answer and the next request.
-    #[serde(default)]
-    pub think: Span,
 }
 
 /// An entry of the timeline.

@@ -167,6 +167,55 @@ fn a_manifest_is_looked_for_beside_the_scenario_and_above() {
     assert!(error.items()[0].message.contains("there is `kill.yaml`"), "{error}");
 }
 
+/// A right scenario whose load replays a trace.
+fn replaying(more: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/valid/smallest.yaml");
+    let text = fs::read_to_string(path).expect("it reads");
+    let load = text.find("load:").expect("a load");
+    let slos = text.find("slos:").expect("SLOs");
+    let trace =
+        format!("load: [ {{ name: a, workload: chat, arrivals: {{ trace: {{ file: t.csv{more} }} }} }} ]\n");
+    format!("{}{trace}{}", &text[..load], &text[slos..])
+}
+
+#[test]
+fn a_wrong_row_of_a_trace_is_located_in_the_trace() {
+    let rows = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03.9,48,10\n2023-11-16 18:17:04.1,x,8\nsoon,1,8\n";
+    let read = |_: &str| Ok((PathBuf::from("t.csv"), rows.to_owned()));
+    let errors = parse(&replaying(""), Path::new("x.yaml"), &[], &read).expect_err("two rows are wrong");
+    let places: Vec<_> = errors
+        .items()
+        .iter()
+        .filter_map(|item| errors.position(item))
+        .map(|(file, line, column)| (file.path.to_str(), line, column))
+        .collect();
+    assert_eq!(places, [(Some("t.csv"), 3, 23), (Some("t.csv"), 4, 1)], "{errors}");
+}
+
+#[test]
+fn a_trace_is_sliced_and_its_plan_reproduces_it() {
+    let rows = "{\"timestamp\": 1000, \"input_length\": 600, \"output_length\": 5, \"hash_ids\": [1, 2]}\n\
+                {\"timestamp\": 3000, \"input_length\": 10, \"output_length\": 6}\n\
+                {\"timestamp\": 9000, \"input_length\": 10, \"output_length\": 7}\n";
+    let read = |_: &str| Ok((PathBuf::from("t.csv"), rows.to_owned()));
+    let text = replaying(", scale: 2x, from: 1s, to: 5s");
+    let loaded = parse(&text, Path::new("x.yaml"), &[], &read).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(loaded.files.len(), 2, "the scenario and the trace");
+    let plan = crate::plan::resolve(&loaded.scenario, 1).expect("a plan");
+    let model::Executor::Arrivals(model::Arrivals::Trace(trace)) = &plan.load[0].executor else {
+        panic!("{:?}", plan.load)
+    };
+    assert_eq!(trace.format, Some(model::TraceFormat::Mooncake));
+    assert_eq!(
+        trace.times().collect::<Vec<_>>(),
+        [0.5],
+        "2 s after the first, 1 s after the slice's start, at twice the rate"
+    );
+    assert_eq!((plan.load[0].planned_arrivals, plan.end()), (Some(1), crate::units::RunTime(2_000_000)));
+    let json = serde_json::to_string_pretty(&plan).expect("JSON");
+    assert_eq!(serde_json::from_str::<crate::plan::Plan>(&json).expect("a plan"), plan);
+}
+
 #[test]
 fn overrides_change_what_is_read() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/ci-gate.yaml");

@@ -3,10 +3,12 @@
 
 mod human;
 mod ids;
+mod step;
 mod threshold;
 mod time;
 
 pub use human::{ParseUnitError, Rate, Ratio, Span};
 pub use ids::{CheckId, FaultId, PhaseName, PodName, Version, WorkloadName};
+pub use step::RateStep;
 pub use threshold::{Comparison, LatencyThreshold, Quantile, RatioThreshold};
 pub use time::{RunTime, Seen};

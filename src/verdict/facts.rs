@@ -110,6 +110,7 @@ impl<'a> Facts<'a> {
                 | Event::PhaseEnded { .. }
                 | Event::SteadyState { .. }
                 | Event::Exemplar(_)
+                | Event::Step { .. }
                 | Event::StopCondition { .. }
                 | Event::Interrupted
                 | Event::RunEnded { .. } => {}

@@ -8,7 +8,7 @@ use super::{
     slo::Census,
 };
 use crate::{
-    journal::{Distribution, event::RunEnd, interval::Outcome},
+    journal::{Distribution, Interval, event::RunEnd, interval::Outcome},
     units::{PhaseName, RunTime},
 };
 
@@ -77,16 +77,19 @@ fn quantiles(latencies: &Distribution, failures: u64) -> Quantiles {
     }
 }
 
+/// The intervals of the judged phases. An interval is written when it is over:
+/// the one that ends with the warm-up is the warm-up's.
+pub(super) fn judged_intervals<'a>(facts: &Facts<'a>) -> impl Iterator<Item = &'a Interval> + use<'a> {
+    let (start, _) = facts.judged();
+    let counts = move |interval: &&Interval| interval.at.0 > start.0.saturating_add(500_000) || start.0 == 0;
+    facts.record.intervals.iter().filter(counts)
+}
+
 /// How the generator did in the judged phases.
 pub(super) fn generator(facts: &Facts<'_>) -> GeneratorFigures {
-    let (start, _) = facts.judged();
     let mut figures = GeneratorFigures { dropped: facts.dropped, ..GeneratorFigures::default() };
     let mut lag = Distribution::default();
-    // An interval is written when it is over: the one that ends with the
-    // warm-up is the warm-up's.
-    for interval in
-        facts.record.intervals.iter().filter(|i| i.at.0 > start.0.saturating_add(500_000) || start.0 == 0)
-    {
+    for interval in judged_intervals(facts) {
         figures.due = figures.due.saturating_add(interval.generator.due);
         figures.sent = figures.sent.saturating_add(interval.generator.sent);
         figures.starved = figures.starved.saturating_add(interval.generator.starved);

@@ -4,14 +4,21 @@ use super::{
     facts::Facts,
     figures,
     finding::{Finding, counted, percent},
-    model::{CheckKind, Verdict},
+    model::Verdict,
 };
-use crate::journal::event::RunEnd;
+use crate::{
+    journal::{Distribution, Interval, event::RunEnd},
+    plan::{
+        self,
+        model::{PlannedLoad, Subject},
+    },
+    scenario::model::Objective,
+};
 
 /// Share of arrivals that may have waited for a free user.
-const STARVED: f64 = 0.001;
+pub(super) const STARVED: f64 = 0.001;
 /// p99 of scheduled → sent that is still no lag, in ms.
-const LAG_MS: f64 = 50.0;
+pub(super) const LAG_MS: f64 = 50.0;
 
 /// Judges the generator: pass, or inconclusive with what was wrong.
 pub(super) fn judge(facts: &Facts<'_>) -> Finding {
@@ -44,8 +51,12 @@ pub(super) fn judge(facts: &Facts<'_>) -> Finding {
 /// was what the scenario says. Where the generator was late, it is not known
 /// whose it is. What is wrong whenever it comes (a wrong answer, a mechanism
 /// that never showed) stays a failure.
-pub(super) fn doubt(facts: &Facts<'_>, kind: CheckKind, finding: Finding) -> Finding {
-    let timed = kind == CheckKind::Slo || matches!(finding.unit, "ms" | "s");
+pub(super) fn doubt(facts: &Facts<'_>, subject: &Subject, finding: Finding) -> Finding {
+    let timed = match subject {
+        Subject::Slo { slo, .. } => !matches!(slo.objective, Objective::Accuracy(_)),
+        Subject::Expectation(_) | Subject::Fault(_) => matches!(finding.unit, "ms" | "s"),
+        Subject::Capacity { .. } | Subject::Generator => false,
+    };
     if finding.verdict != Verdict::Fail || !timed {
         return finding;
     }
@@ -61,15 +72,19 @@ pub(super) fn doubt(facts: &Facts<'_>, kind: CheckKind, finding: Finding) -> Fin
 
 /// How late the generator was, if it was.
 fn late(facts: &Facts<'_>) -> Vec<String> {
+    // Of a search each step is looked at by itself.
+    if facts.plan.search().is_some() {
+        return Vec::new();
+    }
     let figures = figures::generator(facts);
     let lag = figures.lag_ms.get("p99").copied().unwrap_or_default();
     let mut late = Vec::new();
     if figures.starved as f64 > STARVED * figures.due as f64 {
         let share = percent(figures.starved as f64 / figures.due.max(1) as f64);
-        late.push(format!("{share} of the arrivals waited for a free user"));
+        late.push(format!("{share} of the arrivals waited for a free user{}", more_users(facts)));
     }
     if lag > LAG_MS {
-        late.push(format!("the generator lagged: p99 {lag:.0} ms behind schedule"));
+        late.push(format!("the generator lagged: p99 {lag:.0} ms behind schedule{}", less_rate(facts)));
     }
     late
 }
@@ -97,6 +112,62 @@ fn trouble(facts: &Facts<'_>) -> Option<String> {
         troubles.push(format!("{sent} requests were sent, {} have an outcome", outcomes(facts)));
     }
     (!troubles.is_empty()).then(|| troubles.join("; "))
+}
+
+/// Which loads ran out of users, and what would help, in words.
+fn more_users(facts: &Facts<'_>) -> String {
+    let mut starved: indexmap::IndexMap<&str, u64> = indexmap::IndexMap::new();
+    for interval in figures::judged_intervals(facts) {
+        for (load, count) in &interval.generator.starved_by_load {
+            *starved.entry(load).or_default() += count;
+        }
+    }
+    let loads = starved.into_iter().filter_map(|(name, count)| {
+        let load = facts.plan.load.iter().find(|load| load.name == name)?;
+        Some(advice(facts, load, count))
+    });
+    loads.map(|advice| format!("; {advice}")).collect()
+}
+
+fn advice(facts: &Facts<'_>, load: &PlannedLoad, starved: u64) -> String {
+    let mut took = Distribution::default();
+    for cell in facts.cells_in(None).filter(|cell| cell.key.workload == load.workload) {
+        took.merge(&cell.service_e2e);
+    }
+    let (name, users) = (&load.name, load.users);
+    let short = format!("load `{name}`: {} found its {users} users busy", counted(starved, "arrival"));
+    let (Some(mean), Some(p99)) = (took.mean(), took.quantile(0.99, 0)) else { return short };
+    let peak = plan::peak_rate(&load.executor).unwrap_or_default();
+    // Little's law, with the slow ones for a peak, and some room.
+    let enough = two_digits((peak * p99 as f64 / 1e6 * 1.2).max(f64::from(users) * 1.5));
+    let carried = f64::from(users) * 1e6 / mean.max(1.0);
+    format!(
+        "{short}; its requests took {:.2} s on average, so they carry about {carried:.0}/s of its up to {peak:.0}/s: \
+         give it more (`users: {enough}`), or a lower rate",
+        mean / 1e6
+    )
+}
+
+/// Rounded up to two digits.
+fn two_digits(value: f64) -> u64 {
+    let step = 10f64.powf((value.max(10.0).log10().floor()) - 1.0);
+    ((value / step).ceil() * step) as u64
+}
+
+/// What the generator can do, in words.
+fn less_rate(facts: &Facts<'_>) -> String {
+    let on_time = |interval: &&Interval| {
+        interval.generator.lag.quantile(0.99, 0).is_some_and(|micros| micros as f64 / 1e3 <= LAG_MS)
+    };
+    let sent = figures::judged_intervals(facts).filter(on_time).map(|interval| interval.generator.sent).max();
+    let names: Vec<String> = facts.plan.load.iter().map(|load| format!("`{}`", load.name)).collect();
+    let names = names.join(", ");
+    match sent {
+        Some(sent) => format!(
+            "; on time it sent up to {sent} in a second: keep the rates of {names} below that together, or drive from a faster machine"
+        ),
+        None => format!("; lower the rates of {names}, or drive from a faster machine"),
+    }
 }
 
 /// Requests that have an outcome, with the warm-up's.

@@ -1,6 +1,7 @@
 //! Plan and record → verdict: each check to its judge.
 
 use super::{
+    capacity,
     facts::Facts,
     faults, figures,
     finding::Finding,
@@ -35,6 +36,7 @@ pub fn judge(plan: &Plan, record: &RunRecord) -> RunVerdict {
         latency: figures::phases(&facts),
         generator: figures::generator(&facts),
         faults: faults::figures(&facts),
+        capacity: capacity::figures(plan, record),
     }
 }
 
@@ -81,8 +83,9 @@ fn judge_check(facts: &Facts<'_>, check: &Check) -> CheckVerdict {
             (Title { kind: CheckKind::Generator, title, expected, phase: None }, generator::judge(facts))
         }
         Subject::Expectation(expectation) => reactions::judge(facts, expectation),
+        Subject::Capacity { slos, .. } => capacity::judge(facts, slos),
     };
-    let finding = generator::doubt(facts, title.kind, finding);
+    let finding = generator::doubt(facts, &check.subject, finding);
     let Finding { verdict, observed, unit, error, evidence, why } = finding;
     CheckVerdict {
         id: check.id.clone(),

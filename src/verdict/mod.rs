@@ -24,6 +24,7 @@
 
 mod breaker;
 mod cache;
+pub mod capacity;
 mod counters;
 mod facts;
 mod fallback;
@@ -40,6 +41,8 @@ mod recovery;
 mod retries;
 mod rollback;
 mod run;
+#[cfg(test)]
+pub(crate) mod searched;
 pub mod series;
 mod shedding;
 mod slo;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     journal::{event::Evidence, interval::Outcome},
+    plan::capacity::StepResult,
     units::{CheckId, FaultId, PhaseName, PodName},
 };
 
@@ -40,6 +41,9 @@ pub struct RunVerdict {
     pub generator: GeneratorFigures,
     /// Every act of the timeline.
     pub faults: Vec<FaultFigures>,
+    /// The capacity search, if the load was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<CapacityFigures>,
 }
 
 /// The verdict of a check or a run.
@@ -104,6 +108,8 @@ pub enum CheckKind {
     Pods,
     /// Recovery.
     Recovery,
+    /// The capacity that a search found.
+    Capacity,
 }
 
 /// One check, judged.
@@ -123,7 +129,7 @@ pub struct CheckVerdict {
     pub expected: String,
     /// The figure that was observed, in `unit`. None: not observed.
     pub observed: Option<f64>,
-    /// Unit of `observed` and `error`: `ms`, `s`, `ratio`, `x`, `count`.
+    /// Unit of `observed` and `error`: `ms`, `s`, `ratio`, `x`, `count`, `/s`.
     pub unit: String,
     /// What is known of `observed`: [lowest, highest] it may be; a highest of
     /// None has no bound (a quantile that may lie among the failures, a time
@@ -208,4 +214,52 @@ pub struct FaultFigures {
     pub recovered_at: Option<f64>,
     /// What its proof stands on.
     pub proof: Vec<Evidence>,
+}
+
+/// A capacity search. Rates in requests per second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CapacityFigures {
+    /// The load stream that searched.
+    pub load: String,
+    /// The highest rate at which every SLO held, below any that broke one.
+    pub holds: Option<f64>,
+    /// The lowest rate that broke an SLO.
+    pub breaks: Option<f64>,
+    /// The rate at which the generator did not keep up.
+    pub invalid: Option<f64>,
+    /// The capacity that was demanded.
+    pub at_least: Option<f64>,
+    /// The first SLO that broke at `breaks`.
+    pub broke: Option<String>,
+    /// Which latency the steps show: `TTFT p95`.
+    pub measure: String,
+    /// Its limit, ms.
+    pub limit_ms: Option<f64>,
+    /// Every step, in the order done.
+    pub steps: Vec<StepFigures>,
+}
+
+/// A step of a capacity search; a repeated one with the requests of both.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StepFigures {
+    /// From 1.
+    pub number: u32,
+    /// Requests per second.
+    pub rate: f64,
+    /// Start of what is judged, in seconds on the run's clock.
+    pub start: f64,
+    /// Its end.
+    pub end: f64,
+    /// Requests that were judged.
+    pub requests: u64,
+    /// The latency, with failures as +∞ (None: among the failures).
+    pub latency_ms: Option<f64>,
+    /// Share that was good.
+    pub goodput: Option<f64>,
+    /// Share that ended `ok`.
+    pub availability: Option<f64>,
+    /// How it came out.
+    pub result: StepResult,
+    /// Why.
+    pub why: String,
 }

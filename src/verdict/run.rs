@@ -42,7 +42,7 @@ pub(super) fn exit_code(facts: &Facts<'_>, verdict: Verdict) -> u8 {
 /// Whether anything was to hold besides the harness's own checks.
 fn asks(facts: &Facts<'_>) -> bool {
     facts.plan.checks.iter().any(|check| match check.subject {
-        Subject::Slo { .. } | Subject::Expectation(_) => true,
+        Subject::Slo { .. } | Subject::Expectation(_) | Subject::Capacity { .. } => true,
         Subject::Fault(_) | Subject::Generator => false,
     })
 }
@@ -96,7 +96,7 @@ fn rank(kind: CheckKind) -> u8 {
         | CheckKind::Pods => 0,
         CheckKind::Fault => 1,
         CheckKind::Recovery => 2,
-        CheckKind::Slo => 3,
+        CheckKind::Slo | CheckKind::Capacity => 3,
         CheckKind::Generator => 4,
     }
 }
@@ -115,5 +115,6 @@ pub(super) fn name(kind: CheckKind) -> &'static str {
         CheckKind::Retries => "retries",
         CheckKind::Pods => "pods",
         CheckKind::Recovery => "recovery",
+        CheckKind::Capacity => "capacity",
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// All requests of a phase, added up.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Census {
     /// Requests, without those that an abort cancelled.
     pub(super) attempted: u64,
@@ -178,7 +178,7 @@ pub(super) fn judge(facts: &Facts<'_>, slo: &Slo, phase: &PhaseName) -> Finding 
     finding
 }
 
-fn judge_census(census: &Census, objective: &Objective, level: Option<f64>) -> Finding {
+pub(super) fn judge_census(census: &Census, objective: &Objective, level: Option<f64>) -> Finding {
     let rigour = Rigour::Objective(level);
     let failed = census.failed();
     let wire = evidence(

@@ -177,6 +177,7 @@ pub(super) struct Drill {
     pub(super) end_at: f64,
     pub(super) lag_ms: u64,
     pub(super) starved: u64,
+    pub(super) starved_load: Option<String>,
 }
 
 /// The phases of every test: baseline 0–20, fault 20–50, recovery 50–90.
@@ -211,6 +212,7 @@ pub(super) fn drill() -> Drill {
         end_at: 91.0,
         lag_ms: 1,
         starved: 0,
+        starved_load: None,
     }
 }
 
@@ -326,6 +328,9 @@ impl Drill {
             let sent = cells.iter().map(|cell| cell.count).sum();
             let mut generator = Generator { due: sent, sent, starved: self.starved, ..Generator::default() };
             generator.lag.record_n(self.lag_ms * 1000, sent);
+            if let Some(load) = &self.starved_load {
+                generator.starved_by_load.insert(load.clone(), self.starved);
+            }
             Interval { at: at(f64::from(second + 1) + 0.01), cells: cells.clone(), generator }
         });
         RunRecord { run: "run".into(), events, intervals: intervals.collect(), warnings: Vec::new() }

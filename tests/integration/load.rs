@@ -2,8 +2,8 @@
 
 mod replica;
 mod server;
-mod transport;
 mod sessions;
+mod transport;
 
 use std::{collections::HashMap, net::SocketAddr, process::Command, sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use firedrill::{
     },
     scenario::model::{
         Arrivals, Closed, Endpoint, Executor, Expected, Golden, GoldenPrompt, OpenAi, Popularity, Profile,
-        PromptSource, Prompts, Synthetic, Target, Tokens, Transport, Unsteady, Workload,
+        PromptSource, Prompts, Synthetic, Target, Think, Tokens, Transport, Unsteady, Workload,
     },
     units::{PhaseName, Rate, Ratio, RunTime, Span, WorkloadName},
 };
@@ -68,7 +68,7 @@ fn synthetic(workload: &mut Workload) -> &mut Synthetic {
 }
 
 fn closed(users: u32, requests: Option<u64>) -> Executor {
-    Executor::Closed(Closed { users, requests, think: Span::secs(0) })
+    Executor::Closed(Closed { users, requests, think: Think::default() })
 }
 
 fn constant(rate: f64) -> Executor {
@@ -104,6 +104,12 @@ fn plan(seconds: u64, loads: Vec<(Workload, Executor)>) -> Plan {
             .map(|(i, (workload, executor))| PlannedLoad {
                 name: name(i, workload),
                 workload: WorkloadName(name(i, workload)),
+                start: RunTime::ZERO,
+                end: RunTime(seconds * 1_000_000),
+                users: match executor {
+                    Executor::Closed(closed) => closed.users,
+                    Executor::Arrivals(_) | Executor::Capacity(_) => 64,
+                },
                 executor: executor.clone(),
                 planned_arrivals: None,
             })
@@ -174,6 +180,7 @@ async fn load_on<F: Future<Output = ()>>(
     let cancel = CancellationToken::new();
     let (progress, watched) = watch::channel(Progress::default());
     let job = LoadJob {
+        search: Default::default(),
         plan: Arc::new(plan),
         base_url: format!("http://{address}").parse().expect("a URI"),
         clock,
@@ -301,7 +308,7 @@ async fn a_closed_connection_is_no_failure() {
     // Time for the news of the close to arrive: a request that crosses it on
     // its way is lost, and must not be sent again.
     let think = Span::millis(30);
-    let executor = Executor::Closed(Closed { users: 2, requests: Some(30), think });
+    let executor = Executor::Closed(Closed { users: 2, requests: Some(30), think: Think::Fixed(think) });
     let driven = load(plan(60, vec![(workload("/None"), executor)]), server.address).await;
     assert_eq!(driven.summary.outcomes.get(&Outcome::Ok), Some(&30), "{:?}", driven.exemplars);
     assert_eq!(server.connections(), 30);

@@ -1,5 +1,6 @@
 //! Tests of the whole, with real processes.
 
+mod arrivals;
 mod chaos;
 mod defects;
 mod gateway;

@@ -21,7 +21,10 @@ use super::{
 };
 use crate::{
     plan,
-    scenario::model::{PromptSource, Session, Turns, Workload},
+    scenario::{
+        TracedRequest,
+        model::{PromptSource, Session, Turns, Workload},
+    },
 };
 
 /// `max_tokens` of a golden prompt: enough for any short answer.
@@ -52,6 +55,8 @@ struct Place<'a> {
     turn: u32,
     /// No load sends it.
     probe: bool,
+    /// As a trace has it.
+    traced: Option<&'a TracedRequest>,
 }
 
 impl Place<'_> {
@@ -134,12 +139,18 @@ impl Source {
         self.golden.as_ref()?.prompts.get(index).map(|(_, right)| right)
     }
 
-    /// What the arrival number `index` of the load stream `load` asks.
-    pub(crate) fn talk<'s>(&'s self, load: &'s str, index: u64) -> Talk<'s> {
-        let place = Place { load, index, turn: 0, probe: false };
+    /// What the arrival number `index` of the load stream `load` asks, with
+    /// the sizes that a trace has for it, if it comes from one.
+    pub(crate) fn talk<'s>(
+        &'s self,
+        load: &'s str,
+        index: u64,
+        traced: Option<&'s TracedRequest>,
+    ) -> Talk<'s> {
+        let place = Place { load, index, turn: 0, probe: false, traced };
         let golden = self.golden.as_ref().and_then(|_| self.draw_golden(&mut self.choice(place)));
         let turns = if golden.is_some() { 1 } else { self.turns(place) };
-        Talk::new(self, load, index, golden, turns)
+        Talk::new(self, place, golden, turns)
     }
 
     /// From an answer to the next turn of its session.
@@ -149,7 +160,7 @@ impl Source {
 
     /// A prompt that no load sends.
     pub(crate) fn probe(&self, nonce: u64) -> Prompt {
-        let place = Place { load: "probe", index: nonce, turn: 0, probe: true };
+        let place = Place { load: "probe", index: nonce, turn: 0, probe: true, traced: None };
         self.encode(place, "", &[]).0
     }
 
@@ -231,7 +242,7 @@ fn zipf(count: f64, exponent: f64) -> Result<Zipf<f64>, LoadError> {
 impl Source {
     /// The first prompt of an arrival.
     pub(crate) fn prompt(&self, load: &str, index: u64) -> Prompt {
-        self.talk(load, index).ask()
+        self.talk(load, index, None).ask()
     }
 }
 
@@ -381,7 +392,7 @@ mod tests {
             golden: None,
         };
         let source = of(prompts);
-        let mut talk = source.talk("a", 4);
+        let mut talk = source.talk("a", 4, None);
         let first = talk.ask();
         assert!(first.keeps_text);
         let [system, one] = messages(&first).try_into().expect("two messages");
@@ -394,7 +405,7 @@ mod tests {
         let third = talk.ask();
         assert!(!third.keeps_text && messages(&third).len() == 6);
         assert!(!talk.hear(Some("x".to_owned())), "three turns");
-        let mut broken = source.talk("a", 4);
+        let mut broken = source.talk("a", 4, None);
         assert_eq!(broken.ask(), first, "the same arrival asks the same");
         assert!(!broken.hear(None), "no answer, no next turn");
     }
@@ -402,7 +413,7 @@ mod tests {
     #[test]
     fn turns_are_drawn_for_each_session_and_a_conversation_ends_when_it_ends() {
         let count = |source: &Source, index| {
-            let mut talk = source.talk("a", index);
+            let mut talk = source.talk("a", index, None);
             let mut turns = 1;
             talk.ask();
             while talk.hear(Some(String::new())) {
@@ -466,5 +477,40 @@ mod tests {
             let distinct: std::collections::HashSet<_> = prompts.iter().map(|prompt| &prompt.body).collect();
             assert_eq!(distinct.len(), 50);
         }
+    }
+
+    fn traced(source: &Source, load: &str, traced: &TracedRequest) -> Prompt {
+        source.talk(load, 1, Some(traced)).ask()
+    }
+
+    #[test]
+    fn a_traced_request_is_as_long_as_its_trace_says() {
+        let source = source(None, None);
+        let long = TracedRequest { input: Some(300), output: Some(7), ..Default::default() };
+        let prompt = traced(&source, "a", &long);
+        let words: usize = messages(&prompt).iter().map(|text| text.split(' ').count()).sum();
+        assert_eq!((words, prompt.tokens), (300, Some(7)));
+        let failed = TracedRequest { input: Some(300), ..Default::default() };
+        let tokens = traced(&source, "a", &failed).tokens;
+        assert_eq!(tokens, Some(16), "the workload's, where the trace says nothing");
+    }
+
+    #[test]
+    fn equal_blocks_are_equal_text() {
+        let source = source(None, None);
+        let prompt = |load: &str, input, blocks: &[u64]| {
+            let (input, output) = (Some(input), Some(7));
+            let request = TracedRequest { input, output, blocks: blocks.to_vec(), ..Default::default() };
+            let prompt = traced(&source, load, &request);
+            let [text] = messages(&prompt).try_into().expect("one message");
+            let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+            assert_eq!(Some(words.len() as u32), input);
+            (words, prompt.id)
+        };
+        let (a, b) = (prompt("a", 1100, &[46, 47, 2366]), prompt("b", 1300, &[46, 47, 99]));
+        assert_eq!(a.0[..1024], b.0[..1024]);
+        assert_ne!(a.0[1024..1100], b.0[1024..1100]);
+        assert_ne!(a.1, b.1);
+        assert_eq!(a, prompt("c", 1100, &[46, 47, 2366]));
     }
 }

@@ -8,8 +8,8 @@ use crate::load::dialect::Turn;
 #[derive(Debug)]
 pub(crate) struct Talk<'s> {
     source: &'s Source,
-    load: &'s str,
-    index: u64,
+    /// Of its first turn.
+    first: Place<'s>,
     golden: Option<usize>,
     /// Turns in all.
     turns: u32,
@@ -20,14 +20,8 @@ pub(crate) struct Talk<'s> {
 }
 
 impl<'s> Talk<'s> {
-    pub(super) fn new(
-        source: &'s Source,
-        load: &'s str,
-        index: u64,
-        golden: Option<usize>,
-        turns: u32,
-    ) -> Self {
-        Self { source, load, index, golden, turns, history: Vec::new(), system: "", asked: String::new() }
+    pub(super) fn new(source: &'s Source, first: Place<'s>, golden: Option<usize>, turns: u32) -> Self {
+        Self { source, first, golden, turns, history: Vec::new(), system: "", asked: String::new() }
     }
 
     /// Turns that are over.
@@ -37,7 +31,7 @@ impl<'s> Talk<'s> {
 
     /// What to ask now.
     pub(crate) fn ask(&mut self) -> Prompt {
-        let place = Place { load: self.load, index: self.index, turn: self.turn(), probe: false };
+        let place = Place { turn: self.turn(), ..self.first };
         let more = place.turn + 1 < self.turns;
         let Some(golden) = self.golden else {
             let (mut prompt, drawn) = self.source.encode(place, self.system, &self.history);

@@ -8,7 +8,7 @@ use super::{Drawn, Place};
 use crate::{
     load::{LoadError, lengths::Length},
     plan,
-    scenario::model::Synthetic,
+    scenario::{BLOCK_TOKENS, TracedRequest, model::Synthetic},
 };
 
 /// A source of generated prompts.
@@ -51,6 +51,9 @@ impl Words {
 
     /// The prompt at this place, drawn from `choice`.
     pub(super) fn draw(&self, place: Place<'_>, choice: &mut ChaCha8Rng) -> Drawn<'_> {
+        if let Some(traced) = place.traced {
+            return self.traced(place, traced, choice);
+        }
         match self.popularity {
             // A name of its own for each request, so that no cache has it.
             None => self.text(place, None, &place.name(self.seed), choice),
@@ -63,9 +66,47 @@ impl Words {
         }
     }
 
+    /// Tokens of a prompt and of its answer, drawn.
+    fn lengths(&self, rng: &mut ChaCha8Rng) -> (u32, u32) {
+        (self.input.draw(rng), self.output.draw(rng))
+    }
+
+    /// As long as a trace says; what it leaves open is drawn.
+    fn traced(&self, place: Place<'_>, traced: &TracedRequest, choice: &mut ChaCha8Rng) -> Drawn<'_> {
+        let (input, tokens) = self.lengths(choice);
+        let (input, tokens) = (traced.input.unwrap_or(input), traced.output.unwrap_or(tokens));
+        if traced.blocks.is_empty() {
+            return self.of_length(place, None, &place.name(self.seed), (input, tokens), choice);
+        }
+        let mut user = String::with_capacity(input as usize * 6);
+        let mut left = input;
+        // Equal blocks are equal text, whoever sends them.
+        for block in &traced.blocks {
+            let mut rng = plan::stream(self.seed, &format!("prompts/{}/block/{block}", self.workload));
+            let words = left.min(BLOCK_TOKENS);
+            (0..words).for_each(|_| push_word(&mut user, word(&mut rng)));
+            left -= words;
+        }
+        // A block's id stands for all before it, too. Far above synthetic ids,
+        // and below those of golden prompts.
+        let last = traced.blocks.last().copied().unwrap_or(0);
+        let id = (1 << 62) ^ (last << 24) ^ u64::from(input);
+        Drawn { id: Some(id), system: "", user, tokens, exact: true }
+    }
+
     fn text(&self, place: Place<'_>, id: Option<u64>, name: &str, rng: &mut ChaCha8Rng) -> Drawn<'_> {
-        let input = self.input.draw(rng) as usize;
-        let tokens = self.output.draw(rng);
+        self.of_length(place, id, name, self.lengths(rng), rng)
+    }
+
+    fn of_length(
+        &self,
+        place: Place<'_>,
+        id: Option<u64>,
+        name: &str,
+        (input, tokens): (u32, u32),
+        rng: &mut ChaCha8Rng,
+    ) -> Drawn<'_> {
+        let input = input as usize;
         // The prefix is part of the first turn's length; the name makes the
         // rest unique.
         let shared = if place.turn == 0 { input.saturating_sub(1).min(self.ends.len() - 1) } else { 0 };

@@ -127,7 +127,7 @@ pub(super) fn after(input: &Input<'_>, check: &CheckVerdict) -> Option<String> {
     let planned = input.plan.checks.iter().find(|planned| planned.id == check.id)?;
     let id = match &planned.subject {
         Subject::Fault(id) => Some(id),
-        Subject::Slo { .. } | Subject::Generator => None,
+        Subject::Slo { .. } | Subject::Generator | Subject::Capacity { .. } => None,
         Subject::Expectation(expectation) => match expectation {
             Expectation::CircuitBreaker(e) => e.after.as_ref(),
             Expectation::Cache(e) => e.fresh_after.as_ref(),

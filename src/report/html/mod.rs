@@ -1,6 +1,7 @@
 //! The report as one HTML file: everything inline, nothing loaded, and all
 //! that matters there without a script.
 
+mod capacity;
 mod checks;
 mod page;
 mod tables;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{
+    capacity::CapacityView,
     checks::{Card, Cards, SloRow},
     tables::{self, ExemplarRow, FaultRow, LatencyTable, OutcomeTable, Pair},
     timeline::TimelineView,
@@ -86,6 +87,7 @@ pub(super) struct Page<'a> {
     figures: Vec<KeyFigure>,
     notes: Vec<String>,
     timeline: TimelineView,
+    capacity: Option<CapacityView>,
     expectations: Cards,
     slos: Vec<SloRow>,
     latency: LatencyTable,
@@ -141,6 +143,7 @@ impl<'a> Page<'a> {
             figures: figures::key_figures(input),
             notes: notes(input),
             timeline: TimelineView::of(input)?,
+            capacity: CapacityView::of(input),
             expectations: super::checks::expectations(input),
             slos: super::checks::slos(input),
             latency: tables::latency(input),
@@ -212,6 +215,7 @@ fn notes(input: &Input<'_>) -> Vec<String> {
             | Event::Fault { .. }
             | Event::Signal { .. }
             | Event::Exemplar(_)
+            | Event::Step { .. }
             | Event::RunEnded { end: RunEnd::Completed | RunEnd::NotSteady | RunEnd::Aborted } => {}
         }
     }

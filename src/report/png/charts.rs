@@ -43,7 +43,11 @@ pub(in crate::report) fn charts(input: &Input<'_>) -> Result<Vec<(&'static str, 
         let bytes = bitmap::png(&chart(input, source, title, lanes));
         Ok((name, bytes.map_err(|why| ReportError::Draw { chart: name, why })?))
     });
-    all.collect()
+    let search = super::capacity::scene(input).map(|scene| {
+        let bytes = bitmap::png(&scene);
+        Ok(("capacity", bytes.map_err(|why| ReportError::Draw { chart: "capacity", why })?))
+    });
+    all.chain(search).collect()
 }
 
 fn chart(input: &Input<'_>, source: Source<'_>, title: &str, lanes: &[Lane]) -> Scene {

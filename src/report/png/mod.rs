@@ -1,6 +1,7 @@
 //! Pictures for slides, chats and CI summaries.
 
 mod bitmap;
+mod capacity;
 mod charts;
 mod columns;
 mod font;

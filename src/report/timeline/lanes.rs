@@ -132,7 +132,9 @@ fn ttft(plan: &Plan, series: &Series, buckets: Buckets) -> Lane {
                 | Objective::Goodput(_)
                 | Objective::Accuracy(_) => None,
             },
-            Subject::Expectation(_) | Subject::Fault(_) | Subject::Generator => None,
+            Subject::Expectation(_) | Subject::Fault(_) | Subject::Generator | Subject::Capacity { .. } => {
+                None
+            }
         })
         .collect();
     let heights: Vec<f64> = figures(&layers).chain(limits.iter().map(|limit| limit.value)).collect();

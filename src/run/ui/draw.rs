@@ -39,7 +39,7 @@ pub(super) fn event(at: RunTime, words: &str, event: &Event, colour: bool) -> St
         Event::Fault { step: FaultStep::Recovered { .. }, .. } => BLUE,
         Event::Fault { .. } | Event::StopCondition { .. } | Event::Interrupted => ORANGE,
         Event::Signal { signal: Signal::Breaker { state: BreakerState::Open, .. }, .. } => ORANGE,
-        Event::SteadyState { .. } | Event::Signal { .. } => BLUE,
+        Event::SteadyState { .. } | Event::Signal { .. } | Event::Step { .. } => BLUE,
         Event::RunStarted { .. }
         | Event::PhaseEnded { .. }
         | Event::Exemplar(_)

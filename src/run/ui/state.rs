@@ -5,8 +5,9 @@ use indexmap::IndexMap;
 use crate::{
     journal::{
         Event, Record,
-        event::{BreakerState, FaultStep, RolloutPhase, Signal},
+        event::{BreakerState, FaultStep, RolloutPhase, Signal, StepChange},
     },
+    plan::capacity::StepResult,
     units::{FaultId, PhaseName, PodName, RunTime, Version},
 };
 
@@ -63,6 +64,7 @@ impl State {
             | Event::PhaseEnded { .. }
             | Event::SteadyState { .. }
             | Event::Exemplar(_)
+            | Event::Step { .. }
             | Event::StopCondition { .. }
             | Event::Interrupted
             | Event::Dropped { .. }
@@ -124,6 +126,19 @@ pub(super) fn in_words(event: &Event) -> Option<String> {
         Event::SteadyState { holds: false, broken } => format!("not steady: {}", broken.join("; ")),
         Event::Fault { id, step } => format!("{id}: {}", step_in_words(step)?),
         Event::Signal { signal, .. } => signal_in_words(signal)?,
+        Event::Step { number, rate, change } => match change {
+            StepChange::Started { due, .. } => format!("step {number}: {rate}, {due} requests judged"),
+            StepChange::Judged { result: StepResult::Holds, .. } => format!("step {number}: {rate} holds"),
+            StepChange::Judged { result: StepResult::Breaks, why } => {
+                format!("step {number}: {rate} breaks: {why}")
+            }
+            StepChange::Judged { result: StepResult::Undecided, why } => {
+                format!("step {number}: {rate} is undecided: {why}")
+            }
+            StepChange::Judged { result: StepResult::Invalid, why } => {
+                format!("step {number}: {rate} does not count: {why}")
+            }
+        },
         Event::StopCondition { condition } => format!("stop condition met: {condition}"),
         Event::Interrupted => "interrupted: recovering (once more to leave at once)".to_owned(),
         Event::RunStarted { .. }

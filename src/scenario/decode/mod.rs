@@ -1,10 +1,12 @@
 //! From a located tree to the model. Nothing here stops at the first error:
 //! each part is read as far as it goes, and all that is wrong is said at once.
 
+mod arrivals;
 mod endpoint;
 mod fields;
 mod judge;
 mod lab;
+mod load;
 mod manifest;
 mod network;
 mod prompt_file;
@@ -14,6 +16,7 @@ mod scalars;
 mod schedule;
 mod selector;
 mod timeline;
+mod trace;
 mod transport;
 mod workload;
 

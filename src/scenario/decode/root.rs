@@ -2,11 +2,11 @@
 
 use indexmap::IndexMap;
 
-use super::{Context, Fields, judge, lab, scalars::unit, timeline, workload};
+use super::{Context, Fields, judge, lab, load, scalars::unit, timeline, workload};
 use crate::{
     scenario::{
         diagnostic::Diagnostic,
-        model::{Arrivals, Executor, Load, Profile, Scenario, Unsteady},
+        model::{Arrivals, Executor, Load, Scenario, Unsteady},
         yaml::{Node, Value},
     },
     units::{PhaseName, Span, WorkloadName},
@@ -36,12 +36,8 @@ pub(in crate::scenario) fn scenario(cx: &mut Context<'_>, root: &Node) -> Option
         fields.required(cx, "workloads", "{ chat: { endpoint: …, prompts: … } }", |cx, node| {
             named(cx, node, "workloads", workload::workload, WorkloadName::new)
         });
-    let load = fields.required(
-        cx,
-        "load",
-        "[ { name: users, workload: chat, closed: { users: 5 } } ]",
-        workload::loads,
-    );
+    let load =
+        fields.required(cx, "load", "[ { name: users, workload: chat, closed: { users: 5 } } ]", load::loads);
     let warm_up = fields.optional(cx, "warm-up", unit::<Span>);
     let phases =
         fields.or(cx, "phases", IndexMap::new(), |cx, node| named(cx, node, "phases", phase, PhaseName::new));
@@ -54,6 +50,23 @@ pub(in crate::scenario) fn scenario(cx: &mut Context<'_>, root: &Node) -> Option
     let slos = fields.or(cx, "slos", Vec::new(), |cx, node| cx.list(node, "SLOs", judge::slo));
     let expect =
         fields.or(cx, "expect", Vec::new(), |cx, node| cx.list(node, "expectations", judge::expectation));
+    let searches = load.as_ref().is_some_and(|load: &Vec<Load>| {
+        load.iter().any(|load| matches!(load.executor, Executor::Capacity(_)))
+    });
+    if searches {
+        alone(cx, &fields);
+        if let Some(slos) = &slos {
+            if slos.is_empty() {
+                let help = "such as `- { ttft: \"p95 < 500ms\" }`";
+                let _: Option<()> =
+                    cx.fail(fields.place(), "a capacity search needs `slos:` to search for", help);
+            } else if slos.iter().any(|slo| slo.phase.is_some()) {
+                let place =
+                    fields.key("slos").map_or_else(|| fields.place().clone(), |key| key.place.clone());
+                let _: Option<()> = cx.fail(&place, "a capacity search has no phases for an `in:`", "");
+            }
+        }
+    }
     let load_place = fields.key("load").map(|key| key.place.clone());
     let whole = fields.place().clone();
     fields.finish(cx);
@@ -85,15 +98,34 @@ pub(in crate::scenario) fn scenario(cx: &mut Context<'_>, root: &Node) -> Option
     Some(scenario)
 }
 
-/// How long a load lasts by itself. None: for ever. A closed load's length
-/// is not known, but it ends.
+/// When a load is over by itself, from the first phase's start. None: never.
+/// A closed load with a number of requests ends, and so does a search, but
+/// nobody knows when: zero.
 pub(in crate::scenario) fn length(load: &Load) -> Option<Span> {
-    match &load.executor {
+    let own = match &load.executor {
         Executor::Closed(closed) => closed.requests.map(|_| Span::default()),
-        Executor::Arrivals(Arrivals::Constant(profile) | Arrivals::Poisson(profile)) => match profile {
-            Profile::Rate(_) => None,
-            Profile::Stages(_) | Profile::Ramp { .. } | Profile::Spike { .. } => Some(profile.length()),
+        Executor::Capacity(_) => Some(Span::default()),
+        Executor::Arrivals(arrivals) => match arrivals {
+            Arrivals::Constant(profile) | Arrivals::Poisson(profile) => profile.length(),
+            Arrivals::Gamma(gamma) => gamma.profile.length(),
+            Arrivals::Trace(trace) => Some(trace.length()),
         },
+    };
+    let after_start = |length: Span| Span(load.start.0.saturating_add(length.0));
+    match (own.filter(|own| *own > Span::default()), load.lasting) {
+        (Some(own), Some(limit)) => Some(after_start(own.min(limit))),
+        (None, Some(limit)) => Some(after_start(limit)),
+        (Some(own), None) => Some(after_start(own)),
+        (None, None) => own,
+    }
+}
+
+/// What stands beside a capacity search that only makes sense on a timeline.
+fn alone(cx: &mut Context<'_>, fields: &Fields<'_>) {
+    for key in ["warm-up", "phases", "chaos", "expect"].into_iter().filter_map(|key| fields.key(key)) {
+        let message = format!("`{}` can't stand beside a capacity search", key.text);
+        let help = "a search has its own steps, and the SLOs are judged in each of them";
+        let _: Option<()> = cx.fail(&key.place, message, help);
     }
 }
 

@@ -93,6 +93,9 @@ fn shorthands(definitions: &mut Map<String, Value>) {
     if let Some(Value::Array(branches)) = definitions.get_mut("Turns").and_then(|d| d.get_mut("oneOf")) {
         branches[0] = json!({ "type": "integer", "minimum": 1, "description": "Always this many." });
     }
+    if let Some(Value::Array(branches)) = definitions.get_mut("Think").and_then(|d| d.get_mut("oneOf")) {
+        branches[0] = json!({ "$ref": "#/$defs/Span" });
+    }
     let modes = ["Breaker", "Cache", "Fallback", "Shedding", "Retry", "Rollback", "Pod"];
     for mode in modes.map(|mode| format!("{mode}Mode")) {
         if let Some(Value::Array(branches)) = definitions.get_mut(&mode).and_then(|d| d.get_mut("oneOf")) {

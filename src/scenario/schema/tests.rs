@@ -13,11 +13,12 @@ use crate::scenario::{
 };
 
 /// Where the definitions are that have no name of their own in the schema.
-const INLINE: [(&str, &str); 4] = [
+const INLINE: [(&str, &str); 5] = [
     ("Uniform", "/$defs/Tokens/oneOf/1/properties/uniform"),
     ("Lognormal", "/$defs/Tokens/oneOf/2/properties/lognormal"),
     ("Ramp", "/$defs/Profile/oneOf/2/properties/ramp"),
     ("Spike", "/$defs/Profile/oneOf/3/properties/spike"),
+    ("Sine", "/$defs/Profile/oneOf/4/properties/sine"),
 ];
 
 /// The keys that a schema names, in all of its alternatives.

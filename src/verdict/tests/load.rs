@@ -7,7 +7,7 @@ use crate::{
         interval::Outcome,
     },
     plan::model::Subject,
-    scenario::model::{Objective, Slo},
+    scenario::model::{Arrivals, Executor, Objective, Profile, Slo},
     units::Ratio,
     verdict::{
         model::Verdict::*,
@@ -151,6 +151,29 @@ fn a_generator_that_did_not_is_inconclusive() {
         change(&mut record.intervals[30].generator);
         assert_eq!(crate::verdict::judge(&kept_up.plan, &record).checks[0].verdict, Inconclusive);
     }
+}
+
+#[test]
+fn a_generator_that_did_not_keep_up_says_what_to_do() {
+    let mut starved = drill().healthy().check(Subject::Generator);
+    starved.plan.load.push(crate::plan::model::PlannedLoad {
+        name: "rush".into(),
+        workload: "chat".into(),
+        start: crate::units::RunTime::ZERO,
+        end: starved.plan.end(),
+        users: 4,
+        executor: Executor::Arrivals(Arrivals::Constant(Profile::Rate(crate::units::Rate(20.0)))),
+        planned_arrivals: Some(1800),
+    });
+    (starved.starved, starved.starved_load) = (2, Some("rush".to_owned()));
+    let why = starved.gives(Inconclusive);
+    // 90 s; each takes 0.4 s, so 4 users carry 10 a second; 20 a second need 8, and some room.
+    assert!(why.contains("`rush`: 180 arrivals found its 4 users busy"), "{why}");
+    assert!(why.contains("0.40 s on average") && why.contains("about 10/s of its up to 20/s"), "{why}");
+    assert!(why.contains("`users: 10`"), "{why}");
+    (starved.starved, starved.lag_ms) = (0, 80);
+    let why = starved.gives(Inconclusive);
+    assert!(why.contains("lower the rates of `rush`"), "{why}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod breaker;
 mod cache;
+mod capacity;
 mod load;
 mod pods;
 mod recovery;

@@ -289,7 +289,7 @@ fn ttft_limits(plan: &Plan, series: &Series) -> Vec<(f64, f64, LatencyThreshold)
             | Objective::Goodput(_)
             | Objective::Accuracy(_) => None,
         },
-        Subject::Expectation(_) | Subject::Fault(_) | Subject::Generator => None,
+        Subject::Expectation(_) | Subject::Fault(_) | Subject::Generator | Subject::Capacity { .. } => None,
     });
     limits.collect()
 }
