@@ -38,8 +38,7 @@ impl Answers {
             format!("{:x}\r\n{event}\r\n", event.len())
         };
         let json = r#"{"choices":[{"message":{"content":"a"},"finish_reason":"length"}],"usage":{"completion_tokens":1}}"#;
-        let head =
-            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
         let token = r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"demo","choices":[{"index":0,"delta":{"content":"word "},"finish_reason":null}]}"#;
         let last = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}"#;
         let end = format!("{}{}0\r\n\r\n", chunk(last), chunk("[DONE]"));
