@@ -156,7 +156,8 @@ impl Crew {
             0 => format!("{}{}-{}", self.id_prefix, self.name, claim.index),
             turn => format!("{}{}-{}.{turn}", self.id_prefix, self.name, claim.index),
         };
-        let id = HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from(claim.index));
+        // Takes the text over, without a copy.
+        let id = HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from(claim.index));
         self.recorder.counts.sent.fetch_add(1, Ordering::Relaxed);
         self.recorder.sent(shard, self.clock.now().0.saturating_sub(claim.scheduled.0));
         let open = InFlight(&self.recorder);

@@ -20,6 +20,8 @@ use super::{
 };
 use crate::journal::interval::Outcome;
 
+/// The content type of server-sent events.
+const EVENTS: &str = "text/event-stream";
 /// A body that is not a stream may have this many bytes.
 const MAX_BODY: usize = 16 << 20;
 /// So much of a refusal's body is read, to quote it.
@@ -156,7 +158,8 @@ async fn converse(
         .headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|text| text.trim_start().to_ascii_lowercase().starts_with("text/event-stream"));
+        .and_then(|text| text.trim_start().get(..EVENTS.len()))
+        .is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS));
     if protocol.stream && is_events {
         return events(&protocol.dialect, body, seen, pulse).await;
     }

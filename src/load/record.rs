@@ -104,7 +104,8 @@ pub(crate) struct Glance {
 impl Recorder {
     /// An empty record of `plan`'s load.
     pub(crate) fn new(plan: &Plan) -> Self {
-        let shards = std::thread::available_parallelism().map_or(4, usize::from).clamp(1, 16);
+        // Several for each thread: two users seldom want the same one at once.
+        let shards = 4 * std::thread::available_parallelism().map_or(4, usize::from).clamp(1, 16);
         Self {
             phases: plan.phases.iter().map(|p| (p.name.clone(), p.start, p.good)).collect(),
             workloads: plan.workloads.iter().map(|w| w.name.clone()).collect(),

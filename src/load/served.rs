@@ -24,6 +24,10 @@ pub(crate) struct Labels {
 impl Labels {
     /// Reads the headers.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
+        // Most answers have none of them, and looking for each one costs.
+        if !headers.keys().any(|name| is_label(name.as_str())) {
+            return Self::default();
+        }
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let number = |name: &str| text(name).and_then(|value| value.parse::<u64>().ok());
         let is = |name: &str, wanted: &str| text(name).is_some_and(|v| v.eq_ignore_ascii_case(wanted));
@@ -51,6 +55,11 @@ impl Labels {
             self.served.version = Some(Version::new(text.strip_prefix("fp_").unwrap_or(text)));
         }
     }
+}
+
+/// Whether a header may be one that is read here.
+fn is_label(name: &str) -> bool {
+    name.starts_with("x-") || matches!(name, "cache-status" | "cf-cache-status" | "retry-after")
 }
 
 /// What a cache did: by `Cache-Status` (RFC 9211) or else by the marks of

@@ -28,12 +28,22 @@ pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
     })
 }
 
+/// How an alert of TLS reads.
+const ALERT: &str = "received fatal alert";
+
 /// An error before the head of an answer. An alert of TLS then is the end of
 /// the handshake: with TLS 1.3 the client learns last that it is refused.
 pub(super) fn before_head(error: &hyper::Error) -> End {
-    match find::<rustls::Error>(error) {
-        Some(alert @ rustls::Error::AlertReceived(_)) => End::ConnectRefused(format!("TLS: {alert}")),
-        Some(_) | None => ended(error),
+    if let Some(alert @ rustls::Error::AlertReceived(_)) = find(error) {
+        return End::ConnectRefused(format!("TLS: {alert}"));
+    }
+    match ended(error) {
+        // HTTP/2's errors keep the words alone.
+        End::Malformed(why) if why.contains(ALERT) => {
+            let words = why.find(ALERT).map_or("", |at| &why[at..]);
+            End::ConnectRefused(format!("TLS: {words}"))
+        }
+        end => end,
     }
 }
 

@@ -102,6 +102,10 @@ fn shorthands(definitions: &mut Map<String, Value>) {
             branches.push(json!({ "type": "boolean", "description": "As `on` and `off`." }));
         }
     }
+    if let Some(version) = definitions.get_mut("HttpVersion") {
+        // YAML's numbers, too.
+        *version = json!({ "enum": [1, 2, "auto", "1", "2"], "description": version["description"].clone() });
+    }
     if let Some(rate) = definitions.get_mut("LabConfig").and_then(|d| d.pointer_mut("/properties/error-rate"))
     {
         let description = rate["description"].clone();
