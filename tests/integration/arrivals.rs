@@ -54,7 +54,8 @@ fn what_arrives_is_what_was_planned_of_every_kind() {
         let seen = seen.get(load.name.as_str()).unwrap_or_else(|| panic!("nothing of {}: {said}", load.name));
         match &load.executor {
             Executor::Arrivals(kind) => {
-                let due = plan::arrivals(kind, plan.seed, &load.name, load.start, Default::default(), load.end);
+                let due =
+                    plan::arrivals(kind, plan.seed, &load.name, load.start, Default::default(), load.end);
                 let mut wanted: BTreeMap<u32, u64> = BTreeMap::new();
                 due.for_each(|at| *wanted.entry(at.second()).or_default() += 1);
                 assert_eq!(seen, &wanted, "{} by second: {said}", load.name);
