@@ -46,7 +46,7 @@ fn a_search_is_drawn_with_its_knee() {
         page.contains("How much it carries") && page.contains("TTFT p90 &lt; 500ms breaks at"),
         "the knee in words"
     );
-    assert!(page.contains(&super::text::figure(holds, "/s")));
+    assert!(page.contains(&super::text::figure(holds, "/s").replace('/', "&#x2f;")));
     let charts = super::png::charts(&run.input()).expect("charts");
     assert!(charts.iter().any(|(name, bytes)| *name == "capacity" && bytes.len() > 10_000));
     let told = terminal(&run.input(), false, 100);

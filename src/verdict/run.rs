@@ -29,7 +29,15 @@ pub(super) fn judge(facts: &Facts<'_>, checks: &[CheckVerdict]) -> (Verdict, Str
             Verdict::Inconclusive,
             "nothing was asked: there is neither an SLO nor an expectation".to_owned(),
         ),
-        Some(RunEnd::Completed) => (Verdict::Pass, format!("all {} checks hold", checks.len())),
+        Some(RunEnd::Completed) => (Verdict::Pass, held(checks)),
+    }
+}
+
+/// What a run that holds says: of a search, what it found.
+fn held(checks: &[CheckVerdict]) -> String {
+    match checks.iter().find(|check| check.kind == CheckKind::Capacity) {
+        Some(found) => format!("capacity: {}", found.why),
+        None => format!("all {} checks hold", checks.len()),
     }
 }
 
