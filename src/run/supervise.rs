@@ -153,7 +153,10 @@ impl Drill {
                 }
                 self.sink.event(Event::PhaseEnded { phase: phase.name.clone() });
             }
+            // With nothing to hold back, a first phase that breaks its SLOs
+            // is not unsteady: it fails.
             if index == 0
+                && !plan.timeline.is_empty()
                 && let Some(end) = self.steady_state()
             {
                 return end;

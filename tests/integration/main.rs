@@ -9,3 +9,4 @@ mod load;
 mod real;
 mod run;
 mod support;
+mod truth;
