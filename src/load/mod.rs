@@ -10,6 +10,7 @@ mod answer;
 mod attack;
 mod classify;
 mod connection;
+mod content;
 mod crew;
 mod dialect;
 mod drive;

@@ -57,7 +57,9 @@ async fn each_fault_on_the_wire_is_called_what_it_is() {
     let text = case::scenario(&format!("http://{}", server.address), &cases);
     let drilled = tokio::task::spawn_blocking(move || Drilled::run(&text)).await.expect("no panic");
     let mut wrong = Vec::new();
-    println!("| on the wire, every 5th time | class | 50 requests | in its words |\n| --- | --- | --- | --- |");
+    println!(
+        "| on the wire, every 5th time | class | 50 requests | in its words |\n| --- | --- | --- | --- |"
+    );
     for case in &cases {
         let seen = seen(&drilled.record, case);
         println!("| {} |", table::row(case, &seen).join(" | "));

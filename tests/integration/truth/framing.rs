@@ -35,7 +35,8 @@ pub(super) fn cases() -> Vec<Case> {
     let wide = [ROLE, &token(WIDE).repeat(TOKENS as usize), FINISH, DONE].concat();
     let bytewise = wide.bytes().flat_map(|byte| chunk([byte])).collect::<Vec<_>>();
     let with_fields = [": hello\n\nretry: 3000\n\nevent: ping\n\n", &stream].concat();
-    let with_fields = with_fields.replace("data: {", ": keep-alive\nid: 7\nretry: 10\nevent: message\nunknown\ndata:{");
+    let with_fields =
+        with_fields.replace("data: {", ": keep-alive\nid: 7\nretry: 10\nevent: message\nunknown\ndata:{");
     let in_lines = stream.replace("{\"choices\":[", "{\ndata: \"choices\":\ndata:[");
     let empty = [
         ROLE,
@@ -71,76 +72,108 @@ pub(super) fn cases() -> Vec<Case> {
         ok("chunk-extensions", "chunk extensions", vec![send(extended)]),
         ok("crlf", "lines end in CRLF", chunked(&[&stream.replace('\n', "\r\n")])),
         ok("cr", "lines end in CR", chunked(&[&stream.replace('\n', "\r")])),
-        ok("split-bytes", "each byte a chunk of its own, multi-byte characters split", vec![
-            send(head()),
-            send(bytewise),
-            send(LAST_CHUNK),
-        ]),
-        ok("split-packets", "each byte in a packet of its own, multi-byte characters split", vec![
-            send(head_with(&format!("content-length: {}\r\n", wide.len()))),
-            Step::Trickle(wide.into_bytes()),
-        ]),
-        ok("fields", "comments, id, retry, unknown fields, no space after the colon", chunked(&[&with_fields])),
+        ok(
+            "split-bytes",
+            "each byte a chunk of its own, multi-byte characters split",
+            vec![send(head()), send(bytewise), send(LAST_CHUNK)],
+        ),
+        ok(
+            "split-packets",
+            "each byte in a packet of its own, multi-byte characters split",
+            vec![
+                send(head_with(&format!("content-length: {}\r\n", wide.len()))),
+                Step::Trickle(wide.into_bytes()),
+            ],
+        ),
+        ok(
+            "fields",
+            "comments, id, retry, unknown fields, no space after the colon",
+            chunked(&[&with_fields]),
+        ),
         ok("many-data-lines", "JSON in several data lines", chunked(&[&in_lines])),
         ok("byte-order-mark", "a byte order mark first", chunked(&["\u{feff}", &stream])),
         ok("no-last-blank-line", "no blank line after [DONE]", chunked(&[stream.trim_end(), "\n"])),
         ok("empty-deltas", "empty deltas, null content, repeated roles", chunked(&[&empty])),
         ok("usages", "chunks with nothing but usage, the last one counts", chunked(&[&usages])),
         ok("long-event", "an event of exactly 1 MiB", chunked(&[&long])),
-        ok("early-hints", "100 Continue and two 103 Early Hints first", vec![
-            send(hinted),
-            send(chunk(&stream)),
-            send(LAST_CHUNK),
-        ]),
-        ok("slow-head", "the head comes byte by byte", vec![
-            Step::Trickle(head().into_bytes()),
-            send(chunk(&stream)),
-            send(LAST_CHUNK),
-        ]),
+        ok(
+            "early-hints",
+            "100 Continue and two 103 Early Hints first",
+            vec![send(hinted), send(chunk(&stream)), send(LAST_CHUNK)],
+        ),
+        ok(
+            "slow-head",
+            "the head comes byte by byte",
+            vec![Step::Trickle(head().into_bytes()), send(chunk(&stream)), send(LAST_CHUNK)],
+        ),
         ok("done-twice", "[DONE] twice", chunked(&[&stream, DONE])),
-        ok("after-done", "an error and garbage after [DONE]", chunked(&[
-            &stream,
-            &event(r#"{"error":"too late"}"#),
-            "garbage\n\n",
-        ])),
+        ok(
+            "after-done",
+            "an error and garbage after [DONE]",
+            chunked(&[&stream, &event(r#"{"error":"too late"}"#), "garbage\n\n"]),
+        ),
         ok("no-done", "a finish_reason and no [DONE]", chunked(&[&tokens(TOKENS), FINISH])),
         ok("no-finish", "[DONE] and no finish_reason", chunked(&[&tokens(TOKENS), DONE])),
-        ok("content-type", "`Text/Event-Stream;charset=UTF-8`", vec![
-            send(head().replace("text/event-stream", "Text/Event-Stream;charset=UTF-8")),
-            send(chunk(&stream)),
-            send(LAST_CHUNK),
-        ]),
-        ok("identity", "content-encoding: identity", vec![
-            send(head_with("content-encoding: identity\r\ntransfer-encoding: chunked\r\n")),
-            send(chunk(&stream)),
-            send(LAST_CHUNK),
-        ]),
-        ok("announced-close", "the connection is closed after the answer, as announced", vec![
-            send(head_with("connection: close\r\ntransfer-encoding: chunked\r\n")),
-            send(chunk(&stream)),
-            send(LAST_CHUNK),
-            Step::Close,
-        ]),
+        ok(
+            "content-type",
+            "`Text/Event-Stream;charset=UTF-8`",
+            vec![
+                send(head().replace("text/event-stream", "Text/Event-Stream;charset=UTF-8")),
+                send(chunk(&stream)),
+                send(LAST_CHUNK),
+            ],
+        ),
+        ok(
+            "identity",
+            "content-encoding: identity",
+            vec![
+                send(head_with("content-encoding: identity\r\ntransfer-encoding: chunked\r\n")),
+                send(chunk(&stream)),
+                send(LAST_CHUNK),
+            ],
+        ),
+        ok(
+            "announced-close",
+            "the connection is closed after the answer, as announced",
+            vec![
+                send(head_with("connection: close\r\ntransfer-encoding: chunked\r\n")),
+                send(chunk(&stream)),
+                send(LAST_CHUNK),
+                Step::Close,
+            ],
+        ),
         // In one packet, or it could really be the next answer.
-        ok("longer-than-length", "an answer nobody asked for behind the right one: not taken for the next", vec![
-            send(
-                head_with(&format!("content-length: {}\r\n", stream.len()))
-                    + &stream
-                    + "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n",
-            ),
-            Step::Pause(Duration::from_millis(50)),
-            Step::Close,
-        ]),
-        Case::whole("whole-chunked", "one document in chunks", OK, vec![
-            send("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"),
-            send(chunk(&WHOLE[..10])),
-            send(chunk(&WHOLE[10..])),
-            send(LAST_CHUNK),
-        ]),
-        Case::whole("whole-close-delimited", "one document that ends with the connection", OK, vec![
-            send("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n"),
-            send(WHOLE),
-            Step::Close,
-        ]),
+        ok(
+            "longer-than-length",
+            "an answer nobody asked for behind the right one: not taken for the next",
+            vec![
+                send(
+                    head_with(&format!("content-length: {}\r\n", stream.len()))
+                        + &stream
+                        + "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n",
+                ),
+                Step::Pause(Duration::from_millis(50)),
+                Step::Close,
+            ],
+        ),
+        Case::whole(
+            "whole-chunked",
+            "one document in chunks",
+            OK,
+            vec![
+                send(
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+                ),
+                send(chunk(&WHOLE[..10])),
+                send(chunk(&WHOLE[10..])),
+                send(LAST_CHUNK),
+            ],
+        ),
+        Case::whole(
+            "whole-close-delimited",
+            "one document that ends with the connection",
+            OK,
+            vec![send("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n"), send(WHOLE), Step::Close],
+        ),
     ]
 }

@@ -73,7 +73,9 @@ async fn every_class_is_counted_and_decides_the_exit_code() {
     left.sort_by_key(|outcome| *outcome == Outcome::ConnectTimeout);
     let (left, done) = (Mutex::new(left), Mutex::new(Vec::new()));
     let next = || left.lock().expect("no panic").pop();
+    let runtime = tokio::runtime::Handle::current();
     let work = || {
+        let _in = runtime.enter();
         while let Some(outcome) = next() {
             let (case, drilled, code) = run(outcome, &wire);
             done.lock().expect("no panic").push((outcome, case, drilled, code));

@@ -62,10 +62,10 @@ fn read(stream: &mut TcpStream) -> Option<bool> {
 }
 
 /// Answers as it should be, and announces that the connection ends.
-fn answer(stream_: &mut TcpStream) {
+fn answer(client: &mut TcpStream) {
     let answer = head_with("connection: close\r\n") + &stream();
     // A client that went away is counted by its own side.
-    drop(stream_.write_all(answer.as_bytes()));
+    drop(client.write_all(answer.as_bytes()));
 }
 
 /// The server answers one request after the other, 40 of them. Before the
@@ -73,8 +73,7 @@ fn answer(stream_: &mut TcpStream) {
 /// last ten are refused or never accepted.
 pub(super) fn gone(outcome: Outcome) -> (Case, Drilled) {
     let refused = outcome == Outcome::ConnectRefused;
-    // A backlog of one, which std can't ask for.
-    let socket = nix_listener();
+    let socket = impatient_listener();
     let address = socket.local_addr().expect("an address");
     let server = thread::spawn(move || {
         let mut listener = Some(socket);
@@ -105,7 +104,8 @@ pub(super) fn gone(outcome: Outcome) -> (Case, Drilled) {
     (Case::stream(name, how, (outcome, ""), Vec::new()), drilled)
 }
 
-fn nix_listener() -> TcpListener {
+/// A backlog of one, which std can't ask for. Needs a runtime around it.
+fn impatient_listener() -> TcpListener {
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
     socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
     let listener = socket.listen(1).expect("it listens").into_std().expect("a listener");

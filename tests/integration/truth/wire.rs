@@ -69,8 +69,11 @@ impl Shared {
                 // What clients ask before they begin.
                 _ if request.method == "GET" => {
                     let models = r#"{"object":"list","data":[{"id":"demo","object":"model"}]}"#;
-                    play(&mut io, &[Step::Send(plain("200 OK", "content-type: application/json\r\n", models).into())])
-                        .await?
+                    play(
+                        &mut io,
+                        &[Step::Send(plain("200 OK", "content-type: application/json\r\n", models).into())],
+                    )
+                    .await?
                 }
                 Some(case) if !request.probe && self.count(case).is_multiple_of(5) => {
                     play(&mut io, &case.script).await?
