@@ -54,7 +54,13 @@ pub(super) struct Case {
     pub(super) script: Vec<Step>,
     /// The workload's.
     pub(super) timeout: Duration,
+    /// At once: more where each fault takes its time.
+    pub(super) users: u32,
 }
+
+/// A stream that gives no event for so long is stalled: longer than a busy
+/// machine takes for anything.
+const IDLE: Duration = Duration::from_secs(4);
 
 impl Case {
     /// A stream that goes wrong.
@@ -64,7 +70,10 @@ impl Case {
         (outcome, says): (Outcome, &'static str),
         script: Vec<Step>,
     ) -> Self {
-        Self { name, how, outcome, says, ask: Ask::Stream, script, timeout: Duration::from_secs(20) }
+        let timeout = Duration::from_secs(30);
+        // A fault that lasts until a limit: all ten of them at once.
+        let users = if matches!(outcome, Outcome::Stalled | Outcome::Timeout) { 10 } else { 4 };
+        Self { name, how, outcome, says, ask: Ask::Stream, script, timeout, users }
     }
 
     /// One document that goes wrong.
@@ -90,11 +99,12 @@ impl Case {
         };
         format!(
             "  {name}:\n    endpoint: {{ openai-chat: {{ model: demo, stream: {stream}, path: /{name}/v1/chat/completions }} }}\n    \
-             timeout: {timeout}ms\n    idle-timeout: 1s\n    prompts: {{ synthetic: {{ input-tokens: 8, output-tokens: {TOKENS} }}\
+             timeout: {timeout}ms\n    idle-timeout: {idle}ms\n    prompts: {{ synthetic: {{ input-tokens: 8, output-tokens: {TOKENS} }}\
              {golden} }}\n",
             name = self.name,
             stream = self.ask != Ask::Whole,
             timeout = self.timeout.as_millis(),
+            idle = IDLE.as_millis(),
         )
     }
 }
@@ -108,8 +118,8 @@ pub(super) fn scenario(url: &str, cases: &[Case]) -> String {
     for case in cases {
         let _ = writeln!(
             text,
-            "  - {{ name: {0}, workload: {0}, closed: {{ users: 5, requests: 50 }} }}",
-            case.name
+            "  - {{ name: {0}, workload: {0}, closed: {{ users: {1}, requests: 50 }} }}",
+            case.name, case.users
         );
     }
     text.push_str("slos:\n  - { availability: \">= 90%\" }\n");

@@ -12,7 +12,7 @@ use super::{
 /// Enough for the client to read what came before a reset, which throws
 /// away what it has not read.
 const READ: Step = Step::Pause(Duration::from_millis(50));
-const SHORT: Duration = Duration::from_secs(2);
+const SHORT: Duration = Duration::from_secs(6);
 
 fn refusal(
     name: &'static str,

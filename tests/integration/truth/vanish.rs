@@ -73,35 +73,47 @@ fn answer(client: &mut TcpStream) {
 /// last ten are refused or never accepted.
 pub(super) fn gone(outcome: Outcome) -> (Case, Drilled) {
     let refused = outcome == Outcome::ConnectRefused;
-    let socket = impatient_listener();
-    let address = socket.local_addr().expect("an address");
-    let server = thread::spawn(move || {
-        let mut listener = Some(socket);
-        let mut held = Vec::new();
-        let mut answered = 0;
-        while answered < ANSWERED {
-            let (mut stream, _) = listener.as_ref().expect("it listens").accept().expect("a connection");
-            let Some(counts) = read(&mut stream) else { continue };
-            answered += u32::from(counts);
-            if answered == ANSWERED && refused {
-                drop(listener.take());
-            } else if answered == ANSWERED {
-                while let Ok(one) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
-                    held.push(one);
-                }
-            }
-            answer(&mut stream);
-        }
-        (listener, held)
-    });
     let (name, how, timeout) = if refused {
         ("refused", "the port is closed after 40 of 50 requests", "10s")
     } else {
         ("backlog", "nobody accepts after 40 of 50 requests, and the backlog is full", "1500ms")
     };
-    let drilled = Drilled::run(&scenario(address, name, 1, timeout));
-    drop(server.join().expect("no panic"));
+    let drilled = Drilled::conclusive(|| {
+        let listener = impatient_listener();
+        let address = listener.local_addr().expect("an address");
+        let server = thread::spawn(move || serve_some(listener, address, refused));
+        let drilled = Drilled::run(&scenario(address, name, 1, timeout));
+        drop(server.join().expect("no panic"));
+        drilled
+    });
     (Case::stream(name, how, (outcome, ""), Vec::new()), drilled)
+}
+
+/// What keeps the port from being free, or from accepting.
+type Held = (Option<TcpListener>, Vec<TcpStream>);
+
+fn serve_some(listener: TcpListener, address: SocketAddr, refused: bool) -> Held {
+    let mut held: Held = (Some(listener), Vec::new());
+    let mut answered = 0;
+    while let Some(listener) = &held.0 {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let Some(counts) = read(&mut stream) else { continue };
+        answered += u32::from(counts);
+        if answered < ANSWERED {
+            answer(&mut stream);
+            continue;
+        }
+        if refused {
+            held.0 = None;
+        } else {
+            while let Ok(one) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+                held.1.push(one);
+            }
+        }
+        answer(&mut stream);
+        break;
+    }
+    held
 }
 
 /// A backlog of one, which std can't ask for. Needs a runtime around it.
