@@ -149,6 +149,17 @@ impl Parser {
     }
 }
 
+/// The events in `pieces` as name and data, without one whose blank line is
+/// missing at the end, and whether the rest was refused.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn events(pieces: &[&[u8]]) -> (Vec<(String, String)>, bool) {
+    let (mut parser, mut events) = (Parser::default(), Vec::new());
+    let fed = pieces.iter().try_for_each(|piece| {
+        parser.feed(piece, |name, data| events.push((name.to_owned(), data.to_owned())))
+    });
+    (events, fed.is_err())
+}
+
 /// A line's field and value, if it is a field of the standard or a comment.
 fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let (name, value) = match line.iter().position(|&b| b == b':') {
@@ -160,6 +171,10 @@ fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     };
     matches!(name, b"data" | b"event" | b"id" | b"retry" | b"").then_some((name, value))
 }
+
+#[cfg(test)]
+#[path = "../../fuzz/differential.rs"]
+mod differential;
 
 #[cfg(test)]
 mod tests {
@@ -220,7 +235,7 @@ mod tests {
         assert!(is_too_long(&vec![b'x'; MAX_LINE + 1]), "a line without an end");
         let half = line("data: ", MAX_EVENT / 2 - 1);
         assert!(!is_too_long(&[half.as_slice(), &half].concat()));
-        assert!(is_too_long(&[half.as_slice(), &half, b"data: \n"].concat()), "with the line breaks");
+        assert!(is_too_long(&[half.as_slice(), &half, b"data: \ndata: \n"].concat()), "with the line breaks");
         let apart = [fits.as_slice(), b"\n", &fits, b"\n"].concat();
         assert!(!is_too_long(&apart), "each event has the limit for itself");
     }
@@ -277,6 +292,16 @@ mod tests {
             prop_assert_eq!(parse(&parts), parse(&[&stream]));
             let bytes: Vec<&[u8]> = stream.chunks(1).collect();
             prop_assert_eq!(parse(&bytes), parse(&[&stream]));
+        }
+
+        #[test]
+        fn an_independent_parser_reads_the_same(pieces in prop::collection::vec(piece(), 0..40), damage in prop::option::of(any::<u8>()), size in 1..30_usize) {
+            let mut stream = pieces.concat().into_bytes();
+            stream.extend(damage);
+            stream.extend(pieces.concat().into_bytes());
+            let pieces: Vec<&[u8]> = stream.chunks(size).collect();
+            let agreed = super::differential::agree(&pieces, &events(&pieces));
+            prop_assert!(agreed.is_ok(), "{}", agreed.unwrap_err());
         }
 
         #[test]

@@ -21,7 +21,12 @@ pub(super) fn row(case: &Case, seen: &Seen) -> [String; 4] {
     counts.sort_by_key(|(name, n)| (*name != "ok", std::cmp::Reverse(*n)));
     let counts: Vec<String> = counts.iter().map(|(name, n)| format!("{n} {name}")).collect();
     let detail = if seen.detail.is_empty() { "–".to_owned() } else { format!("“{}”", seen.detail) };
-    [case.how.to_owned(), case.outcome.as_str().to_owned(), counts.join(", "), detail.replace('|', "\\|").replace('\n', " ")]
+    [
+        case.how.to_owned(),
+        case.outcome.as_str().to_owned(),
+        counts.join(", "),
+        detail.replace('|', "\\|").replace('\n', " "),
+    ]
 }
 
 /// A case that stands for its class; those without one need a server that
