@@ -178,7 +178,7 @@ impl Crew {
             }
             _ => false,
         };
-        if self.recorder.is_exemplary(exchange.outcome, claim.scheduled) {
+        if self.recorder.is_exemplary(exchange.outcome, self.workload, claim.scheduled) {
             self.sink.event(Event::Exemplar(Exemplar {
                 workload: self.workload_name.clone(),
                 phase: self.recorder.phase_name(claim.scheduled),

@@ -11,6 +11,7 @@ use super::{
     classify::{Asked, End, Head, classify},
     client::Client,
     connection::{Broken, Outgoing, Reply, Seat},
+    content::Content,
     dialect::Dialect,
     prompts::{Prompt, Source},
     protocol::Protocol,
@@ -20,8 +21,6 @@ use super::{
 };
 use crate::journal::interval::Outcome;
 
-/// The content type of server-sent events.
-const EVENTS: &str = "text/event-stream";
 /// A body that is not a stream may have this many bytes.
 const MAX_BODY: usize = 16 << 20;
 /// So much of a refusal's body is read, to quote it.
@@ -148,27 +147,40 @@ async fn converse(
     let (head, body) = response.into_parts();
     seen.status = Some(head.status.as_u16());
     seen.labels = Labels::of(&head.headers);
+    let content = Content::of(&head.headers);
     if !head.status.is_success() {
         if let Ok((body, _)) = whole(body, MAX_REFUSAL).await {
-            seen.refusal = snippet(&String::from_utf8_lossy(&body));
+            seen.refusal = match (head.headers.get(header::LOCATION), content.coding) {
+                (Some(to), _) => format!(
+                    "redirected to {}, which is not followed",
+                    snippet(&String::from_utf8_lossy(to.as_bytes()))
+                ),
+                (None, Some(coding)) => format!("a body in {}", snippet(coding)),
+                (None, None) => snippet(&String::from_utf8_lossy(&body)),
+            };
         }
         return End::Complete;
     }
-    let is_events = head
-        .headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.trim_start().get(..EVENTS.len()))
-        .is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS));
-    if protocol.stream && is_events {
+    if let Some(coding) = content.coding {
+        return End::Malformed(format!("the body is in `{}`, which was not asked for", snippet(coding)));
+    }
+    if protocol.stream && content.is_events() {
         return events(&protocol.dialect, body, seen, pulse).await;
     }
     match whole(body, MAX_BODY).await {
         Err(end) => end,
         Ok((body, at)) => {
-            protocol.dialect.body(&mut seen.answer, &body, at);
-            if protocol.stream && seen.answer.error.is_none() {
-                seen.answer.malformed = Some("a stream was asked for, and the answer is none".to_owned());
+            let answer = &mut seen.answer;
+            if body.is_empty() {
+                answer.malformed = Some(format!("HTTP {} with an empty body", head.status.as_u16()));
+            } else {
+                protocol.dialect.body(answer, &body, at);
+            }
+            if protocol.stream && answer.error.is_none() && !body.is_empty() {
+                answer.malformed =
+                    Some(format!("a stream was asked for, and the answer is {}", content.named()));
+            } else if let (Some(why), true) = (&mut answer.malformed, content.is_events()) {
+                *why = format!("the answer is {}: {why}", content.named());
             }
             seen.complete = Some(at);
             End::Complete
@@ -197,7 +209,7 @@ async fn events(dialect: &Dialect, mut body: Reply, seen: &mut Seen, pulse: &Pul
         if let Some(first) = answer.first {
             pulse.token(first);
         }
-        if let Err(error) = fed {
+        if let (Err(error), false) = (fed, answer.done) {
             answer.malformed = Some(error.to_string());
         }
         if answer.done || answer.error.is_some() || answer.malformed.is_some() {
@@ -210,7 +222,17 @@ async fn events(dialect: &Dialect, mut body: Reply, seen: &mut Seen, pulse: &Pul
         }
     }
     let at = Instant::now();
-    parser.finish(|name, data| dialect.event(answer, name, data, at));
+    if let Err(error) = parser.finish(|name, data| dialect.event(answer, name, data, at)) {
+        answer.malformed = Some(error.to_string());
+    }
+    // Not an event in it: then what is in it?
+    if let Some(text) = parser.foreign() {
+        dialect.body(answer, text, at);
+        if answer.error.is_none() {
+            let text = snippet(&String::from_utf8_lossy(text));
+            answer.malformed = Some(format!("an event stream with no event in it, but `{text}`"));
+        }
+    }
     seen.complete = Some(at);
     End::Complete
 }

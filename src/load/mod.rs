@@ -11,6 +11,7 @@ mod attack;
 mod classify;
 mod client;
 mod connection;
+mod content;
 mod crew;
 mod dialect;
 mod drive;
@@ -30,7 +31,7 @@ mod schedules;
 mod search;
 mod secret;
 mod served;
-mod sse;
+pub(crate) mod sse;
 mod watch;
 
 pub use drive::{LoadJob, LoadSummary, drive};
