@@ -3,7 +3,7 @@
 use firedrill::{
     journal::interval::Outcome,
     load::{ProbeAnswer, probe},
-    scenario::model::{Endpoint, OpenAiChat, Prompts, Synthetic, Tokens, Workload},
+    scenario::model::{Endpoint, OpenAi, PromptSource, Prompts, Synthetic, Tokens, Transport, Workload},
     units::Span,
 };
 
@@ -11,23 +11,26 @@ use super::{Real, child::free_ports, nginx};
 
 async fn ask(server: &Real, path: &str) -> ProbeAnswer {
     let workload = Workload {
-        endpoint: Endpoint::OpenaiChat(OpenAiChat {
+        endpoint: Endpoint::OpenaiChat(OpenAi {
             model: "tiny".into(),
             stream: true,
-            path: path.into(),
-            headers: Default::default(),
+            path: Some(path.into()),
+            ..Default::default()
         }),
         prompts: Prompts {
-            synthetic: Synthetic {
+            source: PromptSource::Synthetic(Synthetic {
                 input_tokens: Tokens::Fixed(8),
                 output_tokens: Tokens::Fixed(1),
                 popularity: None,
                 shared_prefix: 0,
-            },
+            }),
+            nonce: false,
+            session: None,
             golden: None,
         },
         timeout: Span::secs(10),
         idle_timeout: Span::secs(1),
+        transport: Transport::default(),
     };
     probe(&server.url.parse().expect("a URI"), &workload).await.expect("an answer")
 }
