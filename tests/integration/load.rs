@@ -285,7 +285,7 @@ async fn a_whole_answer_is_measured_too() {
     chat.stream = false;
     let mut cut = workload.clone();
     let Endpoint::OpenaiChat(chat) = &mut cut.endpoint else { panic!("a chat") };
-    chat.path = Fault::Cut.path();
+    chat.path = Some(Fault::Cut.path());
     let loads = vec![(workload, closed(2, Some(10))), (cut, closed(2, Some(10)))];
     let driven = load(plan(60, loads), server.address).await;
     assert_eq!(driven.outcomes("0-None"), HashMap::from([(Outcome::Ok, 10)]));
