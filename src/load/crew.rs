@@ -120,7 +120,7 @@ impl Crew {
         loop {
             // Before it is due, so that it does not make it late.
             let prompt = talk.ask();
-            if self.clock.now() < claim.scheduled {
+            if !self.clock.is_past(claim.scheduled) {
                 tokio::select! {
                     biased;
                     () = self.clock.sleep_until(claim.scheduled) => {}

@@ -77,13 +77,13 @@ pub(super) fn cases() -> Vec<Case> {
         Case::stream(
             "no-end-marks",
             "a clean end with neither finish_reason nor [DONE]",
-            (Truncated, "neither"),
+            (Truncated, "without saying that it is complete"),
             half_then(vec![send(LAST_CHUNK)]),
         ),
         Case::stream(
             "close-without-finish",
             "a stream that ends with the connection, in the middle",
-            (Truncated, "neither"),
+            (Truncated, "without saying that it is complete"),
             vec![send(head_with("") + &tokens(4)), Step::Close],
         ),
         Case::stream(
