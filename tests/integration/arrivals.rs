@@ -82,7 +82,7 @@ fn a_search_goes_up_until_it_breaks_and_judges_each_step() {
         "load.0.capacity.warm-up=0s",
         "load.0.capacity.refine=0",
         "slos.0.ttft=p50 < 1ms",
-        "slos.1.availability=>= 50%",
+        "slos.1.availability=\">= 50%\"",
     ];
     let (runs, _, said) = run("scenarios/capacity.yaml", &set);
     let verdict: RunVerdict = json(&only(&runs).join("verdict.json"));

@@ -108,7 +108,7 @@ fn plan(seconds: u64, loads: Vec<(Workload, Executor)>) -> Plan {
                 end: RunTime(seconds * 1_000_000),
                 users: match executor {
                     Executor::Closed(closed) => closed.users,
-                    Executor::Arrivals(_) | Executor::Capacity(_) => 64,
+                    Executor::Arrivals(_) | Executor::Capacity(_) => 1024,
                 },
                 executor: executor.clone(),
                 planned_arrivals: None,
@@ -351,6 +351,10 @@ async fn a_warm_up_is_sent_and_not_judged() {
         phase.end = phase.end + Duration::from_secs(1);
         // Nobody is that fast.
         phase.good.ttft = Some(Span::millis(0));
+    }
+    for load in &mut plan.load {
+        load.start = load.start + Duration::from_secs(1);
+        load.end = load.end + Duration::from_secs(1);
     }
     let driven = load(plan, server.address).await;
     let of = |phase: Option<&str>| {
