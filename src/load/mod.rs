@@ -25,7 +25,7 @@ mod record;
 mod request;
 mod schedule;
 mod served;
-pub(crate) mod sse;
+mod sse;
 
 pub use drive::{LoadJob, LoadSummary, drive};
 pub use probe::{ProbeAnswer, probe};
