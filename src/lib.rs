@@ -6,9 +6,6 @@
 pub mod chaos;
 pub mod cli;
 pub mod clock;
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub mod fuzzing;
 pub mod journal;
 pub mod lab;
 pub mod load;

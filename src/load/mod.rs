@@ -31,7 +31,7 @@ mod schedules;
 mod search;
 mod secret;
 mod served;
-pub(crate) mod sse;
+mod sse;
 mod watch;
 
 pub use drive::{LoadJob, LoadSummary, drive};

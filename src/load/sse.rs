@@ -149,17 +149,6 @@ impl Parser {
     }
 }
 
-/// The events in `pieces` as name and data, without one whose blank line is
-/// missing at the end, and whether the rest was refused.
-#[cfg(any(test, fuzzing))]
-pub(crate) fn events(pieces: &[&[u8]]) -> (Vec<(String, String)>, bool) {
-    let (mut parser, mut events) = (Parser::default(), Vec::new());
-    let fed = pieces.iter().try_for_each(|piece| {
-        parser.feed(piece, |name, data| events.push((name.to_owned(), data.to_owned())))
-    });
-    (events, fed.is_err())
-}
-
 /// A line's field and value, if it is a field of the standard or a comment.
 fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let (name, value) = match line.iter().position(|&b| b == b':') {
@@ -181,6 +170,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// The events in `pieces`, and whether the rest was refused.
+    fn events(pieces: &[&[u8]]) -> (Vec<(String, String)>, bool) {
+        let (mut parser, mut events) = (Parser::default(), Vec::new());
+        let fed = pieces.iter().try_for_each(|piece| {
+            parser.feed(piece, |name, data| events.push((name.to_owned(), data.to_owned())))
+        });
+        (events, fed.is_err())
+    }
 
     fn parse(pieces: &[&[u8]]) -> Vec<(String, String)> {
         let mut parser = Parser::default();

@@ -46,7 +46,7 @@ impl Drilled {
     /// Runs it again while the machine is too busy to tell: a run whose load
     /// generator lagged says so, and decides nothing.
     pub(crate) fn conclusive(run: impl Fn() -> Self) -> Self {
-        (1..5).fold(run(), |drilled, _| if drilled.lagged() { run() } else { drilled })
+        (1..4).fold(run(), |drilled, _| if drilled.lagged() { run() } else { drilled })
     }
 
     fn lagged(&self) -> bool {

@@ -13,7 +13,7 @@ use super::{
 use crate::drill::Drilled;
 
 /// Runs at a time.
-const JOBS: usize = 4;
+const JOBS: usize = 3;
 
 /// A line of the table: what happened, its class, how many, and the reason.
 pub(super) fn row(case: &Case, seen: &Seen) -> [String; 4] {

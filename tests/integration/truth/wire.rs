@@ -27,7 +27,8 @@ pub(super) struct Wire {
 
 struct Shared {
     cases: HashMap<&'static str, Case>,
-    counts: Mutex<HashMap<&'static str, u64>>,
+    /// By path: whoever adds to it has a count of their own.
+    counts: Mutex<HashMap<String, u64>>,
 }
 
 impl Wire {
@@ -75,7 +76,7 @@ impl Shared {
                     )
                     .await?
                 }
-                Some(case) if !request.probe && self.count(case).is_multiple_of(5) => {
+                Some(case) if !request.probe && self.count(&request.path).is_multiple_of(5) => {
                     play(&mut io, &case.script).await?
                 }
                 case => {
@@ -90,9 +91,9 @@ impl Shared {
         Ok(())
     }
 
-    fn count(&self, case: &Case) -> u64 {
+    fn count(&self, path: &str) -> u64 {
         let mut counts = self.counts.lock().expect("no panic");
-        let count = counts.entry(case.name).or_default();
+        let count = counts.entry(path.to_owned()).or_default();
         *count += 1;
         *count
     }
