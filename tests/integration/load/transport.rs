@@ -22,7 +22,8 @@ use crate::support::{Folder, exe};
 const SECRET: &str = "s3cr3t-of-the-test";
 
 fn retries(on: &[RetryOn]) -> Retries {
-    Retries { attempts: 3, on: on.to_vec(), backoff: Span::millis(1), honour_retry_after: false }
+    // So many that no request fails each time, however unlucky its user.
+    Retries { attempts: 20, on: on.to_vec(), backoff: Span::millis(0), honour_retry_after: false }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
