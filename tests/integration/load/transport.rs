@@ -83,7 +83,7 @@ workloads:
     prompts: {{ synthetic: {{ input-tokens: 8, output-tokens: 8 }} }}
     auth: {auth}
 load:
-  - {{ name: users, workload: chat, closed: {{ users: 2, requests: 20 }} }}
+  - {{ name: users, workload: chat, closed: {{ users: 2, requests: 20, think: 200ms }} }}
 slos:
   - {{ availability: ">= 50%" }}
 "#,
