@@ -24,6 +24,9 @@ use crate::{
 /// Exemplars of each class of each workload in each phase.
 const EXEMPLARS: u32 = 5;
 
+/// Of which an exemplar is: class, workload, phase.
+type Kind = (Outcome, u16, Option<u16>);
+
 /// A cell's key without the names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
@@ -78,7 +81,8 @@ pub(crate) struct Recorder {
     workloads: Vec<WorkloadName>,
     shards: Vec<Mutex<Shard>>,
     next_shard: AtomicUsize,
-    exemplars: Mutex<HashMap<(Outcome, u16, Option<u16>), u32>>,
+    /// How many were taken, by class, workload and phase.
+    exemplars: Mutex<HashMap<Kind, u32>>,
     /// Plain counts.
     pub(crate) counts: Counts,
 }
