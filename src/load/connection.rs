@@ -15,7 +15,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::AbortHandle};
 
-use super::{LoadError, classify::End};
+use super::{LoadError, classify::End, grpc::Channel};
 
 /// A name or address with a port, and a path that all paths are below.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,31 @@ impl Base {
     }
 }
 
+impl Base {
+    /// The URI of `path`, with the authority, as HTTP/2 wants it.
+    pub(crate) fn absolute(&self, path: &str) -> Result<Uri, LoadError> {
+        let path = self.uri(path)?;
+        format!("http://{}{path}", self.authority)
+            .parse()
+            .map_err(|_| LoadError::Workload(format!("`{path}` is not a path")))
+    }
+
+    /// Opens a TCP connection, within `limit`.
+    pub(crate) async fn connect(&self, limit: Duration) -> Result<TcpStream, End> {
+        let connect = TcpStream::connect((self.host.as_str(), self.port));
+        let stream = match tokio::time::timeout(limit, connect).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::TimedOut => {
+                return Err(End::ConnectTimeout);
+            }
+            Ok(Err(error)) => return Err(End::ConnectRefused(format!("connect: {error}"))),
+            Err(_) => return Err(End::ConnectTimeout),
+        };
+        stream.set_nodelay(true).map_err(|error| End::Reset(format!("connect: {error}")))?;
+        Ok(stream)
+    }
+}
+
 /// An open connection. Dropping it closes it.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -74,16 +99,7 @@ pub(crate) struct NotSent(Box<Request<Full<Bytes>>>);
 
 impl Connection {
     async fn open(base: &Base, limit: Duration) -> Result<Self, End> {
-        let connect = TcpStream::connect((base.host.as_str(), base.port));
-        let stream = match tokio::time::timeout(limit, connect).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::TimedOut => {
-                return Err(End::ConnectTimeout);
-            }
-            Ok(Err(error)) => return Err(End::ConnectRefused(format!("connect: {error}"))),
-            Err(_) => return Err(End::ConnectTimeout),
-        };
-        stream.set_nodelay(true).map_err(|error| End::Reset(format!("connect: {error}")))?;
+        let stream = base.connect(limit).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| ended(&e))?;
         // Its errors come out of the request, too.
         let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
@@ -111,14 +127,17 @@ impl Connection {
 /// one out, so that there are as many as requests at once, not as users.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    base: Base,
+    /// Where to.
+    pub(crate) base: Base,
+    /// The connection that gRPC calls share.
+    pub(crate) grpc: Channel,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Connections {
     /// None open yet.
     pub(crate) fn to(base: Base) -> Self {
-        Self { base, idle: Mutex::default() }
+        Self { base, grpc: Channel::default(), idle: Mutex::default() }
     }
 
     /// Sends a request on an idle connection or a new one. A request that an

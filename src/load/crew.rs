@@ -13,10 +13,12 @@ use http::{HeaderName, HeaderValue};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    answer::Carried,
     connection::Connections,
     exchange::{Exchange, exchange},
+    feed::{Ask, Feed, Turn},
     misses::Misses,
-    prompts::{Prompt, Source},
+    prompts::Prompt,
     protocol::Protocol,
     record::Recorder,
     request::Ended,
@@ -24,7 +26,11 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    journal::{Event, Sink, event::Exemplar, interval::CacheUse},
+    journal::{
+        Event, Sink,
+        event::Exemplar,
+        interval::{CacheUse, Outcome},
+    },
     units::WorkloadName,
 };
 
@@ -46,7 +52,7 @@ pub(crate) struct Crew {
     /// When to send.
     pub(crate) schedule: Schedule,
     /// What to send.
-    pub(crate) source: Arc<Source>,
+    pub(crate) feed: Arc<Feed>,
     /// How to send it.
     pub(crate) protocol: Arc<Protocol>,
     /// Where to.
@@ -93,7 +99,7 @@ impl Crew {
                 self.recorder.counts.starved.fetch_add(1, Ordering::Relaxed);
             }
             // Before it is due, so that it does not make it late.
-            let prompt = self.source.prompt(&self.name, claim.index);
+            let ask = self.ask(Turn { load: &self.name, index: claim.index, step: 0, carried: None });
             tokio::select! {
                 biased;
                 () = self.clock.sleep_until(claim.scheduled) => {}
@@ -102,7 +108,10 @@ impl Crew {
             if !open {
                 self.recorder.counts.closed_due.fetch_add(1, Ordering::Relaxed);
             }
-            self.send(shard, claim, &prompt).await;
+            if let Some(ask) = ask {
+                let carried = self.send(shard, claim, 0, &ask).await;
+                self.episode(shard, claim, carried).await;
+            }
             turn = self.clock.now();
             if let Some(pause) = self.schedule.pause() {
                 turn = turn + pause.0;
@@ -110,23 +119,60 @@ impl Crew {
         }
     }
 
-    async fn send(&self, shard: usize, claim: Claim, prompt: &Prompt) {
-        let id = format!("{}{}-{}", self.id_prefix, self.name, claim.index);
+    /// The further steps of an arrival's episode. Each is a request with a
+    /// time of its own: it is due when the one before has ended and the pause
+    /// is over, and is counted as due then, like those of a closed loop.
+    async fn episode(&self, shard: usize, claim: Claim, first: Option<Carried>) {
+        let (Some((steps, think)), Some(mut carried)) = (self.feed.episode(), first) else { return };
+        for step in 1..steps {
+            if carried.over || self.cancel.is_cancelled() {
+                return;
+            }
+            let turn = Turn { load: &self.name, index: claim.index, step, carried: Some(&carried) };
+            let Some(ask) = self.ask(turn) else { return };
+            let claim = Claim { index: claim.index, scheduled: self.clock.now() + think.0 };
+            tokio::select! {
+                biased;
+                () = self.clock.sleep_until(claim.scheduled) => {}
+                () = self.cancel.cancelled() => return,
+            }
+            self.recorder.counts.closed_due.fetch_add(1, Ordering::Relaxed);
+            let Some(next) = self.send(shard, claim, step, &ask).await else { return };
+            carried = next;
+        }
+    }
+
+    /// A request, unless it can't be made: then the harness is broken, and
+    /// it is counted so.
+    fn ask(&self, turn: Turn<'_>) -> Option<Ask> {
+        match self.feed.ask(turn) {
+            Ok(ask) => Some(ask),
+            Err(error) => {
+                self.recorder.counts.panics.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%error, index = turn.index, "a request of `{}` can't be made", self.name);
+                None
+            }
+        }
+    }
+
+    /// Sends a request and records how it ended. What a good answer leaves to
+    /// the next step.
+    async fn send(&self, shard: usize, claim: Claim, step: u32, ask: &Ask) -> Option<Carried> {
+        let id = match step {
+            0 => format!("{}{}-{}", self.id_prefix, self.name, claim.index),
+            step => format!("{}{}-{}.{step}", self.id_prefix, self.name, claim.index),
+        };
         let id = HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from(claim.index));
         self.recorder.counts.sent.fetch_add(1, Ordering::Relaxed);
         self.recorder.sent(shard, self.clock.now().0.saturating_sub(claim.scheduled.0));
         let open = InFlight(&self.recorder);
-        let ended = exchange(
-            &self.connections,
-            &self.protocol,
-            &self.source,
-            prompt,
-            &[(REQUEST_ID, id)],
-            &self.cancel,
-        )
-        .await;
-        self.record(shard, claim, prompt, ended);
+        let mut ended =
+            exchange(&self.connections, &self.protocol, &self.feed, ask, &[(REQUEST_ID, id)], &self.cancel)
+                .await;
+        let carried = ended.answer.carried.take().filter(|_| ended.outcome == Outcome::Ok);
+        self.record(shard, claim, &ask.prompt, ended);
         drop(open);
+        carried
     }
 
     fn record(&self, shard: usize, claim: Claim, prompt: &Prompt, exchange: Exchange) {

@@ -15,9 +15,9 @@ use super::{
     attack::{self, Squad},
     connection::{Base, Connections},
     crew::Crew,
+    feed::Feed,
     misses::Misses,
     progress::{Progress, Reporter, TICK},
-    prompts::Source,
     protocol::Protocol,
     record::Recorder,
     schedule::{self, Schedule},
@@ -26,7 +26,7 @@ use crate::{
     clock::Clock,
     journal::{Sink, interval::Outcome},
     plan::Plan,
-    units::RunTime,
+    units::{RunTime, Span},
 };
 
 /// Everything that the load needs.
@@ -124,8 +124,8 @@ fn squads(
     for planned in &job.plan.workloads {
         let protocol = Protocol::new(base, &planned.workload)?;
         let dialect = protocol.dialect.clone();
-        let source = Source::new(planned.name.as_str(), &planned.workload, dialect, job.plan.seed)?;
-        ready.push((Arc::new(source), Arc::new(protocol)));
+        let feed = Feed::new(planned.name.as_str(), &planned.workload, dialect, base, job.plan.seed)?;
+        ready.push((Arc::new(feed), Arc::new(protocol)));
     }
     let misses = Arc::new(Misses::default());
     job.plan
@@ -135,15 +135,17 @@ fn squads(
             let index = job.plan.workloads.iter().position(|w| w.name == load.workload).ok_or_else(|| {
                 LoadError::NoWorkload { load: load.name.clone(), workload: load.workload.to_string() }
             })?;
-            let users = schedule::users(&load.executor, job.plan.workloads[index].workload.timeout);
-            let (source, protocol) = ready[index].clone();
+            let workload = &job.plan.workloads[index].workload;
+            let busy = Span(workload.endpoint.busy(workload.timeout.0));
+            let users = schedule::users(&load.executor, busy);
+            let (feed, protocol) = ready[index].clone();
             let crew = Crew {
                 name: load.name.clone(),
                 workload: u16::try_from(index)
                     .map_err(|_| LoadError::Workload("there are too many workloads".to_owned()))?,
                 workload_name: load.workload.clone(),
                 schedule: Schedule::of(&job.plan, load),
-                source,
+                feed,
                 protocol,
                 connections: Connections::to(base.clone()),
                 recorder: recorder.clone(),

@@ -16,7 +16,8 @@ use super::{
     classify::{Asked, End, Head, classify},
     connection::{Connection, Connections, ended},
     dialect::Dialect,
-    prompts::{Prompt, Source},
+    feed::{Ask, Feed, Wanted},
+    grpc,
     protocol::Protocol,
     served::Labels,
     sse,
@@ -25,7 +26,7 @@ use crate::journal::interval::Outcome;
 
 /// No connection within this is a `connect-timeout`, if the workload's
 /// timeout is not shorter.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// A body that is not a stream may have this many bytes.
 const MAX_BODY: usize = 16 << 20;
 /// So much of a refusal's body is read, to quote it.
@@ -56,16 +57,20 @@ pub(crate) struct Exchange {
 }
 
 /// What is known of an exchange while it goes on.
-struct Seen {
-    first_byte: Option<Instant>,
-    status: Option<u16>,
-    labels: Labels,
-    answer: Answer,
+pub(crate) struct Seen {
+    /// When the answer's head came.
+    pub(crate) first_byte: Option<Instant>,
+    /// HTTP status.
+    pub(crate) status: Option<u16>,
+    /// What the answer's head said.
+    pub(crate) labels: Labels,
+    /// What the answer said.
+    pub(crate) answer: Answer,
     refusal: String,
     /// When the answer was complete, where that is before the body's end.
-    complete: Option<Instant>,
+    pub(crate) complete: Option<Instant>,
     /// A connection is being opened.
-    connecting: bool,
+    pub(crate) connecting: bool,
 }
 
 /// Sends one request and reads its answer to an end of any kind. Never takes
@@ -73,12 +78,12 @@ struct Seen {
 pub(crate) async fn exchange(
     connections: &Connections,
     protocol: &Protocol,
-    source: &Source,
-    prompt: &Prompt,
+    feed: &Feed,
+    ask: &Ask,
     extra: &[(HeaderName, HeaderValue)],
     cancel: &CancellationToken,
 ) -> Exchange {
-    let golden = prompt.golden.and_then(|index| source.golden(index));
+    let golden = ask.prompt.golden.and_then(|index| feed.golden(index));
     let mut seen = Seen {
         first_byte: None,
         status: None,
@@ -88,23 +93,30 @@ pub(crate) async fn exchange(
         complete: None,
         connecting: false,
     };
-    let request = protocol.request(prompt.body.clone(), extra);
+    let request = protocol.request(ask, extra);
     let sent = Instant::now();
     let pulse = Pulse::new(sent);
     let end = tokio::select! {
         biased;
-        end = converse(connections, protocol, request, &mut seen, &pulse) => end,
+        end = async {
+            if protocol.grpc {
+                grpc::converse(connections, protocol, request, &ask.wanted, &mut seen, &pulse).await
+            } else {
+                converse(connections, protocol, request, &ask.wanted, &mut seen, &pulse).await
+            }
+        } => end,
         () = cancel.cancelled() => End::Cancelled,
         end = pulse.watch(protocol) => end,
     };
     let ended = seen.complete.unwrap_or_else(Instant::now);
     seen.labels.fingerprint(seen.answer.fingerprint.as_deref());
-    let asked = Asked { tokens: prompt.tokens, contains: golden.map(|golden| golden.contains.as_str()) };
+    let asked = Asked { tokens: ask.prompt.tokens, contains: golden.map(|golden| golden.contains.as_str()) };
     let head = Head {
         status: seen.status,
         retry_after: seen.labels.retry_after,
         breaker_open: seen.labels.served.breaker_open,
         refusal: &seen.refusal,
+        accepted: seen.status.map(|status| protocol.dialect.accepts(status)),
     };
     // What is complete stays so, whatever came while the connection was drained.
     let end = match end {
@@ -126,7 +138,7 @@ pub(crate) async fn exchange(
 }
 
 /// The signs of life of an answer, for the watch over it.
-struct Pulse {
+pub(crate) struct Pulse {
     sent: Instant,
     /// Microseconds from `sent` to the stream's last event; 0: none began.
     last: AtomicU64,
@@ -137,7 +149,8 @@ impl Pulse {
         Self { sent, last: AtomicU64::new(0) }
     }
 
-    fn beat(&self, at: Instant) {
+    /// Something came at `at`.
+    pub(crate) fn beat(&self, at: Instant) {
         let micros = at.saturating_duration_since(self.sent).as_micros().max(1);
         self.last.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -170,6 +183,7 @@ async fn converse(
     connections: &Connections,
     protocol: &Protocol,
     request: Request<Full<Bytes>>,
+    wanted: &Wanted,
     seen: &mut Seen,
     pulse: &Pulse,
 ) -> End {
@@ -185,7 +199,7 @@ async fn converse(
     let (head, body) = response.into_parts();
     seen.status = Some(head.status.as_u16());
     seen.labels = Labels::of(&head.headers);
-    if !head.status.is_success() {
+    if !protocol.dialect.accepts(head.status.as_u16()) {
         if let Ok((body, _)) = whole(body, MAX_REFUSAL).await {
             seen.refusal = snippet(&String::from_utf8_lossy(&body));
             connections.keep(connection);
@@ -200,10 +214,12 @@ async fn converse(
     if protocol.stream && is_events {
         return events(connections, connection, &protocol.dialect, body, seen, pulse).await;
     }
-    match whole(body, MAX_BODY).await {
+    let read =
+        if protocol.dialect.ignores_body() { skipped(body).await } else { whole(body, MAX_BODY).await };
+    match read {
         Err(end) => end,
         Ok((body, at)) => {
-            protocol.dialect.body(&mut seen.answer, &body, at);
+            protocol.dialect.body(&mut seen.answer, &head.headers, &body, wanted, at);
             if protocol.stream && seen.answer.error.is_none() {
                 seen.answer.malformed = Some("a stream was asked for, and the answer is none".to_owned());
             }
@@ -265,6 +281,14 @@ async fn drained(body: &mut Incoming) -> bool {
         }
     }
     true
+}
+
+/// When a body's last byte came; nobody asks what it says.
+async fn skipped(mut body: Incoming) -> Result<(Vec<u8>, Instant), End> {
+    while let Some(frame) = body.frame().await {
+        frame.map_err(|error| ended(&error))?;
+    }
+    Ok((Vec::new(), Instant::now()))
 }
 
 /// A whole body and when its last byte came.

@@ -14,6 +14,8 @@ mod crew;
 mod dialect;
 mod drive;
 mod exchange;
+mod feed;
+mod grpc;
 mod lengths;
 mod misses;
 mod probe;

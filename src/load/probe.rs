@@ -9,7 +9,7 @@ use super::{
     LoadError,
     connection::{Base, Connections},
     exchange::exchange,
-    prompts::Source,
+    feed::Feed,
     protocol::Protocol,
 };
 use crate::{
@@ -50,14 +50,14 @@ pub struct ProbeAnswer {
 pub async fn probe(base_url: &Uri, workload: &Workload) -> Result<ProbeAnswer, LoadError> {
     let base = Base::of(base_url)?;
     let protocol = Protocol::new(&base, workload)?;
-    let source = Source::new("probe", workload, protocol.dialect.clone(), 0)?;
+    let feed = Feed::new("probe", workload, protocol.dialect.clone(), &base, 0)?;
     // New each time, so that no cache answers for the endpoint.
     let nonce = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
     let ended = exchange(
         &Connections::to(base),
         &protocol,
-        &source,
-        &source.probe(nonce),
+        &feed,
+        &feed.probe(nonce)?,
         &[(PROBE, HeaderValue::from_static("1"))],
         &CancellationToken::new(),
     )

@@ -56,7 +56,9 @@ impl Source {
         dialect: Arc<Dialect>,
         seed: u64,
     ) -> Result<Self, LoadError> {
-        let synthetic = &workload.prompts.synthetic;
+        let missing = || LoadError::Workload("there are no prompts".to_owned());
+        let prompts = workload.prompts.as_ref().ok_or_else(missing)?;
+        let synthetic = &prompts.synthetic;
         let popularity = match &synthetic.popularity {
             None => None,
             Some(popularity) => Some(
@@ -79,7 +81,7 @@ impl Source {
             output: Length::of(&synthetic.output_tokens, "output-tokens")?,
             prefix,
             ends,
-            golden: workload.prompts.golden.clone().filter(|golden| !golden.prompts.is_empty()),
+            golden: prompts.golden.clone().filter(|golden| !golden.prompts.is_empty()),
             popularity,
         })
     }
@@ -185,7 +187,7 @@ mod tests {
         };
         Workload {
             endpoint: Endpoint::OpenaiChat(chat),
-            prompts,
+            prompts: Some(prompts),
             timeout: Span::secs(1),
             idle_timeout: Span::secs(1),
         }
@@ -203,7 +205,7 @@ mod tests {
     fn source(popularity: Option<Popularity>, golden: Option<Golden>) -> Source {
         let prompts = Prompts { synthetic: synthetic(popularity), golden };
         let workload = workload(prompts);
-        let dialect = Arc::new(Dialect::of(&workload.endpoint));
+        let dialect = Arc::new(Dialect::of(&workload.endpoint).expect("a dialect"));
         Source::new("chat", &workload, dialect, 7).expect("a source")
     }
 

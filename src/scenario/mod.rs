@@ -4,11 +4,13 @@ pub mod chaos;
 pub mod cron;
 mod decode;
 mod diagnostic;
+pub mod endpoint;
 mod load;
 pub mod model;
 mod overrides;
 mod schema;
 mod source;
+pub(crate) mod template;
 mod yaml;
 
 pub use decode::{ActKind, may_mean};

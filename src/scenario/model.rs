@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::chaos::Manifest;
+pub use super::endpoint::{Http, KserveGrpc, KserveV2};
 use crate::{
     lab::config::{LabConfig, VersionDefect},
     units::{FaultId, LatencyThreshold, PhaseName, Rate, Ratio, RatioThreshold, Span, Version, WorkloadName},
@@ -73,8 +74,9 @@ pub enum Target {
 pub struct Workload {
     /// The protocol and its settings.
     pub endpoint: Endpoint,
-    /// Where prompts come from.
-    pub prompts: Prompts,
+    /// Where prompts come from. None: the endpoint says itself what is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompts: Option<Prompts>,
     /// A request still open after this long is a `timeout`.
     #[serde(default = "default_timeout")]
     pub timeout: Span,
@@ -99,6 +101,12 @@ pub fn default_idle() -> Span {
 pub enum Endpoint {
     /// OpenAI's chat completions.
     OpenaiChat(OpenAiChat),
+    /// KServe's v2 inference protocol over HTTP (Triton, MLServer, …).
+    KserveV2(KserveV2),
+    /// The same over gRPC.
+    KserveGrpc(KserveGrpc),
+    /// Any HTTP API.
+    Http(Http),
 }
 
 /// OpenAI's chat completions.

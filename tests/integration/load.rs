@@ -39,7 +39,7 @@ fn workload(path: &str) -> Workload {
             path: path.into(),
             headers: [("x-tenant".to_owned(), "drill".to_owned())].into_iter().collect(),
         }),
-        prompts: Prompts {
+        prompts: Some(Prompts {
             synthetic: Synthetic {
                 input_tokens: Tokens::Fixed(12),
                 output_tokens: Tokens::Fixed(TOKENS as u32),
@@ -47,7 +47,7 @@ fn workload(path: &str) -> Workload {
                 shared_prefix: 4,
             },
             golden: None,
-        },
+        }),
         timeout: Span::secs(10),
         idle_timeout: Span::secs(1),
     }
@@ -64,7 +64,7 @@ fn constant(rate: f64) -> Executor {
 /// A plan of one phase with one load for each workload.
 fn plan(seconds: u64, loads: Vec<(Workload, Executor)>) -> Plan {
     let name = |i: usize, w: &Workload| {
-        let Endpoint::OpenaiChat(chat) = &w.endpoint;
+        let Endpoint::OpenaiChat(chat) = &w.endpoint else { panic!("a chat") };
         format!("{i}{}", chat.path.replace('/', "-"))
     };
     Plan {
@@ -272,10 +272,10 @@ async fn tokens_and_times_are_those_of_the_server() {
 async fn a_whole_answer_is_measured_too() {
     let server = Server::start(Manner::default()).await;
     let mut workload = workload("/None");
-    let Endpoint::OpenaiChat(chat) = &mut workload.endpoint;
+    let Endpoint::OpenaiChat(chat) = &mut workload.endpoint else { panic!("a chat") };
     chat.stream = false;
     let mut cut = workload.clone();
-    let Endpoint::OpenaiChat(chat) = &mut cut.endpoint;
+    let Endpoint::OpenaiChat(chat) = &mut cut.endpoint else { panic!("a chat") };
     chat.path = Fault::Cut.path();
     let loads = vec![(workload, closed(2, Some(10))), (cut, closed(2, Some(10)))];
     let driven = load(plan(60, loads), server.address).await;
@@ -464,8 +464,9 @@ async fn answers_are_told_apart_by_who_gave_them() {
     let server =
         Server::start(Manner { headers, first_token: Duration::from_millis(100), ..Manner::default() }).await;
     let mut popular = workload("/None");
-    popular.prompts.synthetic.popularity = Some(Popularity { zipf: 1.0, prompts: 1 });
-    popular.prompts.golden = Some(Golden {
+    popular.prompts.as_mut().expect("prompts").synthetic.popularity =
+        Some(Popularity { zipf: 1.0, prompts: 1 });
+    popular.prompts.as_mut().expect("prompts").golden = Some(Golden {
         share: Ratio(0.5),
         prompts: vec![GoldenPrompt { ask: "what?".into(), contains: "sword".into() }],
     });

@@ -25,7 +25,7 @@ use super::{
     answer::{Answer, Asked},
     driver::{Command, Event},
     exchange::Exchange,
-    hash, mix, model_name,
+    hash, mix, model_name, models,
     openai::{self, ChatRequest, Head},
     sim::{Engine, Prompt},
 };
@@ -43,7 +43,8 @@ const MAX_BODY: usize = 4 << 20;
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat))
-        .route("/v1/models", get(models))
+        .route("/v1/models", get(list))
+        .merge(models::router())
         .route("/metrics", get(metrics))
         .route("/health", get(|| async { "alive" }))
         .route("/ready", get(ready))
@@ -67,7 +68,7 @@ async fn sign(State(shared): State<Arc<Shared>>, mut response: Response) -> Resp
     response
 }
 
-async fn models(State(shared): State<Arc<Shared>>) -> Json<serde_json::Value> {
+async fn list(State(shared): State<Arc<Shared>>) -> Json<serde_json::Value> {
     let id = model_name(shared.config.model);
     Json(json!({"object": "list", "data": [{"id": id, "object": "model", "owned_by": "firedrill"}]}))
 }
@@ -129,23 +130,28 @@ async fn chat(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes
             return refuse(&mut exchange, StatusCode::BAD_REQUEST, "invalid_request_error", &why);
         }
     };
+    if let Err((status, why)) = let_in(&shared).await {
+        let kind =
+            if status == StatusCode::SERVICE_UNAVAILABLE { "service_unavailable" } else { "internal_error" };
+        return refuse(&mut exchange, status, kind, why);
+    }
+    generate(shared, exchange, &request).await
+}
+
+/// What every request to a model goes through first: a replica that is cold,
+/// a version that fails.
+pub(super) async fn let_in(shared: &Shared) -> Result<(), (StatusCode, &'static str)> {
     if !shared.is_warm() {
         if !shared.config.ready_before_warm || shared.happens(0.5) {
-            return refuse(
-                &mut exchange,
-                StatusCode::SERVICE_UNAVAILABLE,
-                "service_unavailable",
-                "model loading",
-            );
+            return Err((StatusCode::SERVICE_UNAVAILABLE, "model loading"));
         }
         tokio::time::sleep(COLD_DELAY).await;
     }
-    if shared.happens(error_share(&shared)) {
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        return refuse(&mut exchange, status, "internal_error", "the engine died on this request");
+    if shared.happens(error_share(shared)) {
+        return Err((StatusCode::INTERNAL_SERVER_ERROR, "the engine died on this request"));
     }
     tokio::time::sleep(Duration::from_millis(shared.config.extra_delay_ms)).await;
-    generate(shared, exchange, &request).await
+    Ok(())
 }
 
 fn error_share(shared: &Shared) -> f64 {

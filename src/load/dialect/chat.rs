@@ -173,8 +173,10 @@ impl Chat {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
-    use crate::load::dialect::Dialect;
+    use crate::load::{dialect::Dialect, feed::Wanted};
 
     fn chat() -> Dialect {
         Dialect::chat()
@@ -247,7 +249,9 @@ mod tests {
         let mut answer = Answer::keeping_text();
         chat().body(
             &mut answer,
+            &HeaderMap::new(),
             br#"{"choices":[{"message":{"role":"assistant","content":"Paris"},"finish_reason":"stop"}],"usage":{"completion_tokens":1}}"#,
+            &Wanted::Anything,
             Instant::now(),
         );
         assert_eq!(answer.text.as_deref(), Some("Paris"));

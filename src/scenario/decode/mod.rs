@@ -1,8 +1,11 @@
 //! From a located tree to the model. Nothing here stops at the first error:
 //! each part is read as far as it goes, and all that is wrong is said at once.
 
+mod data;
 mod fields;
+mod http;
 mod judge;
+mod kserve;
 mod lab;
 mod manifest;
 mod network;

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use super::{
-    Context, Fields,
+    Context, Fields, kserve,
     scalars::{boolean, share, unit},
 };
 use crate::{
@@ -23,8 +23,14 @@ pub(super) fn workload(cx: &mut Context<'_>, node: &Node) -> Option<Workload> {
     let mut fields = Fields::of(cx, node, "Workload", "a workload")?;
     let endpoint =
         fields.required(cx, "endpoint", "{ openai-chat: { model: demo, stream: true } }", endpoint);
-    let prompts =
-        fields.required(cx, "prompts", "{ synthetic: { input-tokens: 200, output-tokens: 64 } }", prompts);
+    let prompts = if endpoint.as_ref().is_none_or(Endpoint::has_prompts) {
+        let example = "{ synthetic: { input-tokens: 200, output-tokens: 64 } }";
+        fields.required(cx, "prompts", example, prompts).map(Some)
+    } else {
+        let help = "what is sent is said in `endpoint`";
+        fields.refuse(cx, "prompts", "this endpoint has no prompts", help);
+        Some(None)
+    };
     let timeout = fields.or(cx, "timeout", default_timeout(), span_above_zero);
     let idle_timeout = fields.or(cx, "idle-timeout", default_idle(), span_above_zero);
     fields.finish(cx);
@@ -38,8 +44,13 @@ fn span_above_zero(cx: &mut Context<'_>, node: &Node) -> Option<Span> {
 
 fn endpoint(cx: &mut Context<'_>, node: &Node) -> Option<Endpoint> {
     let mut fields = Fields::of(cx, node, "Endpoint", "an endpoint")?;
-    let found = fields.one_of(cx, &["openai-chat"]);
-    let endpoint = found.and_then(|(_, node)| openai_chat(cx, node)).map(Endpoint::OpenaiChat);
+    let found = fields.one_of(cx, &["openai-chat", "kserve-v2", "kserve-grpc", "http"]);
+    let endpoint = found.and_then(|(kind, node)| match kind {
+        "openai-chat" => openai_chat(cx, node).map(Endpoint::OpenaiChat),
+        "kserve-v2" => kserve::over_http(cx, node).map(Endpoint::KserveV2),
+        "kserve-grpc" => kserve::over_grpc(cx, node).map(Endpoint::KserveGrpc),
+        _ => super::http::http(cx, node).map(Endpoint::Http),
+    });
     fields.finish(cx);
     endpoint
 }
@@ -48,17 +59,19 @@ fn openai_chat(cx: &mut Context<'_>, node: &Node) -> Option<OpenAiChat> {
     let mut fields = Fields::of(cx, node, "OpenAiChat", "the settings of the endpoint")?;
     let model = fields.required(cx, "model", "demo", |cx, node| cx.text(node, "a model's name"));
     let stream = fields.or(cx, "stream", false, boolean);
-    let path = fields.or(cx, "path", default_path(), |cx, node| {
-        let path = cx.text(node, "a path")?;
-        let message = format!("the path `{path}` does not start with `/`");
-        if path.starts_with('/') { Some(path) } else { cx.fail(&node.place, message, "") }
-    });
+    let path = fields.or(cx, "path", default_path(), path);
     let headers = fields.or(cx, "headers", IndexMap::new(), headers);
     fields.finish(cx);
     Some(OpenAiChat { model: model?, stream: stream?, path: path?, headers: headers? })
 }
 
-fn headers(cx: &mut Context<'_>, node: &Node) -> Option<IndexMap<String, String>> {
+pub(super) fn path(cx: &mut Context<'_>, node: &Node) -> Option<String> {
+    let path = cx.text(node, "a path")?;
+    let message = format!("the path `{path}` does not start with `/`");
+    if path.starts_with('/') { Some(path) } else { cx.fail(&node.place, message, "") }
+}
+
+pub(super) fn headers(cx: &mut Context<'_>, node: &Node) -> Option<IndexMap<String, String>> {
     let entries = cx.entries(node, "headers")?;
     let all: Vec<_> = entries
         .into_iter()

@@ -39,10 +39,12 @@ async fn the_figures_agree_with_the_replicas_books() {
         process::spawn(exe(), command::REPLICA, &config, None).await.expect("a replica starts");
     let mut chat = workload("/v1/chat/completions");
     chat.idle_timeout = Span::secs(5);
-    chat.prompts.synthetic.input_tokens = Tokens::Lognormal { median: 60, p99: 300 };
-    chat.prompts.synthetic.output_tokens = Tokens::Uniform { min: 4, max: 24 };
-    chat.prompts.synthetic.popularity = Some(Popularity { zipf: 1.1, prompts: 50 });
-    chat.prompts.golden = Some(Golden {
+    chat.prompts.as_mut().expect("prompts").synthetic.input_tokens =
+        Tokens::Lognormal { median: 60, p99: 300 };
+    chat.prompts.as_mut().expect("prompts").synthetic.output_tokens = Tokens::Uniform { min: 4, max: 24 };
+    chat.prompts.as_mut().expect("prompts").synthetic.popularity =
+        Some(Popularity { zipf: 1.1, prompts: 50 });
+    chat.prompts.as_mut().expect("prompts").golden = Some(Golden {
         share: Ratio(0.2),
         prompts: GOLDEN
             .iter()
@@ -50,7 +52,7 @@ async fn the_figures_agree_with_the_replicas_books() {
             .collect(),
     });
     let mut whole = chat.clone();
-    let Endpoint::OpenaiChat(endpoint) = &mut whole.endpoint;
+    let Endpoint::OpenaiChat(endpoint) = &mut whole.endpoint else { panic!("a chat") };
     endpoint.stream = false;
     let driven =
         load(plan(4, vec![(chat, constant(30.0)), (whole, closed(2, Some(20)))]), said.listening).await;
