@@ -9,14 +9,16 @@ use super::exit::Exit;
 use crate::{
     chaos::{self, RecoverReport},
     journal::RunFolder,
+    report::Format,
     run::{self, RunError},
 };
 
 /// `firedrill report`
-pub(super) fn report(path: &Path, out: Option<&Path>) -> Exit {
+pub(super) fn report(path: &Path, out: Option<&Path>, formats: &[Format]) -> Exit {
+    let formats = if formats.is_empty() { &Format::ALL } else { formats };
     let rendered = RunFolder::open(path).map_err(RunError::from).and_then(|folder| {
         let out = out.unwrap_or(folder.path()).to_owned();
-        run::render(&folder, &out).map(|verdict| (verdict, out))
+        run::render(&folder, &out, formats).map(|verdict| (verdict, out))
     });
     match rendered {
         Ok((verdict, out)) => {

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
-use crate::run::ui::UiMode;
+use crate::{report::Format, run::ui::UiMode};
 
 /// Fire drills for inference services: load, faults and reactions, judged on
 /// one clock.
@@ -43,6 +44,9 @@ pub(super) enum Command {
         /// Where to write it (the run's folder, unless given)
         #[arg(long)]
         out: Option<PathBuf>,
+        /// In which formats (all, unless given)
+        #[arg(long, value_enum, value_delimiter = ',')]
+        format: Vec<Format>,
     },
     /// Report what a dead harness left behind, and finish it
     Recover {
@@ -51,6 +55,11 @@ pub(super) enum Command {
         /// Where runs are kept
         #[arg(long, default_value = "runs", env = "FIREDRILL_RUNS")]
         runs: PathBuf,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
     },
     /// Start the built-in target alone, for other tools to try
     Lab(Lab),

@@ -7,7 +7,7 @@ mod inspect;
 
 use std::{fmt::Display, process::ExitCode};
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use self::{
     args::{Cli, Command},
@@ -49,8 +49,12 @@ async fn dispatch(command: Command) -> Exit {
         Command::Validate(args) => inspect::validate(&args),
         Command::Schema => inspect::schema(),
         Command::Init { path } => inspect::init(&path),
-        Command::Report { run, out } => after::report(&run, out.as_deref()),
+        Command::Report { run, out, format } => after::report(&run, out.as_deref(), &format),
         Command::Recover { run, runs } => after::recover(run, &runs).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "firedrill", &mut std::io::stdout());
+            Exit::Pass
+        }
         Command::Lab(args) => lab_alone(args).await,
         Command::LabReplica => process(lab::replica::serve().await),
         Command::LabGateway => process(lab::gateway::serve().await),

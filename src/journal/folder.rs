@@ -42,7 +42,11 @@ impl RunFolder {
         let reserve = folder.reserve();
         File::create(&reserve)
             .and_then(|mut file| file.write_all(&vec![0; RESERVE]).and_then(|()| file.sync_all()))
-            .map_err(|e| FolderError::new("set disk space aside in", &reserve, e))?;
+            .map_err(|e| {
+                // Nothing is left of a run that never was.
+                let _ = fs::remove_dir_all(&folder.path);
+                FolderError::new("set disk space aside in", &reserve, e)
+            })?;
         Ok(folder)
     }
 

@@ -1,8 +1,12 @@
-//! Journal and verdict → HTML, PNG, terminal. Pure but for [`write_all`]: the
+//! Journal and verdict → HTML, PNG, Markdown, JUnit, CSV, terminal. Pure but for
+//! [`write()`]: the
 //! same input gives the same bytes, wherever and whenever.
 
+mod csv;
 mod figures;
 mod html;
+mod junit;
+mod markdown;
 mod png;
 mod terminal;
 #[cfg(test)]
@@ -14,7 +18,10 @@ mod timeline;
 
 use std::{fs, io, path::Path};
 
+pub use csv::csv;
 pub use html::html;
+pub use junit::junit;
+pub use markdown::markdown;
 pub use png::summary_png;
 pub use terminal::terminal;
 
@@ -58,19 +65,58 @@ pub enum ReportError {
         /// What the drawing library said.
         why: String,
     },
+    /// What XML can't hold.
+    #[error("write the JUnit report: {0}")]
+    Junit(String),
     /// A file.
     #[error("write the report: {0}")]
     Io(#[from] io::Error),
 }
 
-/// Writes `report.html`, `summary.png` and `charts/*.png` into `dir`.
-pub fn write_all(dir: &Path, input: &Input<'_>) -> Result<(), ReportError> {
-    fs::write(dir.join("report.html"), html(input)?)?;
-    fs::write(dir.join("summary.png"), summary_png(input)?)?;
-    let charts = dir.join("charts");
-    fs::create_dir_all(&charts)?;
-    for (name, bytes) in png::charts(input)? {
-        fs::write(charts.join(format!("{name}.png")), bytes)?;
+/// A form of the report, one file or folder each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// `report.html`: one file, no network.
+    Html,
+    /// `summary.png` and `charts/*.png`.
+    Png,
+    /// `report.md`.
+    Md,
+    /// `junit.xml`.
+    Junit,
+    /// `verdict.json`.
+    Json,
+    /// `seconds.csv`.
+    Csv,
+}
+
+impl Format {
+    /// All of them, the smallest that matter most first: a disk may be full.
+    pub const ALL: [Self; 6] = [Self::Json, Self::Junit, Self::Md, Self::Csv, Self::Html, Self::Png];
+}
+
+/// Writes the report into `dir`, in these formats.
+pub fn write(dir: &Path, input: &Input<'_>, formats: &[Format]) -> Result<(), ReportError> {
+    for format in formats {
+        match format {
+            Format::Html => fs::write(dir.join("report.html"), html(input)?)?,
+            Format::Png => {
+                fs::write(dir.join("summary.png"), summary_png(input)?)?;
+                let charts = dir.join("charts");
+                fs::create_dir_all(&charts)?;
+                for (name, bytes) in png::charts(input)? {
+                    fs::write(charts.join(format!("{name}.png")), bytes)?;
+                }
+            }
+            Format::Md => fs::write(dir.join("report.md"), markdown(input))?,
+            Format::Junit => fs::write(dir.join("junit.xml"), junit(input)?)?,
+            Format::Json => {
+                let mut json = serde_json::to_vec_pretty(input.verdict)?;
+                json.push(b'\n');
+                fs::write(dir.join("verdict.json"), json)?;
+            }
+            Format::Csv => fs::write(dir.join("seconds.csv"), csv(input))?,
+        }
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ pub(super) struct Run {
     pub(super) plan: Plan,
     pub(super) record: RunRecord,
     pub(super) verdict: RunVerdict,
-    series: Series,
+    pub(super) series: Series,
     environment: Value,
     scenario: String,
 }

@@ -3,9 +3,9 @@
 use std::{fs, path::Path};
 
 use super::{
-    html, summary_png, terminal,
+    Format, html, summary_png, terminal,
     testing::{Health, Run, aborted, nothing, run},
-    write_all,
+    write,
 };
 
 fn odd_runs() -> Vec<(&'static str, Run)> {
@@ -22,7 +22,7 @@ fn every_run_has_a_report() {
     for (name, run) in odd_runs() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/report-preview").join(name);
         fs::create_dir_all(&dir).expect("a folder");
-        write_all(&dir, &run.input()).expect("a report");
+        write(&dir, &run.input(), &Format::ALL).expect("a report");
         fs::write(dir.join("terminal.txt"), terminal(&run.input(), true, 80)).expect("a file");
         let page = fs::read_to_string(dir.join("report.html")).expect("the report");
         assert!(page.contains(&run.verdict.verdict.as_str().to_uppercase()), "{name}");

@@ -45,13 +45,10 @@ impl Judged {
         }
     }
 
-    /// Writes `verdict.json` and the report into `out`.
-    pub(super) fn write(&self, out: &Path) -> Result<(), RunError> {
+    /// Writes the verdict and the report into `out`, in these formats.
+    pub(super) fn write(&self, out: &Path, formats: &[report::Format]) -> Result<(), RunError> {
         std::fs::create_dir_all(out).map_err(report::ReportError::from)?;
-        let mut json = serde_json::to_vec_pretty(&self.verdict)?;
-        json.push(b'\n');
-        std::fs::write(out.join("verdict.json"), json).map_err(report::ReportError::from)?;
-        Ok(report::write_all(out, &self.input())?)
+        Ok(report::write(out, &self.input(), formats)?)
     }
 
     /// The summary for a terminal.

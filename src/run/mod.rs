@@ -22,7 +22,8 @@ use std::{
 pub use self::error::RunError;
 use self::{environment::Environment, finish::Judged, target::Running, ui::UiMode};
 use crate::{
-    journal::RunFolder, plan::Plan, scenario::SourceFile, units::FaultId, verdict::model::RunVerdict,
+    journal::RunFolder, plan::Plan, report::Format, scenario::SourceFile, units::FaultId,
+    verdict::model::RunVerdict,
 };
 
 /// How to run.
@@ -83,16 +84,16 @@ pub async fn drill(plan: Plan, options: Options) -> Result<Drilled, RunError> {
     let left_behind = supervised?;
     folder.release_reserve();
     let judged = Judged::read(&folder)?;
-    judged.write(folder.path())?;
+    judged.write(folder.path(), &Format::ALL)?;
     let colour = std::io::stderr().is_terminal();
     let summary = judged.summary(colour, ui::width());
     Ok(Drilled { folder, verdict: judged.verdict, left_behind, summary })
 }
 
 /// Judges a run again from its folder, and writes verdict and report to `out`.
-pub fn render(folder: &RunFolder, out: &Path) -> Result<RunVerdict, RunError> {
+pub fn render(folder: &RunFolder, out: &Path, formats: &[Format]) -> Result<RunVerdict, RunError> {
     let judged = Judged::read(folder)?;
-    judged.write(out)?;
+    judged.write(out, formats)?;
     Ok(judged.verdict)
 }
 

@@ -4,6 +4,7 @@ use super::{
     facts::Facts,
     figures,
     finding::{Finding, counted, percent},
+    model::{CheckKind, Verdict},
 };
 use crate::journal::event::RunEnd;
 
@@ -39,22 +40,49 @@ pub(super) fn judge(facts: &Facts<'_>) -> Finding {
         .on("wire", format!("{} with an outcome", counted(outcomes(facts), "request")))
 }
 
+/// A failure by a time, or of an objective, is the service's only if the load
+/// was what the scenario says. Where the generator was late, it is not known
+/// whose it is. What is wrong whenever it comes (a wrong answer, a mechanism
+/// that never showed) stays a failure.
+pub(super) fn doubt(facts: &Facts<'_>, kind: CheckKind, finding: Finding) -> Finding {
+    let timed = kind == CheckKind::Slo || matches!(finding.unit, "ms" | "s");
+    if finding.verdict != Verdict::Fail || !timed {
+        return finding;
+    }
+    match late(facts).as_slice() {
+        [] => finding,
+        late => Finding {
+            verdict: Verdict::Inconclusive,
+            why: format!("{}, but it may not be the service's: {}", finding.why, late.join("; ")),
+            ..finding
+        },
+    }
+}
+
+/// How late the generator was, if it was.
+fn late(facts: &Facts<'_>) -> Vec<String> {
+    let figures = figures::generator(facts);
+    let lag = figures.lag_ms.get("p99").copied().unwrap_or_default();
+    let mut late = Vec::new();
+    if figures.starved as f64 > STARVED * figures.due as f64 {
+        let share = percent(figures.starved as f64 / figures.due.max(1) as f64);
+        late.push(format!("{share} of the arrivals waited for a free user"));
+    }
+    if lag > LAG_MS {
+        late.push(format!("the generator lagged: p99 {lag:.0} ms behind schedule"));
+    }
+    late
+}
+
 /// What is wrong with the generator, if anything is.
-pub(super) fn trouble(facts: &Facts<'_>) -> Option<String> {
+fn trouble(facts: &Facts<'_>) -> Option<String> {
     let figures = figures::generator(facts);
     let whole = facts.run_end == Some(&RunEnd::Completed);
-    let lag = figures.lag_ms.get("p99").copied().unwrap_or_default();
     let mut troubles = Vec::new();
     if figures.sent == 0 {
         troubles.push("nothing was sent".to_owned());
     }
-    if figures.starved as f64 > STARVED * figures.due as f64 {
-        let share = percent(figures.starved as f64 / figures.due.max(1) as f64);
-        troubles.push(format!("{share} of the arrivals waited for a free user"));
-    }
-    if lag > LAG_MS {
-        troubles.push(format!("the generator lagged: p99 {lag:.0} ms behind schedule"));
-    }
+    troubles.extend(late(facts));
     if figures.dropped > 0 {
         troubles.push(format!("{} of the journal dropped", counted(figures.dropped, "record")));
     }

@@ -82,6 +82,7 @@ fn judge_check(facts: &Facts<'_>, check: &Check) -> CheckVerdict {
         }
         Subject::Expectation(expectation) => reactions::judge(facts, expectation),
     };
+    let finding = generator::doubt(facts, title.kind, finding);
     let Finding { verdict, observed, unit, error, evidence, why } = finding;
     CheckVerdict {
         id: check.id.clone(),

@@ -12,6 +12,9 @@
 //!   reaction with too few can still fail, if their whole interval is beyond
 //!   the limit: five slow rejections show a slow breaker, five fast ones do
 //!   not show a fast one.
+//! * Where the generator was late, the load was not what the scenario says: an
+//!   objective that does not hold, or a time beyond its limit, is inconclusive
+//!   then. A pass is none either: the generator's own check sees to that.
 //! * A mechanism is blamed only for what is its own: a stale hit while the
 //!   withdrawn version still serves is the rollback's, a wrong hit of a version
 //!   that is wrong by itself is the version's, a breaker that reopens under the

@@ -99,26 +99,12 @@ pub(super) fn judge(facts: &Facts<'_>, slo: &Slo, phase: &PhaseName) -> Finding 
         return Finding::inconclusive(why);
     }
     let mut finding = judge_census(&census, &slo.objective, slo.confidence.map(|level| level.0));
-    if finding.verdict == Verdict::Fail
-        && counts_lag(&slo.objective)
-        && let Some(lag) = super::generator::trouble(facts)
-    {
-        finding.why = format!("{} (suspect: {lag})", finding.why);
-    }
     if facts.plan.phases.iter().any(|p| &p.name == phase && facts.end < p.end)
         && facts.run_end != Some(&RunEnd::Completed)
     {
         finding.why = format!("{} (the run ended during this phase)", finding.why);
     }
     finding
-}
-
-/// Whether a lagging generator makes this look worse than it is.
-fn counts_lag(objective: &Objective) -> bool {
-    match objective {
-        Objective::Ttft(_) | Objective::E2e(_) | Objective::Goodput(_) => true,
-        Objective::Itl(_) | Objective::Tpot(_) | Objective::Availability(_) => false,
-    }
 }
 
 fn judge_census(census: &Census, objective: &Objective, level: Option<f64>) -> Finding {

@@ -2,8 +2,10 @@
 
 mod chaos;
 mod defects;
+mod drill;
 mod gateway;
 mod lab;
 mod load;
+mod real;
 mod run;
 mod support;

@@ -94,7 +94,7 @@ fn a_drill_with_a_proven_fault_passes_and_its_report_is_made_again_to_the_byte()
     let report =
         Command::new(exe()).arg("report").arg(&first).arg("--out").arg(&again).output().expect("it starts");
     assert_eq!(report.status.code(), Some(0), "{}", said(&report));
-    for file in ["report.html", "summary.png", "verdict.json"] {
+    for file in ["report.html", "summary.png", "verdict.json", "junit.xml", "report.md", "seconds.csv"] {
         assert!(
             fs::read(first.join(file)).expect(file) == fs::read(again.join(file)).expect(file),
             "{file} differs"
