@@ -1,5 +1,6 @@
 //! Tests of load: real Goose users against a real server that goes wrong.
 
+mod models;
 mod replica;
 mod server;
 
@@ -64,8 +65,12 @@ fn constant(rate: f64) -> Executor {
 /// A plan of one phase with one load for each workload.
 fn plan(seconds: u64, loads: Vec<(Workload, Executor)>) -> Plan {
     let name = |i: usize, w: &Workload| {
-        let Endpoint::OpenaiChat(chat) = &w.endpoint else { panic!("a chat") };
-        format!("{i}{}", chat.path.replace('/', "-"))
+        let path = match &w.endpoint {
+            Endpoint::OpenaiChat(chat) => chat.path.as_str(),
+            Endpoint::Http(http) => http.path.as_str(),
+            Endpoint::KserveV2(_) | Endpoint::KserveGrpc(_) => "/infer",
+        };
+        format!("{i}{}", path.replace('/', "-"))
     };
     Plan {
         name: "test".into(),

@@ -215,19 +215,19 @@ impl Templates {
                 // What is not carried stays what it was.
                 for (name, part) in &self.start {
                     if !carried.values.iter().any(|(carried, _)| carried == name) {
-                        let value = self.json(part, &context.clone().into_iter().collect())?;
+                        let value = self.json(part, &Value::from_pairs(context.clone()))?;
                         context.insert(name, Value::from(Serde(value)));
                     }
                 }
             }
             None => {
                 for (name, part) in &self.start {
-                    let value = self.json(part, &context.clone().into_iter().collect())?;
+                    let value = self.json(part, &Value::from_pairs(context.clone()))?;
                     context.insert(name, Value::from(Serde(value)));
                 }
             }
         }
-        Ok(context.into_iter().collect())
+        Ok(Value::from_pairs(context))
     }
 
     fn render(&self, name: &str, context: &Value) -> Result<String, LoadError> {

@@ -23,13 +23,16 @@ pub(super) fn workload(cx: &mut Context<'_>, node: &Node) -> Option<Workload> {
     let mut fields = Fields::of(cx, node, "Workload", "a workload")?;
     let endpoint =
         fields.required(cx, "endpoint", "{ openai-chat: { model: demo, stream: true } }", endpoint);
-    let prompts = if endpoint.as_ref().is_none_or(Endpoint::has_prompts) {
+    // By its key: an endpoint that can't be read has errors enough.
+    let own = ["kserve-v2", "kserve-grpc", "http"];
+    let has_none =
+        node.get("endpoint").is_some_and(|node| own.into_iter().any(|key| node.get(key).is_some()));
+    let prompts = if has_none {
+        fields.refuse(cx, "prompts", "this endpoint has no prompts", "what is sent is said in `endpoint`");
+        Some(None)
+    } else {
         let example = "{ synthetic: { input-tokens: 200, output-tokens: 64 } }";
         fields.required(cx, "prompts", example, prompts).map(Some)
-    } else {
-        let help = "what is sent is said in `endpoint`";
-        fields.refuse(cx, "prompts", "this endpoint has no prompts", help);
-        Some(None)
     };
     let timeout = fields.or(cx, "timeout", default_timeout(), span_above_zero);
     let idle_timeout = fields.or(cx, "idle-timeout", default_idle(), span_above_zero);

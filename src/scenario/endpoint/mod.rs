@@ -19,14 +19,6 @@ pub use self::{
 use super::model::Endpoint;
 
 impl Endpoint {
-    /// Whether its requests are made of the workload's `prompts`.
-    pub fn has_prompts(&self) -> bool {
-        match self {
-            Self::OpenaiChat(_) => true,
-            Self::KserveV2(_) | Self::KserveGrpc(_) | Self::Http(_) => false,
-        }
-    }
-
     /// How long one arrival can keep a user busy, where a request may take
     /// `timeout`: an episode has several requests.
     pub fn busy(&self, timeout: Duration) -> Duration {
