@@ -3,9 +3,11 @@
 mod arrivals;
 mod chaos;
 mod defects;
+mod drill;
 mod gateway;
 mod lab;
 mod load;
 mod openai;
+mod real;
 mod run;
 mod support;

@@ -11,6 +11,7 @@ pub(crate) fn exe() -> &'static Path {
 }
 
 /// A folder that goes with the test.
+#[derive(Debug)]
 pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
