@@ -7,6 +7,7 @@ pub mod chaos;
 pub mod cli;
 pub mod clock;
 pub mod journal;
+pub mod kserve;
 pub mod lab;
 pub mod load;
 pub mod observe;

@@ -17,7 +17,7 @@ pub async fn run(config: &LabConfig, seed: u64) -> Result<(), LabError> {
     println!(
         "the lab is up, Ctrl-C ends it
 
-  gateway     http://{gateway}      POST /v1/chat/completions, GET /metrics
+  gateway     http://{gateway}      POST /v1/chat/completions, /predict, /act, /v2/models/image/infer, GET /metrics
   controller  http://{controller}      GET /pods, DELETE /pods/NAME, POST /deploy, GET /rollout
   proxy       http://{proxy}      GET /links, PUT /links/NAME/toxics/ID
   logs        {logs}

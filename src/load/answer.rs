@@ -38,7 +38,29 @@ pub(crate) struct Answer {
     pub(crate) fingerprint: Option<String>,
     /// The whole content, kept where [`Answer::keeping_text`] asked for it.
     pub(crate) text: Option<String>,
+    /// What is wrong with an answer whose right one is known.
+    pub(crate) mismatch: Option<String>,
+    /// What an episode's next step is made of.
+    pub(crate) carried: Option<Carried>,
     numbering: Numbering,
+}
+
+/// What one step of an episode leaves to the next.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Carried {
+    /// Variables.
+    pub(crate) values: Vec<(String, serde_json::Value)>,
+    /// There is no next step.
+    pub(crate) over: bool,
+}
+
+/// What a good answer leaves to the next request of its arrival.
+#[derive(Debug, Default)]
+pub(crate) struct Left {
+    /// Its text, where that was kept.
+    pub(crate) text: Option<String>,
+    /// What an episode carries on.
+    pub(crate) carried: Option<Carried>,
 }
 
 /// Whether the content numbers its tokens as `tok-0 tok-1 …`.
@@ -71,9 +93,25 @@ impl Answer {
         self.error.get_or_insert_with(|| snippet(why));
     }
 
+    /// The answer is not the right one; the first reason is kept.
+    pub(crate) fn wrong(&mut self, why: String) {
+        self.mismatch.get_or_insert(why);
+    }
+
+    /// All of it came at `at`; it is no text, and has no tokens.
+    pub(crate) fn whole(&mut self, at: Instant) {
+        self.last = Some(at);
+        self.done = true;
+    }
+
     /// Whether it said that it is complete.
     pub(crate) fn is_finished(&self) -> bool {
         self.done || self.finish.is_some()
+    }
+
+    /// Takes what the next request of its arrival is made of.
+    pub(crate) fn leave(&mut self) -> Left {
+        Left { text: self.text.take(), carried: self.carried.take() }
     }
 
     /// A piece of content came at `at`.

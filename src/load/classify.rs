@@ -29,6 +29,8 @@ pub(crate) enum End {
     Stalled,
     /// The harness gave up.
     Cancelled,
+    /// The protocol's own status says how it ended (gRPC).
+    Status(Outcome, String),
 }
 
 /// What was asked for, as far as it decides what is right.
@@ -51,6 +53,8 @@ pub(crate) struct Head<'a> {
     pub(crate) breaker_open: bool,
     /// The start of the body of a refusal.
     pub(crate) refusal: &'a str,
+    /// Whether an answer with this status is one. None: 2xx is.
+    pub(crate) accepted: Option<bool>,
 }
 
 /// The outcome of a request, and what was wrong, in words (empty where
@@ -58,7 +62,9 @@ pub(crate) struct Head<'a> {
 pub(crate) fn classify(asked: Asked<'_>, head: Head<'_>, answer: &Answer, end: &End) -> (Outcome, String) {
     match head.status {
         None => unanswered(end),
-        Some(200..=299) => answered(asked, answer, end),
+        Some(status) if head.accepted.unwrap_or((200..=299).contains(&status)) => {
+            answered(asked, answer, end)
+        }
         Some(status) => refused(status, head),
     }
 }
@@ -93,6 +99,7 @@ fn unanswered(end: &End) -> (Outcome, String) {
         End::Timeout | End::Stalled => (Outcome::Timeout, "no answer within the timeout".to_owned()),
         End::NoToken => (Outcome::Timeout, "no answer within the first-token timeout".to_owned()),
         End::Cancelled => (Outcome::Cancelled, "the run was stopped".to_owned()),
+        End::Status(outcome, why) => (*outcome, why.clone()),
     }
 }
 
@@ -115,6 +122,7 @@ fn answered(asked: Asked<'_>, answer: &Answer, end: &End) -> (Outcome, String) {
         End::Reset(why) => (Outcome::Reset, format!("{why}, after {got} tokens")),
         End::Malformed(why) => (Outcome::Malformed, why.clone()),
         End::Cancelled => (Outcome::Cancelled, "the run was stopped".to_owned()),
+        End::Status(outcome, why) => (*outcome, why.clone()),
         // Not possible: it had a status.
         End::ConnectRefused(_) | End::ConnectTimeout => unanswered(end),
     }
@@ -128,6 +136,9 @@ fn complete(asked: Asked<'_>, answer: &Answer) -> (Outcome, String) {
     }
     if let Some(why) = &answer.discontinuity {
         return (Outcome::Discontinuous, why.clone());
+    }
+    if let Some(why) = &answer.mismatch {
+        return (Outcome::Mismatch, why.clone());
     }
     if let Some(right) = asked.right
         && let Some(text) = &answer.text
@@ -204,7 +215,8 @@ mod tests {
     #[test]
     fn a_response_ends_with_its_own_events() {
         let settings = crate::scenario::model::OpenAi { stream: true, ..Default::default() };
-        let dialect = Dialect::of(&crate::scenario::model::Endpoint::OpenaiResponses(settings));
+        let dialect =
+            Dialect::of(&crate::scenario::model::Endpoint::OpenaiResponses(settings)).expect("a dialect");
         let of = |last: &str| {
             let mut answer = Answer::default();
             let delta = r#"{"type":"response.output_text.delta","delta":"a"}"#;
@@ -227,7 +239,7 @@ mod tests {
     #[test]
     fn shedding_must_be_marked() {
         let of = |status, retry_after, breaker_open| {
-            let head = Head { status: Some(status), retry_after, breaker_open, refusal: "" };
+            let head = Head { status: Some(status), retry_after, breaker_open, ..Head::default() };
             classify(ASKED, head, &Answer::default(), &End::Complete).0
         };
         assert_eq!(of(429, false, false), Outcome::Shed);

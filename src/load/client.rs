@@ -12,7 +12,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::{
     connection::Seat,
     exchange::{Exchange, exchange},
-    prompts::{Prompt, Source},
+    feed::{Ask, Feed},
     protocol::Protocol,
     watch::Timer,
 };
@@ -43,12 +43,12 @@ impl Client {
     pub(crate) async fn ask(
         &mut self,
         protocol: &Protocol,
-        source: &Source,
-        prompt: &Prompt,
+        feed: &Feed,
+        ask: &Ask,
         extra: &[(HeaderName, HeaderValue)],
     ) -> Exchange {
         let deadline = Instant::now() + protocol.timeout;
-        let mut exchange_ = exchange(self, protocol, source, prompt, extra, deadline).await;
+        let mut exchange_ = exchange(self, protocol, feed, ask, extra, deadline).await;
         let Some(retries) = &protocol.retries else { return exchange_ };
         let sent = exchange_.sent;
         let mut attempts = 1;
@@ -59,7 +59,7 @@ impl Client {
                 break;
             }
             attempts += 1;
-            exchange_ = exchange(self, protocol, source, prompt, extra, deadline).await;
+            exchange_ = exchange(self, protocol, feed, ask, extra, deadline).await;
         }
         Exchange { sent, attempts, ..exchange_ }
     }

@@ -1,6 +1,7 @@
 //! The users of one load stream: claim, sleep until it is due, send, record.
 
 use std::{
+    borrow::Cow,
     panic::AssertUnwindSafe,
     sync::{
         Arc,
@@ -13,11 +14,13 @@ use http::{HeaderName, HeaderValue};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    answer::Left,
     client::Client,
     connection::Connections,
     exchange::Exchange,
+    feed::{Ask, Feed, Talk},
     misses::Misses,
-    prompts::{Prompt, Source},
+    prompts::Prompt,
     protocol::Protocol,
     record::Recorder,
     request::Ended,
@@ -51,7 +54,7 @@ pub(crate) struct Crew {
     /// When to send.
     pub(crate) schedule: Schedule,
     /// What to send.
-    pub(crate) source: Arc<Source>,
+    pub(crate) feed: Arc<Feed>,
     /// How to send it.
     pub(crate) protocol: Arc<Protocol>,
     /// Where to.
@@ -113,13 +116,14 @@ impl Crew {
         }
     }
 
-    /// Sends all that one arrival asks: one request, or a session's turns one
-    /// after the other. None: the run is stopped.
+    /// Sends all that one arrival asks: one request, or a session's turns or an
+    /// episode's steps one after the other. Each has a time of its own at which
+    /// it is due. None: the run is stopped.
     async fn serve(&self, shard: usize, client: &mut Client, mut claim: Claim, open: bool) -> Option<()> {
-        let mut talk = self.source.talk(&self.name, claim.index, self.schedule.size(claim));
+        let mut talk = self.feed.talk(&self.name, claim.index, self.schedule.size(claim));
         loop {
             // Before it is due, so that it does not make it late.
-            let prompt = talk.ask();
+            let ask = self.next(&mut talk, claim);
             if !self.clock.is_past(claim.scheduled) {
                 tokio::select! {
                     biased;
@@ -131,27 +135,41 @@ impl Crew {
             if !open || talk.turn() > 0 {
                 self.recorder.counts.followed.fetch_add(1, Ordering::Relaxed);
             }
-            let answer = self.send(shard, client, claim, talk.turn(), &prompt).await;
-            if !talk.hear(answer) {
+            let Some(ask) = ask else { return Some(()) };
+            let left = self.send(shard, client, claim, talk.turn(), &ask).await;
+            if !talk.hear(left) {
                 return Some(());
             }
-            claim.scheduled = self.clock.now() + self.source.think();
+            claim.scheduled = self.clock.now() + self.feed.think();
             if !self.schedule.goes_on(claim.scheduled) {
                 return Some(());
             }
         }
     }
 
-    /// Sends one request and records how it ended; its answer's text, where
-    /// that was kept and is whole.
+    /// The next request, unless it can't be made: then the harness is broken,
+    /// and it is counted so.
+    fn next<'f>(&self, talk: &mut Talk<'f>, claim: Claim) -> Option<Cow<'f, Ask>> {
+        match talk.ask() {
+            Ok(ask) => Some(ask),
+            Err(error) => {
+                self.recorder.counts.panics.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%error, index = claim.index, "a request of `{}` can't be made", self.name);
+                None
+            }
+        }
+    }
+
+    /// Sends one request and records how it ended; what a good answer leaves to
+    /// the next one.
     async fn send(
         &self,
         shard: usize,
         client: &mut Client,
         claim: Claim,
         turn: u32,
-        prompt: &Prompt,
-    ) -> Option<String> {
+        ask: &Ask,
+    ) -> Option<Left> {
         let id = match turn {
             0 => format!("{}{}-{}", self.id_prefix, self.name, claim.index),
             turn => format!("{}{}-{}.{turn}", self.id_prefix, self.name, claim.index),
@@ -161,11 +179,11 @@ impl Crew {
         self.recorder.counts.sent.fetch_add(1, Ordering::Relaxed);
         self.recorder.sent(shard, self.clock.now().0.saturating_sub(claim.scheduled.0));
         let open = InFlight(&self.recorder);
-        let mut ended = client.ask(&self.protocol, &self.source, prompt, &[(REQUEST_ID, id)]).await;
-        let text = ended.answer.text.take().filter(|_| ended.outcome == Outcome::Ok);
-        self.record(shard, claim, prompt, ended);
+        let mut ended = client.ask(&self.protocol, &self.feed, ask, &[(REQUEST_ID, id)]).await;
+        let left = (ended.outcome == Outcome::Ok).then(|| ended.answer.leave());
+        self.record(shard, claim, &ask.prompt, ended);
         drop(open);
-        text
+        left
     }
 
     fn record(&self, shard: usize, claim: Claim, prompt: &Prompt, exchange: Exchange) {

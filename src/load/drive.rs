@@ -15,9 +15,9 @@ use super::{
     attack::{self, Squad},
     connection::{Base, Connections},
     crew::Crew,
+    feed::Feed,
     misses::Misses,
     progress::{Progress, Reporter, TICK},
-    prompts::Source,
     protocol::Protocol,
     record::Recorder,
     schedule::Schedule,
@@ -27,7 +27,7 @@ use crate::{
     clock::Clock,
     journal::{Sink, interval::Outcome},
     plan::Plan,
-    units::RunTime,
+    units::{RunTime, Span},
 };
 
 /// Everything that the load needs.
@@ -128,8 +128,8 @@ fn squads(
     for planned in &job.plan.workloads {
         let protocol = Protocol::new(base, &planned.workload)?;
         let dialect = protocol.dialect.clone();
-        let source = Source::new(planned.name.as_str(), &planned.workload, dialect, job.plan.seed)?;
-        ready.push((Arc::new(source), Arc::new(protocol)));
+        let feed = Feed::new(planned.name.as_str(), &planned.workload, dialect, base, job.plan.seed)?;
+        ready.push((Arc::new(feed), Arc::new(protocol)));
     }
     let misses = Arc::new(Misses::default());
     job.plan
@@ -139,22 +139,22 @@ fn squads(
             let index = job.plan.workloads.iter().position(|w| w.name == load.workload).ok_or_else(|| {
                 LoadError::NoWorkload { load: load.name.clone(), workload: load.workload.to_string() }
             })?;
-            let (source, protocol) = ready[index].clone();
-            let transport = &job.plan.workloads[index].workload.transport;
+            let (feed, protocol) = ready[index].clone();
+            let workload = &job.plan.workloads[index].workload;
             let schedule = Schedule::of(&job.plan, load, &job.search);
-            let busy = schedule.is_busy();
+            let busy = schedule.is_busy() && workload.turns().1 == Span::default();
             let crew = Crew {
                 name: load.name.clone(),
                 workload: u16::try_from(index)
                     .map_err(|_| LoadError::Workload("there are too many workloads".to_owned()))?,
                 workload_name: load.workload.clone(),
                 schedule,
-                source,
+                feed,
                 protocol,
                 connections: Connections::to(
                     base.clone(),
-                    &transport.connection,
-                    transport.connect_timeout.0,
+                    &workload.connection(),
+                    workload.transport.connect_timeout.0,
                     busy,
                 )?,
                 recorder: recorder.clone(),

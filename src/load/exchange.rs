@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use http::{HeaderName, HeaderValue, Request, header};
+use http::{HeaderName, HeaderValue, Request, header, response::Parts};
 use http_body::Body;
 use http_body_util::BodyExt;
 
@@ -12,8 +12,8 @@ use super::{
     client::Client,
     connection::{Broken, Outgoing, Reply, Seat},
     content::Content,
-    dialect::Dialect,
-    prompts::{Prompt, Source},
+    feed::{Ask, Feed, Wanted},
+    grpc,
     protocol::Protocol,
     served::Labels,
     sse,
@@ -53,16 +53,31 @@ pub(crate) struct Exchange {
 }
 
 /// What is known of an exchange while it goes on.
-struct Seen {
-    first_byte: Option<Instant>,
-    status: Option<u16>,
-    labels: Labels,
-    answer: Answer,
+pub(crate) struct Seen {
+    /// When the answer's head came.
+    pub(crate) first_byte: Option<Instant>,
+    /// HTTP status.
+    pub(crate) status: Option<u16>,
+    /// What the answer's head said.
+    pub(crate) labels: Labels,
+    /// What the answer said.
+    pub(crate) answer: Answer,
     refusal: String,
     /// When the answer was complete, where that is before the body's end.
-    complete: Option<Instant>,
+    pub(crate) complete: Option<Instant>,
     /// A connection is being opened.
     connecting: bool,
+}
+
+impl Seen {
+    /// The head of the answer came.
+    pub(crate) fn head(&mut self, head: &Parts, pulse: &Pulse) {
+        let now = Instant::now();
+        pulse.beat(now);
+        self.first_byte = Some(now);
+        self.status = Some(head.status.as_u16());
+        self.labels = Labels::of(&head.headers);
+    }
 }
 
 /// Sends one request once and reads its answer to an end of any kind, by
@@ -70,12 +85,13 @@ struct Seen {
 pub(crate) async fn exchange(
     client: &mut Client,
     protocol: &Protocol,
-    source: &Source,
-    prompt: &Prompt,
+    feed: &Feed,
+    ask: &Ask,
     extra: &[(HeaderName, HeaderValue)],
     deadline: Instant,
 ) -> Exchange {
-    let golden = prompt.golden.and_then(|index| source.golden(index));
+    let prompt = &ask.prompt;
+    let golden = prompt.golden.and_then(|index| feed.golden(index));
     let mut seen = Seen {
         first_byte: None,
         status: None,
@@ -89,14 +105,14 @@ pub(crate) async fn exchange(
         complete: None,
         connecting: false,
     };
-    let request = protocol.request(prompt.body.clone(), extra);
+    let request = protocol.request(ask, extra);
     let sent = Instant::now();
     let idle = protocol.stream.then_some(protocol.idle);
     let pulse = Pulse::new(sent, Limits { deadline, first_token: protocol.first_token, idle });
     let Client { seat, timer, stop } = client;
     let end = tokio::select! {
         biased;
-        end = converse(seat, protocol, request, &mut seen, &pulse) => end,
+        end = converse(seat, protocol, request, &ask.wanted, &mut seen, &pulse) => end,
         () = stop.as_mut() => End::Cancelled,
         end = timer.watch(&pulse) => end,
     };
@@ -108,6 +124,7 @@ pub(crate) async fn exchange(
         retry_after: seen.labels.retry_after,
         breaker_open: seen.labels.served.breaker_open,
         refusal: &seen.refusal,
+        accepted: seen.status.map(|status| protocol.dialect.accepts(status)),
     };
     // What is complete stays so, whatever came while the connection was drained.
     let end = match end {
@@ -134,6 +151,7 @@ async fn converse(
     seat: &Seat,
     protocol: &Protocol,
     request: Request<Outgoing>,
+    wanted: &Wanted,
     seen: &mut Seen,
     pulse: &Pulse,
 ) -> End {
@@ -141,14 +159,10 @@ async fn converse(
         Ok(response) => response,
         Err(end) => return end,
     };
-    let now = Instant::now();
-    pulse.beat(now);
-    seen.first_byte = Some(now);
     let (head, body) = response.into_parts();
-    seen.status = Some(head.status.as_u16());
-    seen.labels = Labels::of(&head.headers);
+    seen.head(&head, pulse);
     let content = Content::of(&head.headers);
-    if !head.status.is_success() {
+    if !protocol.dialect.accepts(head.status.as_u16()) {
         if let Ok((body, _)) = whole(body, MAX_REFUSAL).await {
             seen.refusal = match (head.headers.get(header::LOCATION), content.coding) {
                 (Some(to), _) => format!(
@@ -161,20 +175,27 @@ async fn converse(
         }
         return End::Complete;
     }
-    if let Some(coding) = content.coding {
+    if protocol.grpc {
+        return grpc::read(protocol, &head, body, wanted, seen, pulse).await;
+    }
+    if let Some(coding) = content.coding
+        && !protocol.dialect.ignores_body()
+    {
         return End::Malformed(format!("the body is in `{}`, which was not asked for", snippet(coding)));
     }
     if protocol.stream && content.is_events() {
-        return events(&protocol.dialect, body, seen, pulse).await;
+        return events(protocol, &head.headers, body, wanted, seen, pulse).await;
     }
-    match whole(body, MAX_BODY).await {
+    let read =
+        if protocol.dialect.ignores_body() { skipped(body).await } else { whole(body, MAX_BODY).await };
+    match read {
         Err(end) => end,
         Ok((body, at)) => {
             let answer = &mut seen.answer;
-            if body.is_empty() {
+            if body.is_empty() && !protocol.dialect.may_be_empty() {
                 answer.malformed = Some(format!("HTTP {} with an empty body", head.status.as_u16()));
             } else {
-                protocol.dialect.body(answer, &body, at);
+                protocol.dialect.body(answer, &head.headers, &body, wanted, at);
             }
             if protocol.stream && answer.error.is_none() && !body.is_empty() {
                 answer.malformed =
@@ -189,7 +210,15 @@ async fn converse(
 }
 
 /// Reads a stream until `[DONE]`, its end, or worse.
-async fn events(dialect: &Dialect, mut body: Reply, seen: &mut Seen, pulse: &Pulse) -> End {
+async fn events(
+    protocol: &Protocol,
+    headers: &HeaderMap,
+    mut body: Reply,
+    wanted: &Wanted,
+    seen: &mut Seen,
+    pulse: &Pulse,
+) -> End {
+    let dialect = &protocol.dialect;
     let mut parser = sse::Parser::default();
     let answer = &mut seen.answer;
     while let Some(frame) = body.frame().await {
@@ -227,7 +256,7 @@ async fn events(dialect: &Dialect, mut body: Reply, seen: &mut Seen, pulse: &Pul
     }
     // Not an event in it: then what is in it?
     if let Some(text) = parser.foreign() {
-        dialect.body(answer, text, at);
+        dialect.body(answer, headers, text, wanted, at);
         if answer.error.is_none() {
             let text = snippet(&String::from_utf8_lossy(text));
             answer.malformed = Some(format!("an event stream with no event in it, but `{text}`"));
@@ -240,6 +269,14 @@ async fn events(dialect: &Dialect, mut body: Reply, seen: &mut Seen, pulse: &Pul
 /// Reads the rest of a body.
 async fn drained(body: &mut Reply) {
     while let Some(Ok(_)) = body.frame().await {}
+}
+
+/// When a body's last byte came; nobody asks what it says.
+async fn skipped(mut body: Reply) -> Result<(Vec<u8>, Instant), End> {
+    while let Some(frame) = body.frame().await {
+        frame.map_err(|Broken(end)| end)?;
+    }
+    Ok((Vec::new(), Instant::now()))
 }
 
 /// A whole body and when its last byte came.

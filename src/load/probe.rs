@@ -9,7 +9,7 @@ use super::{
     LoadError,
     client::Client,
     connection::{Base, Connections},
-    prompts::Source,
+    feed::Feed,
     protocol::Protocol,
 };
 use crate::{
@@ -50,14 +50,14 @@ pub struct ProbeAnswer {
 pub async fn probe(base_url: &Uri, workload: &Workload) -> Result<ProbeAnswer, LoadError> {
     let base = Base::of(base_url)?;
     let protocol = Protocol::new(&base, workload)?;
-    let source = Source::new("probe", workload, protocol.dialect.clone(), 0)?;
+    let feed = Feed::new("probe", workload, protocol.dialect.clone(), &base, 0)?;
     // New each time, so that no cache answers for the endpoint.
     let nonce = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
-    let transport = &workload.transport;
-    let connections = Connections::to(base, &transport.connection, transport.connect_timeout.0, false)?;
+    let limit = workload.transport.connect_timeout.0;
+    let connections = Connections::to(base, &workload.connection(), limit, false)?;
     let mut client = Client::new(connections.seat(), &CancellationToken::new());
     let marks = [(PROBE, HeaderValue::from_static("1"))];
-    let ended = client.ask(&protocol, &source, &source.probe(nonce), &marks).await;
+    let ended = client.ask(&protocol, &feed, &*feed.probe(nonce)?, &marks).await;
     Ok(ProbeAnswer {
         outcome: ended.outcome,
         detail: ended.detail,

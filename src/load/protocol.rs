@@ -2,26 +2,34 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 
 use super::{
     LoadError,
     connection::{Base, Outgoing},
     dialect::Dialect,
+    feed::Ask,
+    grpc,
     secret::Credential,
 };
-use crate::scenario::model::{Retries, Workload};
+use crate::scenario::{
+    endpoint::{Encoding, HttpMethod},
+    model::{Endpoint, Retries, Workload},
+    template::is_template,
+};
 
 /// A workload made ready: what all its requests have in common.
 #[derive(Debug)]
 pub(crate) struct Protocol {
+    method: Method,
     uri: Uri,
     headers: HeaderMap,
     /// How it asks, and how answers read.
     pub(crate) dialect: Arc<Dialect>,
-    /// Server-sent events are asked for.
+    /// Server-sent events, or several gRPC messages, are asked for.
     pub(crate) stream: bool,
+    /// It is spoken over gRPC.
+    pub(crate) grpc: bool,
     /// Answers are made of tokens.
     pub(crate) generates: bool,
     /// From sent to the end, at most.
@@ -40,32 +48,44 @@ impl Protocol {
     pub(crate) fn new(base: &Base, workload: &Workload) -> Result<Self, LoadError> {
         let endpoint = &workload.endpoint;
         let mut headers = HeaderMap::new();
+        let form = Form::of(endpoint);
         let fixed = [
             (header::HOST, base.authority.as_str()),
-            (header::CONTENT_TYPE, "application/json"),
-            (header::ACCEPT, if endpoint.streams() { "text/event-stream" } else { "application/json" }),
+            (header::CONTENT_TYPE, form.content_type),
+            (header::ACCEPT, form.accept),
             (header::USER_AGENT, concat!("firedrill/", env!("CARGO_PKG_VERSION"))),
         ];
-        let given = endpoint.headers().iter().map(|(name, value)| {
+        let fixed = fixed.into_iter().filter(|(_, text)| !text.is_empty());
+        // Templates are filled in for each request.
+        let given = endpoint.headers().iter().filter(|(_, text)| !is_template(text));
+        let given = given.map(|(name, value)| {
             let name = HeaderName::try_from(name)
                 .map_err(|_| LoadError::Workload(format!("`{name}` is not a header's name")))?;
             Ok((name, value.as_str()))
         });
-        for header in fixed.into_iter().map(Ok).chain(given) {
+        for header in fixed.map(Ok).chain(given) {
             let (name, text) = header?;
             let value = HeaderValue::from_str(text)
                 .map_err(|_| LoadError::Workload(format!("`{text}` is not a header's value")))?;
             headers.insert(name, value);
         }
+        if endpoint.is_grpc() {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+            headers.insert("grpc-timeout", grpc::deadline(workload.timeout.0));
+        }
         let credential = workload.transport.auth.as_ref().map(Credential::read).transpose()?;
         if let Some((name, value)) = credential.as_ref().map(Credential::header) {
             headers.insert(name, value);
         }
+        let path = endpoint.path();
         Ok(Self {
-            uri: base.uri(endpoint.path())?,
+            method: form.method,
+            // A template's is made for each request.
+            uri: base.uri(if is_template(&path) { "/" } else { &path })?,
             headers,
-            dialect: Arc::new(Dialect::of(&workload.endpoint)),
+            dialect: Arc::new(Dialect::of(endpoint)?),
             stream: endpoint.streams(),
+            grpc: endpoint.is_grpc(),
             generates: endpoint.generates(),
             timeout: workload.timeout.0,
             idle: workload.idle_timeout.0,
@@ -75,13 +95,13 @@ impl Protocol {
         })
     }
 
-    /// A request with `body` and some headers of its own.
-    pub(crate) fn request(&self, body: Bytes, extra: &[(HeaderName, HeaderValue)]) -> Request<Outgoing> {
-        let mut request = Request::new(Outgoing::from(body));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri.clone();
+    /// The request that `ask` is, with some headers more.
+    pub(crate) fn request(&self, ask: &Ask, extra: &[(HeaderName, HeaderValue)]) -> Request<Outgoing> {
+        let mut request = Request::new(Outgoing::from(ask.prompt.body.clone()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = ask.uri.as_ref().unwrap_or(&self.uri).clone();
         *request.headers_mut() = self.headers.clone();
-        for (name, value) in extra {
+        for (name, value) in ask.headers.iter().chain(extra) {
             request.headers_mut().insert(name, value.clone());
         }
         request
@@ -92,6 +112,51 @@ impl Protocol {
         match &self.credential {
             Some(credential) => credential.hidden_in(text),
             None => text,
+        }
+    }
+}
+
+/// What an endpoint's requests look like, beside path and headers.
+struct Form {
+    method: Method,
+    /// Empty: there is no such header.
+    content_type: &'static str,
+    /// Empty: there is no such header.
+    accept: &'static str,
+}
+
+impl Form {
+    fn of(endpoint: &Endpoint) -> Self {
+        let json = "application/json";
+        let post = |content_type, accept| Self { method: Method::POST, content_type, accept };
+        match endpoint {
+            Endpoint::OpenaiChat(_)
+            | Endpoint::OpenaiCompletions(_)
+            | Endpoint::OpenaiResponses(_)
+            | Endpoint::OpenaiEmbeddings(_) => {
+                post(json, if endpoint.streams() { "text/event-stream" } else { json })
+            }
+            Endpoint::KserveV2(api) => match api.encoding {
+                Encoding::Json => post(json, ""),
+                Encoding::Binary => post("application/octet-stream", ""),
+            },
+            Endpoint::KserveGrpc(_) => post("application/grpc", ""),
+            Endpoint::Http(api) => Self {
+                method: match api.method() {
+                    HttpMethod::Get => Method::GET,
+                    HttpMethod::Head => Method::HEAD,
+                    HttpMethod::Post => Method::POST,
+                    HttpMethod::Put => Method::PUT,
+                    HttpMethod::Patch => Method::PATCH,
+                    HttpMethod::Delete => Method::DELETE,
+                },
+                content_type: match &api.body {
+                    None => "",
+                    Some(serde_json::Value::String(_)) => "text/plain; charset=utf-8",
+                    Some(_) => json,
+                },
+                accept: "*/*",
+            },
         }
     }
 }

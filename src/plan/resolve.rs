@@ -193,12 +193,11 @@ fn good_limits(slos: &[Slo], phase: &PhaseName) -> GoodLimits {
 }
 
 /// How long an arrival can keep its user at worst: until its timeout, or, as
-/// a session, until each turn's and all the thinking between them.
+/// a session or an episode, until each turn's and all the thinking between
+/// them.
 fn longest(scenario: &Scenario, load: &Load) -> Span {
     let Some(workload) = scenario.workloads.get(&load.workload) else { return Span::default() };
-    let session = workload.prompts.session.as_ref();
-    let turns = session.map_or(1, |session| session.turns.most().max(1));
-    let think = session.map_or(Span::default(), |session| session.think);
+    let (turns, think) = workload.turns();
     Span(workload.timeout.0.saturating_mul(turns).saturating_add(think.0.saturating_mul(turns - 1)))
 }
 

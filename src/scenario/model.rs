@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chaos::Manifest;
 pub use super::{
+    endpoint::{Http, KserveGrpc, KserveV2},
     executor::{
         Arrivals, Capacity, CapacityArrivals, Closed, Executor, Gamma, Load, Profile, Stage, Think, Trace,
         TraceFormat, TraceLengths, default_refine, default_scale, default_step_hold, default_step_warm_up,
@@ -86,8 +87,9 @@ pub enum Target {
 pub struct Workload {
     /// The protocol and its settings.
     pub endpoint: Endpoint,
-    /// Where prompts come from.
-    pub prompts: Prompts,
+    /// Where prompts come from. None: the endpoint says itself what is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompts: Option<Prompts>,
     /// A request still open after this long is a `timeout`.
     #[serde(default = "default_timeout")]
     pub timeout: Span,
@@ -121,6 +123,12 @@ pub enum Endpoint {
     OpenaiResponses(OpenAi),
     /// OpenAI's embeddings.
     OpenaiEmbeddings(OpenAiEmbeddings),
+    /// KServe's v2 inference protocol over HTTP (Triton, MLServer, …).
+    KserveV2(KserveV2),
+    /// The same over gRPC.
+    KserveGrpc(KserveGrpc),
+    /// Any HTTP API.
+    Http(Http),
 }
 
 /// An entry of the timeline.

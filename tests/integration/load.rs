@@ -1,5 +1,6 @@
 //! Tests of load: real Goose users against a real server that goes wrong.
 
+mod models;
 mod replica;
 mod server;
 mod sessions;
@@ -42,7 +43,7 @@ fn workload(path: &str) -> Workload {
             headers: [("x-tenant".to_owned(), "drill".to_owned())].into_iter().collect(),
             extra: Default::default(),
         }),
-        prompts: Prompts {
+        prompts: Some(Prompts {
             source: PromptSource::Synthetic(Synthetic {
                 input_tokens: Tokens::Fixed(12),
                 output_tokens: Tokens::Fixed(TOKENS as u32),
@@ -52,16 +53,20 @@ fn workload(path: &str) -> Workload {
             nonce: false,
             session: None,
             golden: None,
-        },
+        }),
         timeout: Span::secs(10),
         idle_timeout: Span::secs(1),
         transport: Transport::default(),
     }
 }
 
+fn prompts(workload: &mut Workload) -> &mut Prompts {
+    workload.prompts.as_mut().expect("prompts")
+}
+
 /// How a workload's prompts are generated.
 fn synthetic(workload: &mut Workload) -> &mut Synthetic {
-    match &mut workload.prompts.source {
+    match &mut prompts(workload).source {
         PromptSource::Synthetic(synthetic) => synthetic,
         PromptSource::Sharegpt(_) | PromptSource::Jsonl(_) => panic!("they are generated"),
     }
@@ -487,7 +492,7 @@ async fn answers_are_told_apart_by_who_gave_them() {
         Server::start(Manner { headers, first_token: Duration::from_millis(100), ..Manner::default() }).await;
     let mut popular = workload("/None");
     synthetic(&mut popular).popularity = Some(Popularity { zipf: 1.0, prompts: 1 });
-    popular.prompts.golden = Some(Golden {
+    prompts(&mut popular).golden = Some(Golden {
         share: Ratio(0.5),
         prompts: vec![GoldenPrompt { ask: "what?".into(), expected: Expected::Contains("sword".into()) }],
     });

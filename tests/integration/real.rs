@@ -2,6 +2,7 @@
 //! `cargo test --test integration -- --ignored real::`.
 
 mod child;
+mod kserve;
 mod lifetime;
 mod openai;
 mod plain;

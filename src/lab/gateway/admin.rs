@@ -18,6 +18,9 @@ use crate::lab::api::{Routing, Upstream, UpstreamStatus};
 pub(super) fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route("/v1/{*path}", any(proxy::serve))
+        .route("/v2/{*path}", any(proxy::serve))
+        .route("/predict", any(proxy::serve))
+        .route("/act", any(proxy::serve))
         .route("/health", get(|| async { "alive" }))
         .route("/metrics", get(metrics))
         .route("/admin/upstreams", get(upstreams).put(set_upstreams))

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{lab::api::Upstream, units::Version};
 
-/// Answers a request under `/v1`.
+/// Answers a request to a model.
 pub(super) async fn serve(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
     let mut account = Account::open(&gateway.metrics);
     let asked = match Asked::read(request).await {

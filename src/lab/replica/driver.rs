@@ -22,7 +22,7 @@ use super::{
 use crate::lab::config::VersionDefect;
 
 /// How many times as long a slow version's steps take.
-const SLOW_VERSION: f64 = 7.0;
+pub(super) const SLOW_VERSION: f64 = 7.0;
 /// A step that ended this late does not make the next ones hurry.
 const CATCH_UP: Duration = Duration::from_millis(50);
 

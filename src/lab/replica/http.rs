@@ -21,7 +21,7 @@ use super::{
     embeddings::Texts,
     exchange::Exchange,
     generate::{Api, embeddings, generate},
-    model_name, openai, responses,
+    model_name, models, openai, responses,
 };
 use crate::lab::{api::Slowdown, config::VersionDefect};
 
@@ -40,7 +40,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/completions", post(completions))
         .route("/v1/responses", post(respond))
         .route("/v1/embeddings", post(embed))
-        .route("/v1/models", get(models))
+        .route("/v1/models", get(list))
+        .merge(models::router())
         .route("/metrics", get(metrics))
         .route("/health", get(|| async { "alive" }))
         .route("/ready", get(ready))
@@ -64,7 +65,7 @@ async fn sign(State(shared): State<Arc<Shared>>, mut response: Response) -> Resp
     response
 }
 
-async fn models(State(shared): State<Arc<Shared>>) -> Json<serde_json::Value> {
+async fn list(State(shared): State<Arc<Shared>>) -> Json<serde_json::Value> {
     let id = model_name(shared.config.model);
     Json(json!({"object": "list", "data": [{"id": id, "object": "model", "owned_by": "firedrill"}]}))
 }
@@ -164,19 +165,28 @@ async fn admit<T>(
             return Err(refuse(&mut exchange, StatusCode::BAD_REQUEST, "invalid_request_error", &why));
         }
     };
+    if let Err((status, why)) = let_in(shared).await {
+        let kind =
+            if status == StatusCode::SERVICE_UNAVAILABLE { "service_unavailable" } else { "internal_error" };
+        return Err(refuse(&mut exchange, status, kind, why));
+    }
+    Ok((exchange, asked))
+}
+
+/// What every request to a model goes through first: a replica that is cold,
+/// a version that fails.
+pub(super) async fn let_in(shared: &Shared) -> Result<(), (StatusCode, &'static str)> {
     if !shared.is_warm() {
         if !shared.config.ready_before_warm || shared.happens(0.5) {
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            return Err(refuse(&mut exchange, status, "service_unavailable", "model loading"));
+            return Err((StatusCode::SERVICE_UNAVAILABLE, "model loading"));
         }
         tokio::time::sleep(COLD_DELAY).await;
     }
     if shared.happens(error_share(shared)) {
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        return Err(refuse(&mut exchange, status, "internal_error", "the engine died on this request"));
+        return Err((StatusCode::INTERNAL_SERVER_ERROR, "the engine died on this request"));
     }
     tokio::time::sleep(Duration::from_millis(shared.config.extra_delay_ms)).await;
-    Ok((exchange, asked))
+    Ok(())
 }
 
 fn error_share(shared: &Shared) -> f64 {

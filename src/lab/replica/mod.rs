@@ -13,6 +13,7 @@ mod exchange;
 mod generate;
 mod http;
 mod metrics;
+mod models;
 mod openai;
 mod request_log;
 mod responses;
@@ -77,6 +78,8 @@ struct Shared {
     log: Option<mpsc::UnboundedSender<ReplicaLogLine>>,
     in_flight: AtomicUsize,
     slowdown: driver::SlowdownCell,
+    /// What the models that are no language models compute on.
+    accelerator: tokio::sync::Semaphore,
 }
 
 impl Shared {
@@ -127,6 +130,7 @@ pub async fn serve() -> Result<(), ProcessError> {
         log,
         in_flight: AtomicUsize::new(0),
         slowdown: driver::SlowdownCell::default(),
+        accelerator: tokio::sync::Semaphore::new(models::AT_ONCE),
         config,
     });
     tokio::spawn(driver::run(Arc::clone(&shared), commands));

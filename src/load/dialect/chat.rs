@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn a_whole_answer_reads_too() {
         let mut answer = Answer::keeping_text();
-        chat().body(
+        chat().plain_body(
             &mut answer,
             br#"{"choices":[{"message":{"role":"assistant","content":"Paris"},"finish_reason":"stop"}],"usage":{"completion_tokens":1}}"#,
             Instant::now(),

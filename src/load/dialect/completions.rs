@@ -97,7 +97,7 @@ mod tests {
         assert_eq!((answer.text.as_deref(), answer.finish), (Some("a b"), Some(Finish::Length)));
         let mut whole = Answer::keeping_text();
         let body = br#"{"object":"text_completion","choices":[{"text":"Paris","finish_reason":"stop"}],"usage":{"completion_tokens":1}}"#;
-        dialect.body(&mut whole, body, Instant::now());
+        dialect.plain_body(&mut whole, body, Instant::now());
         assert_eq!((whole.text.as_deref(), whole.finish), (Some("Paris"), Some(Finish::Stop)));
     }
 }

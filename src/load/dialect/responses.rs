@@ -329,7 +329,7 @@ mod tests {
     fn a_whole_answer_reads_too() {
         let whole = |body: &str| {
             let mut answer = Answer::keeping_text();
-            dialect().body(&mut answer, body.as_bytes(), Instant::now());
+            dialect().plain_body(&mut answer, body.as_bytes(), Instant::now());
             answer
         };
         let answer = whole(

@@ -113,7 +113,8 @@ impl Source {
         dialect: Arc<Dialect>,
         seed: u64,
     ) -> Result<Self, LoadError> {
-        let prompts = &workload.prompts;
+        let missing = || LoadError::Workload("there are no prompts".to_owned());
+        let prompts = workload.prompts.as_ref().ok_or_else(missing)?;
         let most = prompts.session.as_ref().map_or(1, |session| session.turns.most());
         let texts = match &prompts.source {
             PromptSource::Synthetic(synthetic) => Texts::Words(Words::new(name, synthetic, seed)?),
@@ -263,7 +264,7 @@ mod tests {
         let chat = OpenAi { model: "de\"mo".to_owned(), stream: true, ..OpenAi::default() };
         Workload {
             endpoint: Endpoint::OpenaiChat(chat),
-            prompts,
+            prompts: Some(prompts),
             timeout: Span::secs(1),
             idle_timeout: Span::secs(1),
             transport: Default::default(),
@@ -286,7 +287,7 @@ mod tests {
 
     fn of(prompts: Prompts) -> Source {
         let workload = workload(prompts);
-        let dialect = Arc::new(Dialect::of(&workload.endpoint));
+        let dialect = Arc::new(Dialect::of(&workload.endpoint).expect("a dialect"));
         Source::new("chat", &workload, dialect, 7).expect("a source")
     }
 

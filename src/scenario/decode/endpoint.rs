@@ -3,13 +3,16 @@
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
-use super::{Context, Fields, scalars::boolean, transport::is_secret};
+use super::{Context, Fields, http::http, kserve, scalars::boolean, transport::is_secret};
 use crate::scenario::{
     model::{Endpoint, OpenAi, OpenAiEmbeddings},
     yaml::{Key, Node, Value},
 };
 
-const APIS: [&str; 4] = ["openai-chat", "openai-completions", "openai-responses", "openai-embeddings"];
+/// Endpoints that are asked by prompts.
+const PROMPTED: [&str; 4] = ["openai-chat", "openai-completions", "openai-responses", "openai-embeddings"];
+/// Endpoints that say themselves what is sent.
+pub(super) const OTHERS: [&str; 3] = ["kserve-v2", "kserve-grpc", "http"];
 /// Fields of a body that other keys decide, with these.
 const DECIDED: [(&str, &str); 5] = [
     ("model", "`model:` beside it decides that"),
@@ -21,12 +24,15 @@ const DECIDED: [(&str, &str); 5] = [
 
 pub(super) fn endpoint(cx: &mut Context<'_>, node: &Node) -> Option<Endpoint> {
     let mut fields = Fields::of(cx, node, "Endpoint", "an endpoint")?;
-    let found = fields.one_of(cx, &APIS);
+    let found = fields.one_of(cx, &[PROMPTED.as_slice(), OTHERS.as_slice()].concat());
     let endpoint = found.and_then(|(api, node)| match api {
         "openai-chat" => openai(cx, node).map(Endpoint::OpenaiChat),
         "openai-completions" => openai(cx, node).map(Endpoint::OpenaiCompletions),
         "openai-responses" => openai(cx, node).map(Endpoint::OpenaiResponses),
-        _ => embeddings(cx, node).map(Endpoint::OpenaiEmbeddings),
+        "openai-embeddings" => embeddings(cx, node).map(Endpoint::OpenaiEmbeddings),
+        "kserve-v2" => kserve::over_http(cx, node).map(Endpoint::KserveV2),
+        "kserve-grpc" => kserve::over_grpc(cx, node).map(Endpoint::KserveGrpc),
+        _ => http(cx, node).map(Endpoint::Http),
     });
     fields.finish(cx);
     endpoint
@@ -68,7 +74,7 @@ pub(super) fn headers(cx: &mut Context<'_>, node: &Node) -> Option<IndexMap<Stri
         .into_iter()
         .map(|(key, node)| {
             let value = cx.text(node, "a header's value")?;
-            if http::HeaderName::try_from(&key.text).is_err() {
+            if ::http::HeaderName::try_from(&key.text).is_err() {
                 return cx.fail(&key.place, format!("`{}` can't be a header's name", key.text), "");
             }
             if is_secret(&key.text) {
@@ -76,7 +82,7 @@ pub(super) fn headers(cx: &mut Context<'_>, node: &Node) -> Option<IndexMap<Stri
                 let help = "name where its value is: `auth: { header: { name: …, env: VARIABLE } }`";
                 return cx.fail(&key.place, message, help);
             }
-            if http::HeaderValue::try_from(&value).is_err() {
+            if ::http::HeaderValue::try_from(&value).is_err() {
                 return cx.fail(&node.place, "this can't be a header's value", "");
             }
             Some((key.text.clone(), value))

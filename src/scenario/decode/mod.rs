@@ -2,9 +2,12 @@
 //! each part is read as far as it goes, and all that is wrong is said at once.
 
 mod arrivals;
+mod data;
 mod endpoint;
 mod fields;
+mod http;
 mod judge;
+mod kserve;
 mod lab;
 mod load;
 mod manifest;

@@ -14,7 +14,7 @@ use firedrill::{
     units::{PodName, Ratio, Span, Version},
 };
 
-use super::{closed, constant, load, plan, synthetic, workload};
+use super::{closed, constant, load, plan, prompts, synthetic, workload};
 use crate::support::exe;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -42,7 +42,7 @@ async fn the_figures_agree_with_the_replicas_books() {
     synthetic(&mut chat).input_tokens = Tokens::Lognormal { median: 60, p99: 300 };
     synthetic(&mut chat).output_tokens = Tokens::Uniform { min: 4, max: 24 };
     synthetic(&mut chat).popularity = Some(Popularity { zipf: 1.1, prompts: 50 });
-    chat.prompts.golden = Some(Golden {
+    prompts(&mut chat).golden = Some(Golden {
         share: Ratio(0.2),
         prompts: GOLDEN
             .iter()

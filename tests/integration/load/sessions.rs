@@ -8,14 +8,14 @@ use firedrill::{
 use serde_json::Value;
 
 use super::{
-    closed, constant, load, plan,
+    closed, constant, load, plan, prompts,
     server::{Fault, Manner, Server},
     workload,
 };
 
 fn session(path: &str, turns: Turns, think: Span) -> firedrill::scenario::model::Workload {
     let mut workload = workload(path);
-    workload.prompts.session = Some(Session { turns, think });
+    prompts(&mut workload).session = Some(Session { turns, think });
     workload
 }
 

@@ -17,7 +17,7 @@ async fn ask(server: &Real, path: &str) -> ProbeAnswer {
             path: Some(path.into()),
             ..Default::default()
         }),
-        prompts: Prompts {
+        prompts: Some(Prompts {
             source: PromptSource::Synthetic(Synthetic {
                 input_tokens: Tokens::Fixed(8),
                 output_tokens: Tokens::Fixed(1),
@@ -27,7 +27,7 @@ async fn ask(server: &Real, path: &str) -> ProbeAnswer {
             nonce: false,
             session: None,
             golden: None,
-        },
+        }),
         timeout: Span::secs(10),
         idle_timeout: Span::secs(1),
         transport: Transport::default(),
