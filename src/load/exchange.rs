@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use http::{HeaderName, HeaderValue, Request, header, response::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header, response::Parts};
 use http_body::Body;
 use http_body_util::BodyExt;
 
