@@ -520,7 +520,12 @@ async fn the_probe_says_how_the_endpoint_answers() {
     let answer = probe(&url, &workload("/None")).await.expect("an answer");
     assert_eq!((answer.outcome, answer.tokens, answer.usage), (Outcome::Ok, TOKENS as u64, true));
     assert_eq!(server.requests()[0].headers["x-firedrill-probe"], "1");
+    let address = server.address;
     drop(server);
+    // Its tasks end a little later.
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
     let refused = probe(&url, &workload("/None")).await.expect("an answer");
     assert_eq!(refused.outcome, Outcome::ConnectRefused);
     let ftp = "ftp://127.0.0.1".parse().expect("a URI");
