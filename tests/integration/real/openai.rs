@@ -47,7 +47,7 @@ fn all_is_well(drilled: &Drilled) {
 #[ignore = "needs scripts/real-servers"]
 fn llama_answers_and_its_tokens_are_counted() {
     let server = llama();
-    all_is_well(&Drilled::run(&both(&server.url, "", "16", 12)));
+    all_is_well(&Drilled::conclusive(|| Drilled::run(&both(&server.url, "", "16", 12))));
 }
 
 #[test]
@@ -55,14 +55,16 @@ fn llama_answers_and_its_tokens_are_counted() {
 fn litellm_answers_and_its_tokens_are_counted() {
     let server = litellm();
     let headers = format!(", headers: {{ authorization: \"Bearer {LITELLM_KEY}\" }}");
-    all_is_well(&Drilled::run(&both(&server.url, &headers, "16", 12)));
+    all_is_well(&Drilled::conclusive(|| Drilled::run(&both(&server.url, &headers, "16", 12))));
 }
 
 #[test]
 #[ignore = "needs scripts/real-servers"]
 fn a_wrong_key_is_noticed_before_anything_is_sent() {
     let server = litellm();
-    let drilled = Drilled::run(&both(&server.url, ", headers: { authorization: \"Bearer no\" }", "16", 12));
+    let drilled = Drilled::conclusive(|| {
+        Drilled::run(&both(&server.url, ", headers: { authorization: \"Bearer no\" }", "16", 12))
+    });
     assert_eq!(drilled.code, 2, "{}", drilled.said);
     assert!(drilled.said.contains("`http-4xx`: HTTP 40"), "{}", drilled.said);
 }
@@ -72,7 +74,9 @@ fn a_wrong_key_is_noticed_before_anything_is_sent() {
 #[ignore = "needs scripts/real-servers"]
 fn prompts_that_are_too_long_are_refused_in_its_own_words() {
     let server = llama();
-    let drilled = Drilled::run(&both(&server.url, "", "{ lognormal: { median: 20, p99: 250 } }", 2));
+    let drilled = Drilled::conclusive(|| {
+        Drilled::run(&both(&server.url, "", "{ lognormal: { median: 20, p99: 250 } }", 2))
+    });
     let outcomes = drilled.outcomes();
     let count = |outcome| outcomes.get(&outcome).copied().unwrap_or_default();
     assert!(count(Outcome::Http4xx) > 0 && count(Outcome::Ok) > 0, "{outcomes:?} {}", drilled.said);
@@ -88,7 +92,7 @@ fn prompts_that_are_too_long_are_refused_in_its_own_words() {
 #[ignore = "needs scripts/real-servers"]
 fn an_error_in_the_middle_of_a_stream_is_noticed() {
     let server = llama_with("-c 256 --kv-unified");
-    let drilled = Drilled::run(&both(&server.url, "", "12", 150));
+    let drilled = Drilled::conclusive(|| Drilled::run(&both(&server.url, "", "12", 150)));
     let outcomes = drilled.outcomes();
     assert!(outcomes.get(&Outcome::InBandError).is_some_and(|n| *n > 0), "{outcomes:?} {}", drilled.said);
     assert_eq!(drilled.code, 1, "{}", drilled.said);
@@ -101,7 +105,9 @@ fn an_error_in_the_middle_of_a_stream_is_noticed() {
 #[ignore = "needs scripts/real-servers"]
 fn an_answer_that_the_context_cuts_is_short() {
     let server = llama();
-    let drilled = Drilled::run(&both(&server.url, "", "{ lognormal: { median: 12, p99: 60 } }", 120));
+    let drilled = Drilled::conclusive(|| {
+        Drilled::run(&both(&server.url, "", "{ lognormal: { median: 12, p99: 60 } }", 120))
+    });
     let outcomes = drilled.outcomes();
     assert!(outcomes.get(&Outcome::Short).is_some_and(|n| *n > 0), "{outcomes:?} {}", drilled.said);
     let detail = &exemplar(&drilled, Outcome::Short).detail;
