@@ -146,7 +146,7 @@ slos:
 const ROLLOUT: &str = r#"version: 1
 name: accuracy
 target:
-  lab: { replicas: 1, cold-start: 500ms, gateway: { cache: off, rollback: off, canary-interval: 1s } }
+  lab: { replicas: 1, cold-start: 500ms, gateway: { breaker: off, cache: off, rollback: off, canary-interval: 1s } }
 workloads:
   chat:
     endpoint: { openai-chat: { model: demo, stream: true } }
@@ -157,8 +157,9 @@ workloads:
         prompts:
           - { ask: "What is the capital of France?", contains: Paris }
           - { ask: "Name the red planet as JSON, under the key planet.", json-path: { path: "$.planet", equals: Mars } }
-load: [ { name: people, workload: chat, arrivals: { constant: { rate: 15/s } } } ]
-phases: { baseline: 3s, rollout: 8s }
+load: [ { name: people, workload: chat, closed: { users: 3, think: 150ms } } ]
+phases: { baseline: 4s, rollout: 8s }
+unless-steady: continue
 chaos: [ { id: new, at: rollout, deploy: { version: v2, defect: wrong-answers } } ]
 slos:
   - { accuracy: ">= 90%" }
