@@ -1,6 +1,6 @@
 //! MLServer and Triton over KServe v2: HTTP with JSON and with bytes, gRPC.
 
-use firedrill::journal::interval::Outcome;
+use firedrill::{journal::interval::Outcome, verdict::model::Verdict};
 
 use super::{mlserver, triton};
 use crate::drill::Drilled;
@@ -16,6 +16,7 @@ fn drill(url: &str, endpoint: &str) -> String {
 fn all_is_well(url: &str, endpoint: &str, version: &str) -> Drilled {
     let drilled = Drilled::run(&drill(url, endpoint));
     assert_eq!(drilled.code, 0, "{endpoint}: {}", drilled.said);
+    assert_eq!(drilled.verdict.as_ref().map(|run| run.verdict), Some(Verdict::Pass), "{}", drilled.said);
     assert_eq!(Vec::from_iter(drilled.outcomes()), [(Outcome::Ok, 40)], "{}", drilled.said);
     let versions = drilled.record.cells().map(|cell| cell.key.served.version.clone());
     assert!(versions.into_iter().all(|served| served.is_some_and(|v| v.as_str() == version)), "{endpoint}");
