@@ -48,6 +48,13 @@ pub(super) fn workload(cx: &mut Context<'_>, node: &Node) -> Option<Workload> {
             "take `http: 1` away",
         );
     }
+    if let (Some(endpoint), Some(transport)) = (&endpoint, &transport)
+        && !endpoint.generates()
+        && transport.first_token_timeout.is_some()
+    {
+        let place = node.get("first-token-timeout").map_or(&node.place, |node| &node.place);
+        return cx.fail(place, "this endpoint's answers have no first token", "`timeout` limits them");
+    }
     Some(Workload {
         endpoint: endpoint?,
         prompts: prompts?,

@@ -1,6 +1,6 @@
 //! Endpoints that are no language models, against a real replica of the lab.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use firedrill::{
     journal::interval::Outcome,
@@ -8,17 +8,24 @@ use firedrill::{
         api::{Listening, ReplicaConfig, command},
         config::{ModelPreset, VersionDefect},
     },
+    load::probe,
     process::{self, Child},
     scenario::TracedRequest,
     scenario::model::{
-        Arrivals, Endpoint, Executor, Trace, TraceLengths, Transport, Workload, default_scale,
+        Arrivals, Endpoint, Executor, Tls, Trace, TraceLengths, Transport, Workload, default_scale,
     },
     units::{PodName, Span, Version},
 };
+use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use serde_json::json;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+use tokio_rustls::TlsAcceptor;
 
 use super::{Driven, closed, constant, load, plan};
-use crate::support::exe;
+use crate::support::{Folder, exe};
 
 async fn replica(defect: VersionDefect, error_rate: f64) -> (Child, SocketAddr) {
     let config = ReplicaConfig {
@@ -218,4 +225,60 @@ async fn an_episode_ends_with_a_step_that_fails() {
     let driven = drive(VersionDefect::None, endpoint, closed(2, Some(6))).await;
     assert_eq!(driven.summary.outcomes.get(&Outcome::Mismatch), Some(&6), "{:?}", driven.exemplars);
     assert_eq!((driven.summary.due, driven.summary.sent), (6, 6));
+}
+
+/// Takes TLS off what comes, and hands it on to `target`.
+async fn under_tls(folder: &Folder, target: SocketAddr) -> (SocketAddr, PathBuf, JoinHandle<()>) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    let ca = folder.write("ca.pem", &made.cert.pem());
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut config = builder
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .expect("a server");
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let task = tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let (Ok(mut outer), Ok(mut inner)) =
+                    (acceptor.accept(tcp).await, TcpStream::connect(target).await)
+                else {
+                    return;
+                };
+                // How it ends, the client learns.
+                let _ = tokio::io::copy_bidirectional(&mut outer, &mut inner).await;
+            });
+        }
+    });
+    (address, ca, task)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn grpc_is_spoken_under_tls() {
+    let folder = Folder::new();
+    let (child, address) = replica(VersionDefect::None, 0.0).await;
+    let (secure, ca, task) = under_tls(&folder, address).await;
+    let url: http::Uri = format!("https://localhost:{}", secure.port()).parse().expect("a URI");
+    let mut trusting = workload(json!({"kserve-grpc": images()}));
+    let tls = Tls { ca: Some(ca), ..Tls::default() };
+    trusting.transport.connection.tls = Some(tls);
+    let answer = probe(&url, &trusting).await.expect("it is asked");
+    assert_eq!((answer.outcome, answer.detail.as_str()), (Outcome::Ok, ""));
+    let strange = folder.write("other.pem", &other_certificate());
+    trusting.transport.connection.tls = Some(Tls { ca: Some(strange), ..Tls::default() });
+    let answer = probe(&url, &trusting).await.expect("it is asked");
+    assert_eq!(answer.outcome, Outcome::ConnectRefused, "{}", answer.detail);
+    task.abort();
+    child.stop(Duration::from_secs(10)).await.expect("it stops");
+}
+
+fn other_certificate() -> String {
+    rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate").cert.pem()
 }

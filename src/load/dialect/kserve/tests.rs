@@ -68,7 +68,7 @@ fn a_response_is_whole_with_every_output() {
     );
     assert_eq!((answer.malformed.as_deref(), answer.error.as_deref(), answer.done), (None, None, true));
     assert_eq!(answer.fingerprint.as_deref(), Some("7"));
-    assert!(answer.first.is_some() && answer.tokens() == 0);
+    assert!(answer.first.is_none() && answer.last.is_some() && answer.tokens() == 0);
 }
 
 #[test]
