@@ -1,6 +1,6 @@
 //! MLServer and Triton over KServe v2: HTTP with JSON and with bytes, gRPC.
 
-use firedrill::{journal::interval::Outcome, verdict::model::Verdict};
+use firedrill::journal::interval::Outcome;
 
 use super::{mlserver, triton};
 use crate::drill::Drilled;
