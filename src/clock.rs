@@ -38,6 +38,11 @@ impl Clock {
         self.zero + at.offset()
     }
 
+    /// Whether `at` has come. Before the clock's start, nothing has.
+    pub fn is_past(&self, at: RunTime) -> bool {
+        self.instant(at) <= Instant::now()
+    }
+
     /// Time left until `at`, zero if it is past.
     pub fn until(&self, at: RunTime) -> Duration {
         at.since(self.now())

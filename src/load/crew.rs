@@ -124,7 +124,7 @@ impl Crew {
         loop {
             // Before it is due, so that it does not make it late.
             let ask = self.next(&mut talk, claim);
-            if self.clock.now() < claim.scheduled {
+            if !self.clock.is_past(claim.scheduled) {
                 tokio::select! {
                     biased;
                     () = self.clock.sleep_until(claim.scheduled) => {}
@@ -196,7 +196,7 @@ impl Crew {
             }
             _ => false,
         };
-        if self.recorder.is_exemplary(exchange.outcome, claim.scheduled) {
+        if self.recorder.is_exemplary(exchange.outcome, self.workload, claim.scheduled) {
             self.sink.event(Event::Exemplar(Exemplar {
                 workload: self.workload_name.clone(),
                 phase: self.recorder.phase_name(claim.scheduled),

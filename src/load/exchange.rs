@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use http::{HeaderName, HeaderValue, Request, header, response::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header, response::Parts};
 use http_body::Body;
 use http_body_util::BodyExt;
 
@@ -11,6 +11,7 @@ use super::{
     classify::{Asked, End, Head, classify},
     client::Client,
     connection::{Broken, Outgoing, Reply, Seat},
+    content::Content,
     dialect::Dialect,
     feed::{Ask, Feed, Wanted},
     grpc,
@@ -21,8 +22,6 @@ use super::{
 };
 use crate::journal::interval::Outcome;
 
-/// The content type of server-sent events.
-const EVENTS: &str = "text/event-stream";
 /// A body that is not a stream may have this many bytes.
 const MAX_BODY: usize = 16 << 20;
 /// So much of a refusal's body is read, to quote it.
@@ -163,32 +162,44 @@ async fn converse(
     };
     let (head, body) = response.into_parts();
     seen.head(&head, pulse);
+    let content = Content::of(&head.headers);
     if !protocol.dialect.accepts(head.status.as_u16()) {
         if let Ok((body, _)) = whole(body, MAX_REFUSAL).await {
-            seen.refusal = snippet(&String::from_utf8_lossy(&body));
+            seen.refusal = match (head.headers.get(header::LOCATION), content.coding) {
+                (Some(to), _) => format!(
+                    "redirected to {}, which is not followed",
+                    snippet(&String::from_utf8_lossy(to.as_bytes()))
+                ),
+                (None, Some(coding)) => format!("a body in {}", snippet(coding)),
+                (None, None) => snippet(&String::from_utf8_lossy(&body)),
+            };
         }
         return End::Complete;
     }
     if protocol.grpc {
         return grpc::read(protocol, &head, body, wanted, seen, pulse).await;
     }
-    let is_events = head
-        .headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.trim_start().get(..EVENTS.len()))
-        .is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS));
-    if protocol.stream && is_events {
+    let ignores = protocol.dialect.ignores_body();
+    if let (Some(coding), false) = (content.coding, ignores) {
+        return End::Malformed(format!("the body is in `{}`, which was not asked for", snippet(coding)));
+    }
+    if protocol.stream && content.is_events() {
         return events(&protocol.dialect, body, seen, pulse).await;
     }
-    let read =
-        if protocol.dialect.ignores_body() { skipped(body).await } else { whole(body, MAX_BODY).await };
-    match read {
+    match if ignores { skipped(body).await } else { whole(body, MAX_BODY).await } {
         Err(end) => end,
         Ok((body, at)) => {
-            protocol.dialect.body(&mut seen.answer, &head.headers, &body, wanted, at);
-            if protocol.stream && seen.answer.error.is_none() {
-                seen.answer.malformed = Some("a stream was asked for, and the answer is none".to_owned());
+            let answer = &mut seen.answer;
+            if body.is_empty() && !ignores {
+                answer.malformed = Some(format!("HTTP {} with an empty body", head.status.as_u16()));
+            } else {
+                protocol.dialect.body(answer, &head.headers, &body, wanted, at);
+            }
+            if protocol.stream && answer.error.is_none() && !body.is_empty() {
+                answer.malformed =
+                    Some(format!("a stream was asked for, and the answer is {}", content.named()));
+            } else if let (Some(why), true) = (&mut answer.malformed, content.is_events()) {
+                *why = format!("the answer is {}: {why}", content.named());
             }
             seen.complete = Some(at);
             End::Complete
@@ -217,7 +228,7 @@ async fn events(dialect: &Dialect, mut body: Reply, seen: &mut Seen, pulse: &Pul
         if let Some(first) = answer.first {
             pulse.token(first);
         }
-        if let Err(error) = fed {
+        if let (Err(error), false) = (fed, answer.done) {
             answer.malformed = Some(error.to_string());
         }
         if answer.done || answer.error.is_some() || answer.malformed.is_some() {
@@ -230,7 +241,18 @@ async fn events(dialect: &Dialect, mut body: Reply, seen: &mut Seen, pulse: &Pul
         }
     }
     let at = Instant::now();
-    parser.finish(|name, data| dialect.event(answer, name, data, at));
+    if let Err(error) = parser.finish(|name, data| dialect.event(answer, name, data, at)) {
+        answer.malformed = Some(error.to_string());
+    }
+    // Not an event in it: then what is in it?
+    if let Some(text) = parser.foreign() {
+        // Only text comes so, of which the head says no more.
+        dialect.body(answer, &HeaderMap::new(), text, &Wanted::Anything, at);
+        if answer.error.is_none() {
+            let text = snippet(&String::from_utf8_lossy(text));
+            answer.malformed = Some(format!("an event stream with no event in it, but `{text}`"));
+        }
+    }
     seen.complete = Some(at);
     End::Complete
 }

@@ -11,6 +11,7 @@ mod attack;
 mod classify;
 mod client;
 mod connection;
+mod content;
 mod crew;
 mod dialect;
 mod drive;

@@ -21,8 +21,11 @@ use crate::{
     units::{PhaseName, RunTime, WorkloadName},
 };
 
-/// Exemplars of each class in each phase.
+/// Exemplars of each class of each workload in each phase.
 const EXEMPLARS: u32 = 5;
+
+/// Of which an exemplar is: class, workload, phase.
+type Kind = (Outcome, u16, Option<u16>);
 
 /// A cell's key without the names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -78,7 +81,8 @@ pub(crate) struct Recorder {
     workloads: Vec<WorkloadName>,
     shards: Vec<Mutex<Shard>>,
     next_shard: AtomicUsize,
-    exemplars: Mutex<HashMap<(Outcome, Option<u16>), u32>>,
+    /// How many were taken, by class, workload and phase.
+    exemplars: Mutex<HashMap<Kind, u32>>,
     /// Plain counts.
     pub(crate) counts: Counts,
 }
@@ -203,12 +207,12 @@ impl Recorder {
     }
 
     /// Whether a request that ended so is one of the first of its kind.
-    pub(crate) fn is_exemplary(&self, outcome: Outcome, scheduled: RunTime) -> bool {
+    pub(crate) fn is_exemplary(&self, outcome: Outcome, workload: u16, scheduled: RunTime) -> bool {
         if outcome == Outcome::Ok {
             return false;
         }
         let mut exemplars = self.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = exemplars.entry((outcome, self.phase(scheduled))).or_default();
+        let count = exemplars.entry((outcome, workload, self.phase(scheduled))).or_default();
         *count += 1;
         *count <= EXEMPLARS
     }
@@ -346,7 +350,7 @@ mod tests {
     #[test]
     fn the_first_few_of_a_kind_are_exemplary() {
         let recorder = recorder();
-        let shown = |outcome, at| (0..9).filter(|_| recorder.is_exemplary(outcome, RunTime(at))).count();
+        let shown = |outcome, at| (0..9).filter(|_| recorder.is_exemplary(outcome, 0, RunTime(at))).count();
         assert_eq!(shown(Outcome::Reset, 1_000), 5);
         assert_eq!(shown(Outcome::Reset, 2_000_000), 5);
         assert_eq!(shown(Outcome::Shed, 2_000_000), 5);

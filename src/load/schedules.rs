@@ -302,8 +302,8 @@ fn a_thousand_schedules_send_what_was_planned_as_it_was_meant() {
 /// Abramowitz and Stegun's table 26.9, and the exponential distribution.
 #[test]
 fn the_yardstick_is_right() {
-    for x in [0.1, 1.0, 3.0, 9.0] {
-        assert!((gamma_cdf(1.0, x) - (1.0 - (-x as f64).exp())).abs() < 1e-9, "{x}");
+    for x in [0.1f64, 1.0, 3.0, 9.0] {
+        assert!((gamma_cdf(1.0, x) - (1.0 - (-x).exp())).abs() < 1e-9, "{x}");
     }
     assert!((gamma_cdf(0.5, 1.92) - 0.949_96).abs() < 1e-4, "chi square with one degree of freedom");
     assert!((gamma_cdf(5.0, 9.15) - 0.949_9).abs() < 1e-3, "chi square with ten degrees of freedom");

@@ -163,9 +163,11 @@ impl Drill {
                 }
                 self.sink.event(Event::PhaseEnded { phase: phase.name.clone() });
             }
-            // A search judges its own steps.
+            // A search judges its own steps. With nothing to hold back, a first
+            // phase that breaks its SLOs is not unsteady: it fails.
             if index == 0
                 && self.searcher.is_none()
+                && !plan.timeline.is_empty()
                 && let Some(end) = self.steady_state()
             {
                 return end;

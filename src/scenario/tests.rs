@@ -308,7 +308,9 @@ fn a_rate_is_in_bytes_and_its_prefixes_in_1024() {
 fn what_is_wrong_in_a_file_of_prompts_is_said_where_it_is() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name);
-    let smallest = fs::read_to_string("tests/data/valid/smallest.yaml").expect("it reads");
+    let smallest =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/valid/smallest.yaml"))
+            .expect("it reads");
     let with = |prompts: &str| {
         let text = smallest.replace("{ synthetic: { input-tokens: 8, output-tokens: 32 } }", prompts);
         assert_ne!(text, smallest);

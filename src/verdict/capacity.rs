@@ -257,25 +257,42 @@ fn slo_in_words(slo: &Slo) -> String {
     }
 }
 
-/// The latency that a search is drawn by: of its first latency objective, or
-/// else the p95 of the TTFT.
-fn measure(
-    slos: &[Slo],
-) -> (String, Quantile, Option<LatencyThreshold>, fn(&Census) -> (&Distribution, u64)) {
-    for slo in slos {
-        let of = |name: &str, limit: &LatencyThreshold| {
-            (format!("{name} {}", limit.quantile), limit.quantile, Some(*limit))
-        };
-        let ((name, quantile, limit), pick): (_, fn(&Census) -> (&Distribution, u64)) = match &slo.objective {
-            Objective::Ttft(limit) => (of("TTFT", limit), |census| (&census.ttft, census.failed())),
-            Objective::E2e(limit) => (of("E2E", limit), |census| (&census.e2e, census.failed())),
-            Objective::Tpot(limit) => (of("TPOT", limit), |census| (&census.tpot, 0)),
-            Objective::Itl(limit) => (of("ITL", limit), |census| (&census.itl, 0)),
-            Objective::Availability(_) | Objective::Goodput(_) | Objective::Accuracy(_) => continue,
-        };
-        return (name, quantile, limit, pick);
+/// The latencies of a census, and how many further requests are endless.
+type Pick = fn(&Census) -> (&Distribution, u64);
+
+/// The latency that a search is drawn by.
+struct Measure {
+    name: String,
+    quantile: Quantile,
+    limit: Option<LatencyThreshold>,
+    pick: Pick,
+}
+
+impl Measure {
+    /// That of the first latency objective, or else the p95 of the TTFT.
+    fn of(slos: &[Slo]) -> Self {
+        let first = slos.iter().find_map(|slo| -> Option<(&str, LatencyThreshold, Pick)> {
+            match &slo.objective {
+                Objective::Ttft(limit) => Some(("TTFT", *limit, |census| (&census.ttft, census.failed()))),
+                Objective::E2e(limit) => Some(("E2E", *limit, |census| (&census.e2e, census.failed()))),
+                Objective::Tpot(limit) => Some(("TPOT", *limit, |census| (&census.tpot, 0))),
+                Objective::Itl(limit) => Some(("ITL", *limit, |census| (&census.itl, 0))),
+                Objective::Availability(_) | Objective::Goodput(_) | Objective::Accuracy(_) => None,
+            }
+        });
+        match first {
+            Some((name, limit, pick)) => {
+                let quantile = limit.quantile;
+                Self { name: format!("{name} {quantile}"), quantile, limit: Some(limit), pick }
+            }
+            None => Self {
+                name: "TTFT p95".to_owned(),
+                quantile: Quantile(0.95),
+                limit: None,
+                pick: |census| (&census.ttft, census.failed()),
+            },
+        }
     }
-    ("TTFT p95".to_owned(), Quantile(0.95), None, |census| (&census.ttft, census.failed()))
 }
 
 /// The search in figures, if the plan has one.
@@ -287,7 +304,7 @@ pub(super) fn figures(plan: &Plan, record: &RunRecord) -> Option<CapacityFigures
     })?;
     let judged = judged(slos, record);
     let bracket = capacity::bracket(&tried(&judged));
-    let (measure, quantile, limit, pick) = measure(slos);
+    let measure = Measure::of(slos);
     let broke = judged.iter().rev().find(|(step, _)| Some(step.rate) == bracket.breaks);
     Some(CapacityFigures {
         load: load.name.clone(),
@@ -296,12 +313,12 @@ pub(super) fn figures(plan: &Plan, record: &RunRecord) -> Option<CapacityFigures
         invalid: bracket.invalid.map(|rate| rate.0),
         at_least: search.at_least.map(|rate| rate.0),
         broke: broke.and_then(|(_, judged)| judged.broke.clone()),
-        measure,
-        limit_ms: limit.map(|limit| limit.limit.as_secs_f64() * 1e3),
+        measure: measure.name,
+        limit_ms: measure.limit.map(|limit| limit.limit.as_secs_f64() * 1e3),
         steps: judged
             .into_iter()
             .map(|(step, judged)| {
-                let (latencies, failures) = pick(&judged.census);
+                let (latencies, failures) = (measure.pick)(&judged.census);
                 let attempted = judged.census.attempted;
                 let share = |part: u64| (attempted > 0).then(|| part as f64 / attempted as f64);
                 StepFigures {
@@ -310,7 +327,9 @@ pub(super) fn figures(plan: &Plan, record: &RunRecord) -> Option<CapacityFigures
                     start: step.judged_from.as_secs_f64(),
                     end: step.judged_until.as_secs_f64(),
                     requests: attempted,
-                    latency_ms: latencies.quantile(quantile.0, failures).map(|micros| micros as f64 / 1e3),
+                    latency_ms: latencies
+                        .quantile(measure.quantile.0, failures)
+                        .map(|micros| micros as f64 / 1e3),
                     goodput: share(judged.census.good),
                     availability: share(judged.census.ok),
                     result: judged.result,

@@ -139,7 +139,14 @@ fn advice(facts: &Facts<'_>, load: &PlannedLoad, starved: u64) -> String {
     let (Some(mean), Some(p99)) = (took.mean(), took.quantile(0.99, 0)) else { return short };
     let peak = plan::peak_rate(&load.executor).unwrap_or_default();
     // Little's law, with the slow ones for a peak, and some room.
-    let enough = two_digits((peak * p99 as f64 / 1e6 * 1.2).max(f64::from(users) * 1.5));
+    let busy = peak * p99 as f64 / 1e6;
+    if busy < f64::from(users) / 2.0 {
+        let late = counted(starved, "arrival");
+        return format!(
+            "load `{name}`: {late} were late though half of its {users} users were free: a slow machine"
+        );
+    }
+    let enough = two_digits((busy * 1.2).max(f64::from(users) * 1.5));
     let carried = f64::from(users) * 1e6 / mean.max(1.0);
     format!(
         "{short}; its requests took {:.2} s on average, so they carry about {carried:.0}/s of its up to {peak:.0}/s: \

@@ -11,3 +11,4 @@ mod openai;
 mod real;
 mod run;
 mod support;
+mod truth;

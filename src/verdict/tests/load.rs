@@ -171,6 +171,9 @@ fn a_generator_that_did_not_keep_up_says_what_to_do() {
     assert!(why.contains("`rush`: 180 arrivals found its 4 users busy"), "{why}");
     assert!(why.contains("0.40 s on average") && why.contains("about 10/s of its up to 20/s"), "{why}");
     assert!(why.contains("`users: 10`"), "{why}");
+    starved.plan.load[0].users = 64;
+    let why = starved.gives(Inconclusive);
+    assert!(why.contains("a slow machine") && !why.contains("give it more"), "{why}");
     (starved.starved, starved.lag_ms) = (0, 80);
     let why = starved.gives(Inconclusive);
     assert!(why.contains("lower the rates of `rush`"), "{why}");

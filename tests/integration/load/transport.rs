@@ -22,7 +22,8 @@ use crate::support::{Folder, exe};
 const SECRET: &str = "s3cr3t-of-the-test";
 
 fn retries(on: &[RetryOn]) -> Retries {
-    Retries { attempts: 3, on: on.to_vec(), backoff: Span::millis(1), honour_retry_after: false }
+    // So many that no request fails each time, however unlucky its user.
+    Retries { attempts: 20, on: on.to_vec(), backoff: Span::millis(0), honour_retry_after: false }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,7 +83,7 @@ workloads:
     prompts: {{ synthetic: {{ input-tokens: 8, output-tokens: 8 }} }}
     auth: {auth}
 load:
-  - {{ name: users, workload: chat, closed: {{ users: 2, requests: 20 }} }}
+  - {{ name: users, workload: chat, closed: {{ users: 2, requests: 20, think: 200ms }} }}
 slos:
   - {{ availability: ">= 50%" }}
 "#,

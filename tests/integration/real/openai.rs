@@ -72,7 +72,7 @@ fn a_wrong_key_is_noticed_before_anything_is_sent() {
 #[ignore = "needs scripts/real-servers"]
 fn prompts_that_are_too_long_are_refused_in_its_own_words() {
     let server = llama();
-    let drilled = Drilled::run(&both(&server.url, "", "{ uniform: { min: 4, max: 240 } }", 2));
+    let drilled = Drilled::run(&both(&server.url, "", "{ lognormal: { median: 20, p99: 250 } }", 2));
     let outcomes = drilled.outcomes();
     let count = |outcome| outcomes.get(&outcome).copied().unwrap_or_default();
     assert!(count(Outcome::Http4xx) > 0 && count(Outcome::Ok) > 0, "{outcomes:?} {}", drilled.said);
@@ -88,7 +88,7 @@ fn prompts_that_are_too_long_are_refused_in_its_own_words() {
 #[ignore = "needs scripts/real-servers"]
 fn an_error_in_the_middle_of_a_stream_is_noticed() {
     let server = llama_with("-c 256 --kv-unified");
-    let drilled = Drilled::run(&both(&server.url, "", "12", 190));
+    let drilled = Drilled::run(&both(&server.url, "", "12", 150));
     let outcomes = drilled.outcomes();
     assert!(outcomes.get(&Outcome::InBandError).is_some_and(|n| *n > 0), "{outcomes:?} {}", drilled.said);
     assert_eq!(drilled.code, 1, "{}", drilled.said);
@@ -101,9 +101,9 @@ fn an_error_in_the_middle_of_a_stream_is_noticed() {
 #[ignore = "needs scripts/real-servers"]
 fn an_answer_that_the_context_cuts_is_short() {
     let server = llama();
-    let drilled = Drilled::run(&both(&server.url, "", "{ uniform: { min: 4, max: 60 } }", 180));
+    let drilled = Drilled::run(&both(&server.url, "", "{ lognormal: { median: 12, p99: 60 } }", 120));
     let outcomes = drilled.outcomes();
     assert!(outcomes.get(&Outcome::Short).is_some_and(|n| *n > 0), "{outcomes:?} {}", drilled.said);
     let detail = &exemplar(&drilled, Outcome::Short).detail;
-    assert!(detail.contains("of 180 tokens"), "{detail}");
+    assert!(detail.contains("of 120 tokens"), "{detail}");
 }

@@ -106,9 +106,11 @@ pub(crate) fn litellm() -> Real {
     let mut real = start(|folder| {
         let [port] = free_ports();
         let config = folder.join("litellm.yaml");
+        // llama.cpp closes connections after 5 s or 100 requests, and what
+        // LiteLLM then sends on one of them fails: it has to try again.
         let text = format!(
             "model_list:\n  - model_name: tiny\n    litellm_params:\n      model: openai/tiny\n      api_base: {}/v1\n      \
-             api_key: none\nrouter_settings: {{ num_retries: 0 }}\nlitellm_settings: {{ telemetry: false, drop_params: false }}\n",
+             api_key: none\nrouter_settings: {{ num_retries: 3 }}\nlitellm_settings: {{ telemetry: false, drop_params: false }}\n",
             behind.url
         );
         fs::write(&config, text).expect("the configuration is written");

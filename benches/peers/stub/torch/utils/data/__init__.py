@@ -1,0 +1,3 @@
+def get_worker_info():
+    """No worker processes."""
+    return None
