@@ -178,17 +178,14 @@ async fn converse(
     if protocol.grpc {
         return grpc::read(protocol, &head, body, wanted, seen, pulse).await;
     }
-    if let Some(coding) = content.coding
-        && !protocol.dialect.ignores_body()
-    {
+    let ignores = protocol.dialect.ignores_body();
+    if let (Some(coding), false) = (content.coding, ignores) {
         return End::Malformed(format!("the body is in `{}`, which was not asked for", snippet(coding)));
     }
     if protocol.stream && content.is_events() {
         return events(protocol, &head.headers, body, wanted, seen, pulse).await;
     }
-    let read =
-        if protocol.dialect.ignores_body() { skipped(body).await } else { whole(body, MAX_BODY).await };
-    match read {
+    match if ignores { skipped(body).await } else { whole(body, MAX_BODY).await } {
         Err(end) => end,
         Ok((body, at)) => {
             let answer = &mut seen.answer;
