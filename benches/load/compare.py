@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """Firedrill's load against its peers: rounds in turn on one machine, medians.
+Where the machine is busy with other things, the CPU time of a request says more
+than the rate: it is the client's alone, start and report included.
 
     cargo build --release --bin firedrill --example bench-server --example bench-goose
     benches/load/compare.py [--rounds 5] [--seconds 5] [plain] [sse] [burst] [open] [streams]
@@ -43,58 +45,69 @@ slos:
     return verdict, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
 
 
-def rate_of_firedrill(path, stream, users, seconds, tokens, folder):
-    verdict, _, _ = firedrill(path, stream, f"closed: {{ users: {users} }}", seconds, tokens, folder)
-    everything = verdict["latency"]["all"]
+def measured(command):
+    """The command's standard output, and its CPU seconds with those of its children."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    out = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        raise SystemExit(f"{command[0]}: ended with {status}")
+    return out, usage.ru_utime + usage.ru_stime
+
+
+# Each of these gives requests and CPU seconds.
+
+def of_firedrill(path, stream, users, seconds, tokens, folder):
+    verdict, cpu, _ = firedrill(path, stream, f"closed: {{ users: {users} }}", seconds, tokens, folder)
     failed = {k: v for k, v in verdict["outcomes"].items() if k != "ok"}
     if failed:
         print("  firedrill: not ok:", failed)
-    return everything["requests"] / seconds
+    return verdict["latency"]["all"]["requests"], cpu
 
 
-def rate_of_wrk(path, users, seconds, folder):
+def of_wrk(path, users, seconds, folder):
     script = folder / "post.lua"
     script.write_text(f"wrk.method='POST'\nwrk.headers['content-type']='application/json'\nwrk.body=[[{BODY}]]\n")
-    out = subprocess.run(["wrk", "-t2", f"-c{users}", f"-d{seconds}s", "-s", script, f"http://{ADDRESS}/{path}"],
-                         capture_output=True, text=True, check=True).stdout
-    return float(re.search(r"Requests/sec:\s*([0-9.]+)", out)[1])
+    out, cpu = measured(["wrk", "-t2", f"-c{users}", f"-d{seconds}s", "-s", script, f"http://{ADDRESS}/{path}"])
+    return int(re.search(r"(\d+) requests in", out)[1]), cpu
 
 
-def rate_of_oha(path, users, seconds, _):
-    out = subprocess.run(["oha", "--no-tui", "--output-format", "json", "-c", str(users), "-z", f"{seconds}s", "-m", "POST",
-                          "-T", "application/json", "-d", BODY, f"http://{ADDRESS}/{path}"],
-                         capture_output=True, text=True, check=True).stdout
-    return json.loads(out)["summary"]["requestsPerSec"]
+def of_oha(path, users, seconds, _):
+    out, cpu = measured(["oha", "--no-tui", "--output-format", "json", "-c", str(users), "-z", f"{seconds}s", "-m", "POST",
+                         "-T", "application/json", "-d", BODY, f"http://{ADDRESS}/{path}"])
+    return json.loads(out)["summary"]["requestsPerSec"] * seconds, cpu
 
 
-def rate_of_k6(path, users, seconds, folder):
+def of_k6(path, users, seconds, folder):
     script = folder / "post.js"
     script.write_text(f"""import http from 'k6/http';
 export const options = {{ vus: {users}, duration: '{seconds}s' }};
 export default function () {{ http.post('http://{ADDRESS}/{path}', {json.dumps(BODY)}, {{ headers: {{ 'content-type': 'application/json' }} }}); }}
 """)
     out = folder / "k6.json"
-    subprocess.run(["k6", "run", "--quiet", "--summary-export", out, script], capture_output=True, check=True)
-    return json.loads(out.read_text())["metrics"]["http_reqs"]["rate"]
+    _, cpu = measured(["k6", "run", "--quiet", "--summary-export", out, script])
+    return json.loads(out.read_text())["metrics"]["http_reqs"]["count"], cpu
 
 
-def rate_of_goose(path, users, seconds, _):
-    out = subprocess.run([target / "examples/bench-goose", f"http://{ADDRESS}", str(seconds)],
-                         capture_output=True, text=True, check=True).stdout
-    return float(out.split()[-1])
+def of_goose(path, users, seconds, _):
+    out, cpu = measured([target / "examples/bench-goose", f"http://{ADDRESS}", str(seconds)])
+    return float(out.split()[-1]) * seconds, cpu
 
 
 def compare(name, path, stream, users, tokens, peers, rounds, seconds, folder):
-    rates = {peer: [] for peer in ["firedrill", *peers]}
+    rounds_of = {peer: [] for peer in ["firedrill", *peers]}
     for _ in range(rounds):
-        rates["firedrill"].append(rate_of_firedrill(path, stream, users, seconds, tokens, folder))
+        rounds_of["firedrill"].append(of_firedrill(path, stream, users, seconds, tokens, folder))
         for peer, measure in peers.items():
-            rates[peer].append(measure(path, users, seconds, folder))
-    middle = {peer: statistics.median(all) for peer, all in rates.items()}
+            rounds_of[peer].append(measure(path, users, seconds, folder))
+    rate = {peer: statistics.median(n / seconds for n, _ in all) for peer, all in rounds_of.items()}
+    cost = {peer: statistics.median(1e6 * cpu / n for n, cpu in all) for peer, all in rounds_of.items()}
     print(f"{name}: {rounds} rounds of {seconds} s, {users} connections")
-    for peer, all in rates.items():
-        spread = " ".join(f"{rate:.0f}" for rate in all)
-        print(f"  {peer:10} {middle[peer]:9.0f}/s   firedrill is {middle['firedrill'] / middle[peer]:5.2f}x   ({spread})")
+    print("  client      requests/s  firedrill is   CPU a request  firedrill is   (requests/s of each round)")
+    for peer, all in rounds_of.items():
+        spread = " ".join(f"{n / seconds:.0f}" for n, _ in all)
+        print(f"  {peer:10} {rate[peer]:11.0f} {rate['firedrill'] / rate[peer]:12.2f}x {cost[peer]:13.1f} us"
+              f" {cost['firedrill'] / cost[peer]:11.2f}x   ({spread})")
 
 
 def main():
@@ -110,12 +123,12 @@ def main():
             folder = pathlib.Path(folder)
             time.sleep(0.5)
             has = lambda name: shutil.which(name) or print(f"{name} is not installed: left out")
-            wrk = {"wrk": rate_of_wrk} if has("wrk") else {}
+            wrk = {"wrk": of_wrk} if has("wrk") else {}
             if "plain" in args.what:
                 peers = dict(wrk)
-                peers |= {"oha": rate_of_oha} if has("oha") else {}
-                peers |= {"k6": rate_of_k6} if has("k6") else {}
-                peers |= {"goose": rate_of_goose} if (target / "examples/bench-goose").exists() else {}
+                peers |= {"oha": of_oha} if has("oha") else {}
+                peers |= {"k6": of_k6} if has("k6") else {}
+                peers |= {"goose": of_goose} if (target / "examples/bench-goose").exists() else {}
                 compare("plain", "json", False, 64, 1, peers, args.rounds, args.seconds, folder)
             for path in ["sse", "burst"]:
                 if path in args.what:
