@@ -39,7 +39,8 @@ fn mlserver_answers_over_http_and_grpc() {
     let server = mlserver();
     let grpc = format!("http://{}", server.grpc.expect("a port"));
     all_is_well(&server.url, &format!("{{ kserve-v2: {{ {IRIS} }} }}"), "v1");
-    all_is_well(&server.url, &format!("{{ kserve-v2: {{ {IRIS}, encoding: binary }} }}"), "v1");
+    // It does not know the binary extension, and says so with a 500.
+    is_refused(&server.url, &format!("{{ kserve-v2: {{ {IRIS}, encoding: binary }} }}"), "http-5xx");
     all_is_well(&grpc, &format!("{{ kserve-grpc: {{ {IRIS} }} }}"), "v1");
     is_refused(&server.url, &format!("{{ kserve-v2: {{ {} }} }}", IRIS.replace("iris", "other")), "http-4xx");
     is_refused(&grpc, &format!("{{ kserve-grpc: {{ {} }} }}", IRIS.replace("iris", "other")), "NOT_FOUND");
