@@ -3,15 +3,15 @@
 use firedrill::journal::{Event, event::Exemplar, interval::Outcome};
 
 use super::{LITELLM_KEY, litellm, llama, llama_with};
-use crate::drill::Drilled;
+use crate::{drill::Drilled, support::Folder};
 
 /// Two workloads, streaming and not, of 40 requests each: `{input}` and
-/// `{output}` tokens.
-fn both(url: &str, headers: &str, input: &str, output: u32) -> String {
+/// `{output}` tokens; `auth` is a line of a workload, or nothing.
+fn both(url: &str, auth: &str, input: &str, output: u32) -> String {
     let workload = |name: &str, stream: bool| {
         format!(
-            "  {name}:\n    endpoint: {{ openai-chat: {{ model: tiny, stream: {stream}{headers} }} }}\n    prompts: {{ synthetic: {{ \
-             input-tokens: {input}, output-tokens: {output} }} }}\n"
+            "  {name}:\n    endpoint: {{ openai-chat: {{ model: tiny, stream: {stream} }} }}\n    prompts: {{ synthetic: {{ \
+             input-tokens: {input}, output-tokens: {output} }} }}\n{auth}"
         )
     };
     format!(
@@ -21,6 +21,14 @@ fn both(url: &str, headers: &str, input: &str, output: u32) -> String {
         workload("streamed", true),
         workload("whole", false),
     )
+}
+
+/// The line of a workload that takes `key` from a file, which is in the folder.
+fn bearer(key: &str) -> (Folder, String) {
+    let folder = Folder::new();
+    let file = folder.write("key", key);
+    let auth = format!("    auth: {{ bearer: {{ file: \"{}\" }} }}\n", file.display());
+    (folder, auth)
 }
 
 fn exemplar(drilled: &Drilled, outcome: Outcome) -> &Exemplar {
@@ -54,17 +62,16 @@ fn llama_answers_and_its_tokens_are_counted() {
 #[ignore = "needs scripts/real-servers"]
 fn litellm_answers_and_its_tokens_are_counted() {
     let server = litellm();
-    let headers = format!(", headers: {{ authorization: \"Bearer {LITELLM_KEY}\" }}");
-    all_is_well(&Drilled::conclusive(|| Drilled::run(&both(&server.url, &headers, "16", 12))));
+    let (_folder, auth) = bearer(LITELLM_KEY);
+    all_is_well(&Drilled::conclusive(|| Drilled::run(&both(&server.url, &auth, "16", 12))));
 }
 
 #[test]
 #[ignore = "needs scripts/real-servers"]
 fn a_wrong_key_is_noticed_before_anything_is_sent() {
     let server = litellm();
-    let drilled = Drilled::conclusive(|| {
-        Drilled::run(&both(&server.url, ", headers: { authorization: \"Bearer no\" }", "16", 12))
-    });
+    let (_folder, auth) = bearer("no");
+    let drilled = Drilled::conclusive(|| Drilled::run(&both(&server.url, &auth, "16", 12)));
     assert_eq!(drilled.code, 2, "{}", drilled.said);
     assert!(drilled.said.contains("`http-4xx`: HTTP 40"), "{}", drilled.said);
 }
