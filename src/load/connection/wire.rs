@@ -59,6 +59,13 @@ impl Http1 {
     async fn send(&mut self, request: Request<Outgoing>) -> Result<Response<Incoming>, Failed> {
         let ready = {
             let Self { sender, driver } = self;
+            // Nobody looked at it while it was idle: the server may have closed
+            // it since, and then the request goes out on another one.
+            std::future::poll_fn(|cx| {
+                drive(driver, cx);
+                Poll::Ready(())
+            })
+            .await;
             driven(driver, sender.ready()).await
         };
         if ready.is_err() {
