@@ -6,12 +6,14 @@ use super::{LITELLM_KEY, litellm, llama, llama_with};
 use crate::{drill::Drilled, support::Folder};
 
 /// Two workloads, streaming and not, of 40 requests each: `{input}` and
-/// `{output}` tokens; `auth` is a line of a workload, or nothing.
+/// `{output}` tokens; `auth` is a line of a workload, or nothing. Each request
+/// has a connection of its own: llama.cpp closes a kept one now and then right
+/// after a stream, without a word, and what is sent on it then is a `reset`.
 fn both(url: &str, auth: &str, input: &str, output: u32) -> String {
     let workload = |name: &str, stream: bool| {
         format!(
             "  {name}:\n    endpoint: {{ openai-chat: {{ model: tiny, stream: {stream} }} }}\n    prompts: {{ synthetic: {{ \
-             input-tokens: {input}, output-tokens: {output} }} }}\n{auth}"
+             input-tokens: {input}, output-tokens: {output} }} }}\n    connection: {{ reuse: none }}\n{auth}"
         )
     };
     format!(
