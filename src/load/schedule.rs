@@ -195,17 +195,22 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_closed_loop_gives_out_exactly_its_requests() {
-        let schedule = Schedule::Closed {
-            closed: Closed { users: 2, requests: Some(3), think: Think::default() },
-            begin: RunTime(3),
-            start: RunTime(10),
-            random: (1, "a".to_owned()),
+    /// A loop of two users, from `begin` to 100 µs, that counts from `start`.
+    fn closed(requests: Option<u64>, think: Think, seed: u64, begin: u64, start: u64) -> Schedule {
+        Schedule::Closed {
+            closed: Closed { users: 2, requests, think },
+            begin: RunTime(begin),
+            start: RunTime(start),
+            random: (seed, "a".to_owned()),
             end: RunTime(100),
             next: AtomicU64::new(0),
             taken: AtomicU64::new(0),
-        };
+        }
+    }
+
+    #[test]
+    fn a_closed_loop_gives_out_exactly_its_requests() {
+        let schedule = closed(Some(3), Think::default(), 1, 3, 10);
         let claim = |turn| schedule.claim(RunTime(turn)).now_or_never().expect("at once");
         assert!(claim(5).is_some(), "a warm-up counts for nothing");
         assert_eq!(claim(0).map(|claim| claim.scheduled), Some(RunTime(3)), "not before it begins");
@@ -215,15 +220,7 @@ mod tests {
 
     #[test]
     fn pauses_are_drawn_evenly_and_fixed_by_the_seed() {
-        let of = |seed, think| Schedule::Closed {
-            closed: Closed { users: 2, requests: None, think },
-            begin: RunTime(0),
-            start: RunTime(0),
-            random: (seed, "a".to_owned()),
-            end: RunTime(100),
-            next: AtomicU64::new(0),
-            taken: AtomicU64::new(0),
-        };
+        let of = |seed, think| closed(None, think, seed, 0, 0);
         let between = Think::Between(Span::secs(1), Span::secs(5));
         let pauses = |seed| (0..1000).map(|i| of(seed, between).pause(i).as_secs_f64()).collect::<Vec<_>>();
         let drawn = pauses(1);
@@ -238,15 +235,7 @@ mod tests {
 
     #[test]
     fn later_turns_are_requests_too() {
-        let schedule = Schedule::Closed {
-            closed: Closed { users: 2, requests: Some(3), think: Think::default() },
-            begin: RunTime(0),
-            start: RunTime(10),
-            random: (1, "a".to_owned()),
-            end: RunTime(100),
-            next: AtomicU64::new(0),
-            taken: AtomicU64::new(0),
-        };
+        let schedule = closed(Some(3), Think::default(), 1, 0, 10);
         let claim = |turn| schedule.claim(RunTime(turn)).now_or_never().expect("at once");
         assert!(claim(10).is_some() && schedule.goes_on(RunTime(20)));
         assert!(schedule.goes_on(RunTime(30)) && !schedule.goes_on(RunTime(40)), "three in all");
