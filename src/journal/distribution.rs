@@ -16,6 +16,14 @@ pub struct Distribution {
 }
 
 impl Distribution {
+    /// The distribution of `samples` (µs).
+    pub fn of(mut samples: Vec<u64>) -> Self {
+        samples.iter_mut().for_each(|micros| *micros = rounded(*micros));
+        samples.sort_unstable();
+        let runs = samples.chunk_by(|a, b| a == b);
+        Self { counts: runs.map(|run| (run[0], run.len() as u64)).collect() }
+    }
+
     /// Adds one latency.
     pub fn record(&mut self, micros: u64) {
         self.record_n(micros, 1);
@@ -132,6 +140,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn all_at_once_is_one_by_one(values in prop::collection::vec(0..5000_u64, 0..80)) {
+            prop_assert_eq!(Distribution::of(values.clone()), of(&values));
+        }
+
         #[test]
         fn merging_is_recording_both(a in prop::collection::vec(0..u64::MAX, 0..50), b in prop::collection::vec(0..u64::MAX, 0..50)) {
             let mut merged = of(&a);

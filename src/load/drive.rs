@@ -3,11 +3,12 @@
 use std::sync::{
     Arc,
     atomic::{AtomicU32, AtomicU64, Ordering},
+    mpsc,
 };
 
 use http::Uri;
 use indexmap::IndexMap;
-use tokio::{sync::watch, time::MissedTickBehavior};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
     crew::Crew,
     feed::Feed,
     misses::Misses,
-    progress::{Progress, Reporter, TICK},
+    progress::{Progress, Reporter},
     protocol::Protocol,
     record::Recorder,
     schedule::Schedule,
@@ -76,7 +77,7 @@ pub struct LoadSummary {
 
 /// Sends the plan's load. Returns when the schedule is over and every request
 /// has ended, or soon after `cancel`. Loads in one process run one after the
-/// other. Dropping the future stops the load without a last interval.
+/// other. Dropping the future stops the load.
 ///
 /// # Errors
 /// [`LoadError`], before anything is sent, unless Goose fails on the way.
@@ -90,19 +91,14 @@ pub async fn drive(job: LoadJob) -> Result<LoadSummary, LoadError> {
     raise_file_limit();
 
     let crews: Vec<Arc<Crew>> = squads.iter().map(|squad| squad.crew.clone()).collect();
-    let mut reporter = Reporter::new(job.clock, job.sink, recorder.clone(), crews, job.progress);
+    let reporter = Reporter::new(job.clock, job.sink, recorder.clone(), crews, job.progress);
+    let (reporting, over) = mpsc::channel();
+    let report = tokio::task::spawn_blocking(move || reporter.run(&over));
     let host = format!("http://{}/", base.authority);
     // A task of its own: should this future be dropped, Goose still winds down.
-    let mut attack = tokio::spawn(async move { attack::run(&host, squads).await });
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let result = loop {
-        tokio::select! {
-            result = &mut attack => break result,
-            _ = ticks.tick() => reporter.tick(),
-        }
-    };
-    reporter.finish();
+    let result = tokio::spawn(async move { attack::run(&host, squads).await }).await;
+    drop(reporting);
+    let reporter = report.await.map_err(|error| LoadError::Report(error.to_string()))?;
     result.map_err(|error| LoadError::Goose(error.to_string()))??;
 
     let counts = &recorder.counts;

@@ -2,15 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header, response::Parts};
-use http_body::Body;
-use http_body_util::BodyExt;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{
     answer::{Answer, snippet},
-    classify::{Asked, End, Head, classify},
+    classify::{self, Asked, End, classify},
     client::Client,
-    connection::{Broken, Outgoing, Reply, Seat},
+    connection::{Head, Outgoing, Part, Reply, Seat},
     content::Content,
     feed::{Ask, Feed, Wanted},
     grpc,
@@ -71,11 +69,11 @@ pub(crate) struct Seen {
 
 impl Seen {
     /// The head of the answer came.
-    pub(crate) fn head(&mut self, head: &Parts, pulse: &Pulse) {
+    pub(crate) fn head(&mut self, head: &Head, pulse: &Pulse) {
         let now = Instant::now();
         pulse.beat(now);
         self.first_byte = Some(now);
-        self.status = Some(head.status.as_u16());
+        self.status = Some(head.status);
         self.labels = Labels::of(&head.headers);
     }
 }
@@ -112,14 +110,14 @@ pub(crate) async fn exchange(
     let Client { seat, timer, stop } = client;
     let end = tokio::select! {
         biased;
-        end = converse(seat, protocol, request, &ask.wanted, &mut seen, &pulse) => end,
+        end = converse(seat, protocol, &request, &ask.wanted, &mut seen, &pulse) => end,
         () = stop.as_mut() => End::Cancelled,
         end = timer.watch(&pulse) => end,
     };
     let ended = seen.complete.unwrap_or_else(Instant::now);
     seen.labels.fingerprint(seen.answer.fingerprint.as_deref());
     let asked = Asked { tokens: prompt.tokens, right: golden };
-    let head = Head {
+    let head = classify::Head {
         status: seen.status,
         retry_after: seen.labels.retry_after,
         breaker_open: seen.labels.served.breaker_open,
@@ -150,20 +148,19 @@ pub(crate) async fn exchange(
 async fn converse(
     seat: &Seat,
     protocol: &Protocol,
-    request: Request<Outgoing>,
+    request: &Outgoing<'_>,
     wanted: &Wanted,
     seen: &mut Seen,
     pulse: &Pulse,
 ) -> End {
-    let response = match seat.send(request, |opening| seen.connecting = opening).await {
-        Ok(response) => response,
+    let (head, mut body) = match seat.send(request, |opening| seen.connecting = opening).await {
+        Ok(answer) => answer,
         Err(end) => return end,
     };
-    let (head, body) = response.into_parts();
     seen.head(&head, pulse);
     let content = Content::of(&head.headers);
-    if !protocol.dialect.accepts(head.status.as_u16()) {
-        if let Ok((body, _)) = whole(body, MAX_REFUSAL).await {
+    if !protocol.dialect.accepts(head.status) {
+        if let Ok((body, _)) = whole(&mut body, MAX_REFUSAL).await {
             seen.refusal = match (head.headers.get(header::LOCATION), content.coding) {
                 (Some(to), _) => format!(
                     "redirected to {}, which is not followed",
@@ -185,12 +182,12 @@ async fn converse(
     if protocol.stream && content.is_events() {
         return events(protocol, &head.headers, body, wanted, seen, pulse).await;
     }
-    match if ignores { skipped(body).await } else { whole(body, MAX_BODY).await } {
+    match if ignores { skipped(&mut body).await } else { whole(&mut body, MAX_BODY).await } {
         Err(end) => end,
         Ok((body, at)) => {
             let answer = &mut seen.answer;
             if body.is_empty() && !protocol.dialect.may_be_empty() {
-                answer.malformed = Some(format!("HTTP {} with an empty body", head.status.as_u16()));
+                answer.malformed = Some(format!("HTTP {} with an empty body", head.status));
             } else {
                 protocol.dialect.body(answer, &head.headers, &body, wanted, at);
             }
@@ -218,14 +215,15 @@ async fn events(
     let dialect = &protocol.dialect;
     let mut parser = sse::Parser::default();
     let answer = &mut seen.answer;
-    while let Some(frame) = body.frame().await {
-        let frame = match frame {
-            Ok(frame) => frame,
-            Err(Broken(end)) => return end,
+    loop {
+        let bytes = match body.next().await {
+            Ok(Some(Part::Data(bytes))) => bytes,
+            Ok(Some(Part::Trailers(_))) => continue,
+            Ok(None) => break,
+            Err(end) => return end,
         };
-        let Ok(bytes) = frame.into_data() else { continue };
         let at = Instant::now();
-        let fed = parser.feed(&bytes, |name, data| {
+        let fed = parser.feed(bytes, |name, data| {
             // What follows `[DONE]` is no part of the answer.
             if !answer.done {
                 pulse.beat(at);
@@ -241,9 +239,7 @@ async fn events(
         if answer.done || answer.error.is_some() || answer.malformed.is_some() {
             seen.complete = Some(at);
             // Read to its end, the body gives its connection back.
-            if !body.is_end_stream() {
-                let _ = tokio::time::timeout(DRAIN, drained(&mut body)).await;
-            }
+            let _ = tokio::time::timeout(DRAIN, drained(&mut body)).await;
             return End::Complete;
         }
     }
@@ -265,27 +261,24 @@ async fn events(
 
 /// Reads the rest of a body.
 async fn drained(body: &mut Reply) {
-    while let Some(Ok(_)) = body.frame().await {}
+    while let Ok(Some(_)) = body.next().await {}
 }
 
 /// When a body's last byte came; nobody asks what it says.
-async fn skipped(mut body: Reply) -> Result<(Vec<u8>, Instant), End> {
-    while let Some(frame) = body.frame().await {
-        frame.map_err(|Broken(end)| end)?;
-    }
+async fn skipped(body: &mut Reply) -> Result<(Vec<u8>, Instant), End> {
+    while body.next().await?.is_some() {}
     Ok((Vec::new(), Instant::now()))
 }
 
 /// A whole body and when its last byte came.
-async fn whole(mut body: Reply, limit: usize) -> Result<(Vec<u8>, Instant), End> {
+async fn whole(body: &mut Reply, limit: usize) -> Result<(Vec<u8>, Instant), End> {
     let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|Broken(end)| end)?;
-        if let Ok(data) = frame.into_data() {
+    while let Some(part) = body.next().await? {
+        if let Part::Data(data) = part {
             if bytes.len() + data.len() > limit {
                 return Err(End::Malformed(format!("the body is longer than {limit} bytes")));
             }
-            bytes.extend_from_slice(&data);
+            bytes.extend_from_slice(data);
         }
     }
     Ok((bytes, Instant::now()))

@@ -33,6 +33,7 @@ mod schedules;
 mod search;
 mod secret;
 mod served;
+mod shard;
 mod sse;
 mod watch;
 
@@ -69,6 +70,9 @@ pub enum LoadError {
         /// What it names.
         workload: String,
     },
+    /// What was measured could not be put together.
+    #[error("the load's report: {0}")]
+    Report(String),
     /// Goose failed.
     #[error("goose: {0}")]
     Goose(String),

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, atomic::Ordering, mpsc},
     time::Duration,
 };
 
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// How often the progress is shown.
-pub(crate) const TICK: Duration = Duration::from_millis(250);
+const TICK: Duration = Duration::from_millis(250);
 /// Seconds of [`Progress::seconds`].
 const REMEMBERED: usize = 120;
 /// Looks (a quarter of a second each) that the TTFT is taken from.
@@ -103,6 +103,9 @@ impl Progress {
     }
 }
 
+/// What is never sent: only the end of the channel is waited for.
+pub(crate) enum Never {}
+
 /// Writes the intervals and keeps the progress.
 pub(crate) struct Reporter {
     clock: Clock,
@@ -117,7 +120,7 @@ pub(crate) struct Reporter {
     starved: u64,
     lag: Distribution,
     seconds: BTreeMap<u32, Tally>,
-    ttft: VecDeque<Vec<u64>>,
+    ttft: VecDeque<Distribution>,
 }
 
 impl Reporter {
@@ -145,9 +148,19 @@ impl Reporter {
         }
     }
 
+    /// Reports until `over` is dropped, then all that is left; for a thread of
+    /// its own, since it sorts all that was measured.
+    pub(crate) fn run(mut self, over: &mpsc::Receiver<Never>) -> Self {
+        while let Err(mpsc::RecvTimeoutError::Timeout) = over.recv_timeout(TICK) {
+            self.tick();
+        }
+        self.finish();
+        self
+    }
+
     /// About four times a second: the progress, and the interval of a second
     /// that is over.
-    pub(crate) fn tick(&mut self) {
+    fn tick(&mut self) {
         let now = self.clock.now();
         if self.flushed.replace(now.second()).is_some_and(|last| last != now.second()) {
             self.flush(now);
@@ -156,7 +169,7 @@ impl Reporter {
     }
 
     /// The end: everything that is left.
-    pub(crate) fn finish(&mut self) {
+    fn finish(&mut self) {
         let now = self.clock.now();
         self.flush(now);
         self.show(now);
@@ -209,12 +222,12 @@ impl Reporter {
         while self.seconds.len() > REMEMBERED {
             self.seconds.pop_first();
         }
-        self.ttft.push_back(glance.ttft);
+        self.ttft.push_back(Distribution::of(glance.ttft));
         if self.ttft.len() > TTFT_LOOKS {
             self.ttft.pop_front();
         }
         let mut ttft = Distribution::default();
-        self.ttft.iter().flatten().for_each(|micros| ttft.record(*micros));
+        self.ttft.iter().for_each(|look| ttft.merge(look));
         let sent = self.recorder.counts.sent.load(Ordering::Relaxed);
         let done = self.recorder.counts.done.load(Ordering::Relaxed);
         self.progress.send_replace(Progress {

@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::{
     LoadError,
-    connection::{Base, Outgoing},
+    connection::{Base, Outgoing, Shape},
     dialect::Dialect,
     feed::Ask,
     grpc,
@@ -21,9 +21,7 @@ use crate::scenario::{
 /// A workload made ready: what all its requests have in common.
 #[derive(Debug)]
 pub(crate) struct Protocol {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    shape: Shape,
     /// How it asks, and how answers read.
     pub(crate) dialect: Arc<Dialect>,
     /// Server-sent events, or several gRPC messages, are asked for.
@@ -79,10 +77,8 @@ impl Protocol {
         }
         let path = endpoint.path();
         Ok(Self {
-            method: form.method,
-            // A template's is made for each request.
-            uri: base.uri(if is_template(&path) { "/" } else { &path })?,
-            headers,
+            // A template's path is made for each request.
+            shape: Shape::new(form.method, base.uri(if is_template(&path) { "/" } else { &path })?, headers),
             dialect: Arc::new(Dialect::of(endpoint)?),
             stream: endpoint.streams(),
             grpc: endpoint.is_grpc(),
@@ -96,15 +92,17 @@ impl Protocol {
     }
 
     /// The request that `ask` is, with some headers more.
-    pub(crate) fn request(&self, ask: &Ask, extra: &[(HeaderName, HeaderValue)]) -> Request<Outgoing> {
-        let mut request = Request::new(Outgoing::from(ask.prompt.body.clone()));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = ask.uri.as_ref().unwrap_or(&self.uri).clone();
-        *request.headers_mut() = self.headers.clone();
-        for (name, value) in ask.headers.iter().chain(extra) {
-            request.headers_mut().insert(name, value.clone());
+    pub(crate) fn request<'a>(
+        &'a self,
+        ask: &'a Ask,
+        extra: &'a [(HeaderName, HeaderValue)],
+    ) -> Outgoing<'a> {
+        Outgoing {
+            shape: &self.shape,
+            uri: ask.uri.as_ref(),
+            headers: [&ask.headers, extra],
+            body: &ask.prompt.body,
         }
-        request
     }
 
     /// A text from a server, without the secret that it may have said back.

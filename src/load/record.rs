@@ -2,7 +2,7 @@
 //! share, collected each second.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -11,12 +11,12 @@ use std::{
 
 use indexmap::IndexMap;
 
-use super::request::Ended;
+use super::{
+    request::Ended,
+    shard::{Key, Shard},
+};
 use crate::{
-    journal::{
-        Cell, CellKey, Distribution,
-        interval::{Outcome, Served},
-    },
+    journal::{Cell, CellKey, Distribution, interval::Outcome},
     plan::model::{GoodLimits, Plan},
     units::{PhaseName, RunTime, WorkloadName},
 };
@@ -27,17 +27,6 @@ const EXEMPLARS: u32 = 5;
 /// Of which an exemplar is: class, workload, phase.
 type Kind = (Outcome, u16, Option<u16>);
 
-/// A cell's key without the names.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key {
-    second: u32,
-    phase: Option<u16>,
-    workload: u16,
-    outcome: Outcome,
-    served: Served,
-    golden: bool,
-}
-
 /// What ended in a second of the clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -45,17 +34,6 @@ pub(crate) struct Tally {
     pub(crate) ended: u64,
     /// Those that ended other than `ok`.
     pub(crate) failed: u64,
-}
-
-#[derive(Debug, Default)]
-struct Shard {
-    cells: HashMap<Key, Cell>,
-    lag: Distribution,
-    /// Scheduled TTFTs of what ended `ok` since the last collection.
-    ttft: Vec<u64>,
-    tallies: IndexMap<u32, Tally>,
-    outcomes: HashMap<Outcome, u64>,
-    last_end: RunTime,
 }
 
 /// Plain counts of the whole load.
@@ -138,7 +116,7 @@ impl Recorder {
 
     /// A request was sent, this late (µs).
     pub(crate) fn sent(&self, shard: usize, lag: u64) {
-        lock(&self.shards[shard]).lag.record(lag);
+        lock(&self.shards[shard]).lag.push(lag);
     }
 
     /// A request ended.
@@ -146,53 +124,7 @@ impl Recorder {
         let phase = self.phase(request.scheduled);
         let good = phase.map(|index| self.phases[usize::from(index)].2).unwrap_or_default();
         let good = request.is_good(good);
-        let since = |from: RunTime, to: RunTime| to.0.saturating_sub(from.0);
-        let tpot = request.tpot();
-        let content_end = request.last.unwrap_or(request.ended);
-        let ok = request.outcome == Outcome::Ok;
-        let key = Key {
-            second: request.scheduled.second(),
-            phase,
-            workload: request.workload,
-            outcome: request.outcome,
-            served: request.served,
-            golden: request.golden,
-        };
-        let mut shard = lock(&self.shards[shard]);
-        *shard.outcomes.entry(request.outcome).or_default() += 1;
-        shard.last_end = shard.last_end.max(request.ended);
-        let tally = shard.tallies.entry(request.ended.second()).or_default();
-        tally.ended += 1;
-        tally.failed += u64::from(!ok);
-        if let (true, Some(first)) = (ok, request.first) {
-            shard.ttft.push(since(request.scheduled, first));
-        }
-        let cell = shard.cells.entry(key).or_insert_with_key(|key| Cell::new(self.named(key), request.ended));
-        cell.count += 1;
-        cell.good += u64::from(good);
-        cell.first_end = cell.first_end.min(request.ended);
-        cell.last_end = cell.last_end.max(request.ended);
-        if let Some(first) = request.first {
-            cell.ttft.record(since(request.scheduled, first));
-            cell.service_ttft.record(since(request.sent, first));
-        }
-        cell.e2e.record(since(request.scheduled, content_end));
-        cell.service_e2e.record(since(request.sent, content_end));
-        request.gaps.iter().for_each(|gap| cell.itl.record(*gap));
-        if let Some(tpot) = tpot {
-            cell.tpot.record(tpot);
-        }
-        if ok {
-            cell.tokens += request.tokens;
-        } else {
-            cell.wasted_tokens += request.tokens;
-        }
-        cell.sendings += u64::from(request.sendings);
-        if let Some(attempts) = request.attempts {
-            cell.attempts += attempts;
-            cell.attempts_stated += 1;
-        }
-        cell.overlapping_misses += u64::from(request.overlapping_miss);
+        lock(&self.shards[shard]).add(phase, request, good);
     }
 
     fn named(&self, key: &Key) -> CellKey {
@@ -222,17 +154,16 @@ impl Recorder {
         let mut collected = Collected::default();
         let mut merged: HashMap<Key, Cell> = HashMap::new();
         for shard in &self.shards {
-            let (cells, lag) = {
+            let (rows, lag) = {
                 let mut shard = lock(shard);
-                (std::mem::take(&mut shard.cells), std::mem::take(&mut shard.lag))
+                (shard.take(), std::mem::take(&mut shard.lag))
             };
-            collected.lag.merge(&lag);
-            for (key, cell) in cells {
+            collected.lag.merge(&Distribution::of(lag));
+            for (key, row) in rows {
+                let cell = row.into_cell(self.named(&key));
                 match merged.entry(key) {
-                    std::collections::hash_map::Entry::Occupied(mut entry) => entry.get_mut().merge(&cell),
-                    std::collections::hash_map::Entry::Vacant(entry) => {
-                        entry.insert(cell);
-                    }
+                    Entry::Occupied(mut entry) => entry.get_mut().merge(&cell),
+                    Entry::Vacant(entry) => drop(entry.insert(cell)),
                 }
             }
         }
@@ -261,8 +192,8 @@ impl Recorder {
     pub(crate) fn outcomes(&self) -> IndexMap<Outcome, u64> {
         let mut sums: HashMap<Outcome, u64> = HashMap::new();
         for shard in &self.shards {
-            for (outcome, count) in &lock(shard).outcomes {
-                *sums.entry(*outcome).or_default() += count;
+            for (outcome, count) in lock(shard).outcomes() {
+                *sums.entry(outcome).or_default() += count;
             }
         }
         Outcome::ALL.into_iter().filter_map(|outcome| Some((outcome, *sums.get(&outcome)?))).collect()

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -15,12 +15,7 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use super::{
-    base::Base,
-    ended::before_head,
-    tls,
-    wire::{Http1, Http2},
-};
+use super::{base::Base, ended::before_head, http1::Http1, tls, wire::Http2};
 use crate::{
     load::{LoadError, classify::End},
     scenario::model::{Connection, HttpVersion},
@@ -81,7 +76,7 @@ impl Dialer {
         let Some(ready) = &self.tls else {
             return match self.http {
                 HttpVersion::Http2 => http2(Stream::Plain(tcp)).await,
-                HttpVersion::Http1 | HttpVersion::Auto => http1(Stream::Plain(tcp)).await,
+                HttpVersion::Http1 | HttpVersion::Auto => Ok(http1(Stream::Plain(tcp))),
             };
         };
         let tls = ready.connector.connect(ready.name.clone(), tcp).await;
@@ -89,7 +84,7 @@ impl Dialer {
         let speaks_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         match (speaks_http2, self.http) {
             (true, _) => http2(Stream::Tls(Box::new(tls))).await,
-            (false, HttpVersion::Http1 | HttpVersion::Auto) => http1(Stream::Tls(Box::new(tls))).await,
+            (false, HttpVersion::Http1 | HttpVersion::Auto) => Ok(http1(Stream::Tls(Box::new(tls)))),
             (false, HttpVersion::Http2) => {
                 Err(End::ConnectRefused("TLS: the server does not speak HTTP/2".to_owned()))
             }
@@ -97,10 +92,8 @@ impl Dialer {
     }
 }
 
-async fn http1(stream: Stream) -> Result<Opened, End> {
-    let (sender, driver) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| before_head(&error))?;
-    Ok(Opened::Http1(Http1::new(sender, driver)))
+fn http1(stream: Stream) -> Opened {
+    Opened::Http1(Http1::new(stream))
 }
 
 async fn http2(stream: Stream) -> Result<Opened, End> {

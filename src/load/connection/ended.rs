@@ -22,7 +22,7 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 
 /// Whether an error of HTTP/2 says that the request was not looked at: it may
 /// be sent again, whatever it asks for (RFC 9113, 8.7).
-pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
+pub(super) fn is_unprocessed(error: &(dyn Error + 'static)) -> bool {
     find::<h2::Error>(error).is_some_and(|error| {
         error.is_remote() && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM))
     })
@@ -33,7 +33,7 @@ const ALERT: &str = "received fatal alert";
 
 /// An error before the head of an answer. An alert of TLS then is the end of
 /// the handshake: with TLS 1.3 the client learns last that it is refused.
-pub(super) fn before_head(error: &hyper::Error) -> End {
+pub(super) fn before_head(error: &(dyn Error + 'static)) -> End {
     if let Some(alert @ rustls::Error::AlertReceived(_)) = find(error) {
         return End::ConnectRefused(format!("TLS: {alert}"));
     }
@@ -49,7 +49,7 @@ pub(super) fn before_head(error: &hyper::Error) -> End {
 
 /// What an error of the connection means. An early end of the body is told
 /// apart from a connection that broke.
-pub(super) fn ended(error: &hyper::Error) -> End {
+pub(super) fn ended(error: &(dyn Error + 'static)) -> End {
     if let Some(tls) = find::<rustls::Error>(error) {
         return End::Reset(format!("TLS: {tls}"));
     }
@@ -59,17 +59,9 @@ pub(super) fn ended(error: &hyper::Error) -> End {
         return http2(h2, io);
     }
     match io {
-        // A chunk's size that is none, and the like.
-        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
-            End::Malformed(format!("not HTTP: {text}"))
-        }
+        // TLS without its own end.
         Some(io::ErrorKind::UnexpectedEof) => End::Cut(format!("the body ended early: {text}")),
-        Some(_) => End::Reset(text),
-        None if error.is_parse() => End::Malformed(format!("not HTTP: {error}")),
-        None if error.is_incomplete_message() => {
-            End::Cut("the connection was closed before the answer's end".to_owned())
-        }
-        None => End::Reset(text),
+        Some(_) | None => End::Reset(text),
     }
 }
 

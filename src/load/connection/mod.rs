@@ -8,6 +8,8 @@ mod base;
 mod body;
 mod dial;
 mod ended;
+mod http1;
+mod outgoing;
 mod pool;
 mod tls;
 mod wire;
@@ -20,11 +22,12 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Request, Response, header};
+use http::HeaderMap;
 
 pub(crate) use self::{
     base::Base,
-    body::{Broken, Outgoing, Reply},
+    body::{Part, Reply},
+    outgoing::{Outgoing, Shape},
 };
 use self::{
     dial::{Dialer, Opened},
@@ -33,6 +36,15 @@ use self::{
 };
 use super::{LoadError, classify::End};
 use crate::scenario::model::{Connection, HttpVersion, Reuse};
+
+/// The head of an answer.
+#[derive(Debug)]
+pub(crate) struct Head {
+    /// HTTP status.
+    pub(crate) status: u16,
+    /// Its headers.
+    pub(crate) headers: HeaderMap,
+}
 
 /// How often a request that a server of HTTP/2 did not look at is sent again.
 const MOST_RESENT: u32 = 3;
@@ -96,13 +108,11 @@ impl Seat {
     /// of a connection begins and ends.
     pub(crate) async fn send(
         &self,
-        mut request: Request<Outgoing>,
+        request: &Outgoing<'_>,
         mut opening: impl FnMut(bool),
-    ) -> Result<Response<Reply>, End> {
+    ) -> Result<(Head, Reply), End> {
         let pool = &self.0.pool;
-        if pool.reuse == Reuse::None {
-            request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
+        let last = pool.reuse == Reuse::None;
         let mut resent = 0;
         loop {
             let (mut wire, fresh) = match self.take() {
@@ -114,18 +124,15 @@ impl Seat {
                     opened
                 }
             };
-            match wire.send(&pool.dialer.base, request).await {
-                Ok(response) => return Ok(response.map(|body| Reply::new(body, wire, self.clone()))),
-                Err(Failed::NotSent(_)) if fresh => {
+            match wire.send(&pool.dialer.base, request, last).await {
+                Ok((head, beside)) => return Ok((head, Reply::new(beside, wire, self.clone()))),
+                Err(Failed::NotSent) if fresh => {
                     let why = "the connection was closed before the request was sent";
                     return Err(End::Reset(why.to_owned()));
                 }
-                Err(Failed::NotSent(unsent)) => request = *unsent,
-                Err(Failed::Unprocessed(Some(again), _)) if resent < MOST_RESENT => {
-                    resent += 1;
-                    request = *again;
-                }
-                Err(Failed::Unprocessed(_, end) | Failed::Broken(end)) => return Err(end),
+                Err(Failed::NotSent) => {}
+                Err(Failed::Unprocessed(_)) if resent < MOST_RESENT => resent += 1,
+                Err(Failed::Unprocessed(end) | Failed::Broken(end)) => return Err(end),
             }
         }
     }
@@ -136,7 +143,7 @@ impl Seat {
         if pool.reuse == Reuse::None {
             return None;
         }
-        if let Some(wire) = lock(pocket).take().filter(|wire| !wire.is_closed()) {
+        if let Some(wire) = lock(pocket).take().filter(Wire::is_free) {
             return Some(wire);
         }
         if pool.shares_streams() {
@@ -179,7 +186,7 @@ impl Seat {
     /// Takes back a connection whose answer was read to its end.
     fn keep(&self, wire: Wire) {
         let Place { pool, number, sticky, pocket, .. } = &*self.0;
-        if pool.reuse == Reuse::None || wire.is_closed() {
+        if pool.reuse == Reuse::None || !wire.is_free() {
             return;
         }
         match wire {

@@ -13,8 +13,9 @@ use futures::{
 
 use super::{
     dial::{Dialer, Opened},
+    http1::Http1,
     lock,
-    wire::{Http1, Http2, Lease, Wire},
+    wire::{Http2, Lease, Wire},
 };
 use crate::{
     load::classify::End,
@@ -101,7 +102,7 @@ impl Pool {
         (0..SHELVES).find_map(|step| {
             // A shelf at which somebody else is, is passed by.
             let mut shelf = self.idle[(user + step) % SHELVES].try_lock().ok()?;
-            std::iter::from_fn(|| shelf.pop()).find(|connection| !connection.is_closed())
+            shelf.pop()
         })
     }
 

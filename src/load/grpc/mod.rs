@@ -8,8 +8,7 @@ mod status;
 
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, header, response::Parts};
-use http_body_util::BodyExt as _;
+use http::{HeaderValue, header};
 
 use self::{
     frame::Frames,
@@ -17,7 +16,7 @@ use self::{
 };
 use super::{
     classify::End,
-    connection::{Broken, Reply},
+    connection::{Head, Part, Reply},
     exchange::Seen,
     feed::Wanted,
     protocol::Protocol,
@@ -27,7 +26,7 @@ use super::{
 /// Reads the answer to a call, after its head, to an end of any kind.
 pub(crate) async fn read(
     protocol: &Protocol,
-    head: &Parts,
+    head: &Head,
     mut body: Reply,
     wanted: &Wanted,
     seen: &mut Seen,
@@ -43,16 +42,16 @@ pub(crate) async fn read(
     }
     let mut frames = Frames::default();
     let mut messages = 0_u64;
-    while let Some(part) = body.frame().await {
-        let part = match part {
-            Ok(part) => part,
-            Err(Broken(end)) => return end,
+    loop {
+        let part = match body.next().await {
+            Ok(Some(part)) => part,
+            Ok(None) => break,
+            Err(end) => return end,
         };
         let at = Instant::now();
-        let bytes = match part.into_data() {
-            Ok(bytes) => bytes,
-            Err(part) => {
-                let Ok(trailers) = part.into_trailers() else { continue };
+        let bytes = match part {
+            Part::Data(bytes) => bytes,
+            Part::Trailers(trailers) => {
                 let Some(said) = Said::of(&trailers) else {
                     return End::Cut("the answer's trailers have no grpc-status".to_owned());
                 };
@@ -64,7 +63,7 @@ pub(crate) async fn read(
             }
         };
         pulse.beat(at);
-        let fed = frames.feed(&bytes, |message| {
+        let fed = frames.feed(bytes, |message| {
             messages += 1;
             protocol.dialect.message(&mut seen.answer, message, protocol.stream, wanted, at);
         });
