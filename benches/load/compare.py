@@ -4,7 +4,15 @@ Where the machine is busy with other things, the CPU time of a request says more
 than the rate: it is the client's alone, start and report included.
 
     cargo build --release --bin firedrill --example bench-server --example bench-goose
-    benches/load/compare.py [--rounds 5] [--seconds 5] [plain] [sse] [burst] [open] [streams]
+    benches/load/compare.py [--rounds 5] [--seconds 5] [plain] [chat] [sse] [burst] [open] [streams] [long]
+
+plain   a POST of 130 bytes, answered with 95: the `http` endpoint, which looks at the status
+chat    the same bytes as a chat completion: each prompt drawn, each answer parsed
+sse     a stream of 32 tokens, each written by itself, each parsed and timed; and whole latencies beside wrk's
+burst   the same in one write
+open    an open loop at 10,000/s against its own schedule
+streams 10,000 streams at once, a token a second each
+long    10 million requests: memory, journal, time of the report
 
 Peers that are not installed (wrk, oha, k6) are left out, and said so.
 """
@@ -17,19 +25,27 @@ root = pathlib.Path(__file__).resolve().parents[2]
 target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", root / "target")) / "release"
 
 
-def firedrill(path, stream, load, seconds, tokens, folder, timeout="30s"):
-    """Runs a load; its verdict.json, and CPU seconds and peak memory (KiB) of the process."""
+def chat(path, stream, tokens):
+    return f"""endpoint: {{ openai-chat: {{ model: demo, stream: {str(stream).lower()}, path: /{path} }} }}
+    prompts: {{ synthetic: {{ input-tokens: 8, output-tokens: {tokens} }} }}"""
+
+
+def plain(path):
+    return f"endpoint: {{ http: {{ path: /{path}, method: POST, body: {BODY} }} }}"
+
+
+def firedrill(endpoint, load, seconds, folder, timeout="30s"):
+    """Runs a load; its verdict.json, CPU seconds and peak memory (KiB) of the process, and its folder."""
     scenario = folder / "bench.yaml"
     scenario.write_text(f"""version: 1
 name: bench
 target: {{ url: "http://{ADDRESS}" }}
 workloads:
-  chat:
-    endpoint: {{ openai-chat: {{ model: demo, stream: {str(stream).lower()}, path: /{path} }} }}
-    prompts: {{ synthetic: {{ input-tokens: 8, output-tokens: {tokens} }} }}
+  work:
+    {endpoint}
     timeout: {timeout}
 load:
-  - {{ name: users, workload: chat, {load} }}
+  - {{ name: users, workload: work, {load} }}
 phases: {{ load: {seconds}s }}
 slos:
   - {{ availability: ">= 99%" }}
@@ -41,8 +57,9 @@ slos:
     lines = out.strip().splitlines()
     if not lines:
         raise SystemExit(f"firedrill: {status}: {err}")
-    verdict = json.loads((pathlib.Path(lines[-1]) / "verdict.json").read_text())
-    return verdict, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+    run = pathlib.Path(lines[-1])
+    verdict = json.loads((run / "verdict.json").read_text())
+    return verdict, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, run
 
 
 def measured(command):
@@ -57,8 +74,8 @@ def measured(command):
 
 # Each of these gives requests and CPU seconds.
 
-def of_firedrill(path, stream, users, seconds, tokens, folder):
-    verdict, cpu, _ = firedrill(path, stream, f"closed: {{ users: {users} }}", seconds, tokens, folder)
+def of_firedrill(endpoint, users, seconds, folder):
+    verdict, cpu, _, _ = firedrill(endpoint, f"closed: {{ users: {users} }}", seconds, folder)
     failed = {k: v for k, v in verdict["outcomes"].items() if k != "ok"}
     if failed:
         print("  firedrill: not ok:", failed)
@@ -94,10 +111,10 @@ def of_goose(path, users, seconds, _):
     return float(out.split()[-1]) * seconds, cpu
 
 
-def compare(name, path, stream, users, tokens, peers, rounds, seconds, folder):
+def compare(name, endpoint, path, users, peers, rounds, seconds, folder):
     rounds_of = {peer: [] for peer in ["firedrill", *peers]}
     for _ in range(rounds):
-        rounds_of["firedrill"].append(of_firedrill(path, stream, users, seconds, tokens, folder))
+        rounds_of["firedrill"].append(of_firedrill(endpoint, users, seconds, folder))
         for peer, measure in peers.items():
             rounds_of[peer].append(measure(path, users, seconds, folder))
     rate = {peer: statistics.median(n / seconds for n, _ in all) for peer, all in rounds_of.items()}
@@ -110,12 +127,50 @@ def compare(name, path, stream, users, tokens, peers, rounds, seconds, folder):
               f" {cost['firedrill'] / cost[peer]:11.2f}x   ({spread})")
 
 
+def latencies(rounds, seconds, folder):
+    """From sent to the end of the answer, as both clients say it (ms), and the first token's."""
+    rows = []
+    for _ in range(rounds):
+        verdict, *_ = firedrill(chat("sse", True, 32), "closed: { users: 32 }", seconds, folder)
+        quantiles = verdict["latency"]["all"]["quantiles"]
+        ours = [quantiles[name]["successes"]["p50"] for name in ("service_ttft", "service_e2e")]
+        out, _ = measured(["wrk", "-t2", "-c32", f"-d{seconds}s", "--latency", "-s", folder / "post.lua", f"http://{ADDRESS}/sse"])
+        amount, unit = re.search(r"50%\s+([0-9.]+)(us|ms|s)", out).groups()
+        rows.append((*ours, float(amount) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]))
+    ttft, whole, wrk = (statistics.median(column) for column in zip(*rows))
+    print(f"sse, p50 of latencies: firedrill's TTFT {ttft:.2f} ms, whole {whole:.2f} ms; wrk's whole {wrk:.2f} ms")
+
+
+def streams(number, folder):
+    """So many at once: they come over 20 s, and each takes 30."""
+    def run(each_second):
+        load = f"arrivals: {{ constant: {{ rate: {each_second}/s }} }}, users: {20 * each_second + 1}"
+        return firedrill(chat("slow", True, 30), load, 20, folder, "60s")
+    few, many = run(1), run(number // 20)
+    each = (many[2] - few[2]) / (number - 20)
+    latency = many[0]["latency"]["all"]["quantiles"]
+    print(f"{number} streams of 1 token/s: {each:.1f} KiB each, peak {many[2] / 1024:.0f} MiB, {many[1]:.1f} s CPU")
+    print("  ITL (ms):", json.dumps(latency["itl"]["successes"]), "outcomes:", many[0]["outcomes"])
+
+
+def long(requests, folder):
+    load = f"closed: {{ users: 64, requests: {requests} }}"
+    verdict, cpu, peak, run = firedrill(plain("json"), load, 600, folder)
+    size = sum((run / name).stat().st_size for name in ("events.jsonl", "intervals.jsonl"))
+    begun = time.monotonic()
+    subprocess.run([target / "firedrill", "report", run], stdout=subprocess.DEVNULL, check=True)
+    took = time.monotonic() - begun
+    print(f"{verdict['outcomes']}: peak {peak / 1024:.0f} MiB, {1e6 * cpu / requests:.1f} us CPU a request,"
+          f" journal {size / 2**20:.1f} MiB, report in {took:.2f} s")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--streams", type=int, default=10_000)
-    parser.add_argument("what", nargs="*", default=["plain", "sse", "burst", "open", "streams"])
+    parser.add_argument("--requests", type=int, default=10_000_000)
+    parser.add_argument("what", nargs="*", default=["plain", "chat", "sse", "burst", "open", "streams", "long"])
     args = parser.parse_args()
     server = subprocess.Popen([target / "examples/bench-server", ADDRESS])
     try:
@@ -124,24 +179,29 @@ def main():
             time.sleep(0.5)
             has = lambda name: shutil.which(name) or print(f"{name} is not installed: left out")
             wrk = {"wrk": of_wrk} if has("wrk") else {}
-            if "plain" in args.what:
+            rounds, seconds = args.rounds, args.seconds
+            if "plain" in args.what or "chat" in args.what:
                 peers = dict(wrk)
                 peers |= {"oha": of_oha} if has("oha") else {}
                 peers |= {"k6": of_k6} if has("k6") else {}
                 peers |= {"goose": of_goose} if (target / "examples/bench-goose").exists() else {}
-                compare("plain", "json", False, 64, 1, peers, args.rounds, args.seconds, folder)
+            if "plain" in args.what:
+                compare("plain", plain("json"), "json", 64, peers, rounds, seconds, folder)
+            if "chat" in args.what:
+                compare("chat", chat("json", False, 1), "json", 64, peers, rounds, seconds, folder)
             for path in ["sse", "burst"]:
                 if path in args.what:
-                    compare(path, path, True, 32, 32, wrk, args.rounds, args.seconds, folder)
+                    compare(path, chat(path, True, 32), path, 32, wrk, rounds, seconds, folder)
+            if "sse" in args.what and wrk:
+                latencies(rounds, seconds, folder)
             if "open" in args.what:
-                verdict, cpu, peak = firedrill("json", False, "arrivals: { constant: { rate: 10000/s } }", args.seconds, 1, folder)
+                load = "arrivals: { constant: { rate: 10000/s } }"
+                verdict, cpu, peak, _ = firedrill(plain("json"), load, seconds, folder)
                 print("open loop at 10000/s:", json.dumps(verdict["generator"]), f"{cpu:.1f} s CPU, {peak / 1024:.0f} MiB")
             if "streams" in args.what:
-                few = firedrill("slow", True, "closed: { users: 10 }", 20, 30, folder, "60s")
-                many = firedrill("slow", True, f"closed: {{ users: {args.streams} }}", 20, 30, folder, "60s")
-                each = (many[2] - few[2]) / (args.streams - 10)
-                print(f"{args.streams} streams of 1 token/s: {each:.1f} KiB each, peak {many[2] / 1024:.0f} MiB, {many[1]:.1f} s CPU")
-                print("  ITL:", json.dumps(many[0]["latency"]["all"].get("itl")), "outcomes:", many[0]["outcomes"])
+                streams(args.streams, folder)
+            if "long" in args.what:
+                long(args.requests, folder)
     finally:
         server.terminate()
         server.wait()

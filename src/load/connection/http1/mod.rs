@@ -20,7 +20,7 @@ use super::{Head, dial::Stream, ended, outgoing::Outgoing, wire::Failed};
 use crate::load::classify::End;
 
 /// Room for a read, at first.
-const SMALL: usize = 4 << 10;
+const SMALL: usize = 2 << 10;
 /// Room for a read where answers are long.
 const LARGE: usize = 64 << 10;
 
