@@ -33,7 +33,9 @@ pub(super) fn event(data: &str) -> String {
 
 /// An event with a token.
 pub(super) fn token(text: &str) -> String {
-    event(&format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}"#))
+    event(&format!(
+        r#"{{"object":"chat.completion.chunk","choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}"#
+    ))
 }
 
 /// So many tokens.
@@ -41,14 +43,16 @@ pub(super) fn tokens(count: u64) -> String {
     token("word ").repeat(count as usize)
 }
 
-pub(super) const ROLE: &str =
-    "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
-pub(super) const FINISH: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}]}\n\n";
+pub(super) const ROLE: &str = "data: {\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
+pub(super) const FINISH: &str = "data: {\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"length\"}]}\n\n";
 pub(super) const DONE: &str = "data: [DONE]\n\n";
 
 /// The server's own count.
 pub(super) fn usage(tokens: u64) -> String {
-    event(&format!(r#"{{"choices":[],"usage":{{"prompt_tokens":8,"completion_tokens":{tokens}}}}}"#))
+    event(&format!(
+        r#"{{"object":"chat.completion.chunk","choices":[],"usage":{{"prompt_tokens":8,"completion_tokens":{tokens},"total_tokens":{}}}}}"#,
+        8 + tokens
+    ))
 }
 
 /// The text of a stream as it should be.

@@ -41,7 +41,8 @@ pub(super) struct Chunks {
 enum At {
     /// In a size, of which so much is known. None: no digit yet.
     Size(Option<u64>),
-    /// After a size: blanks, or an extension.
+    /// In the blanks after a size.
+    Blanks(u64),
     Extension(u64),
     SizeLf(u64),
     Data(u64),
@@ -118,8 +119,11 @@ impl Chunks {
                 let size = size.unwrap_or(0).checked_mul(16).ok_or("a chunk's size is too large")?;
                 At::Size(Some(size + digit))
             }
-            (At::Size(Some(size)), b'\r') => At::SizeLf(size),
-            (At::Size(Some(size)), b' ' | b'\t' | b';') => At::Extension(size),
+            (At::Size(Some(size)) | At::Blanks(size), b'\r') => At::SizeLf(size),
+            (At::Size(Some(size)) | At::Blanks(size), b';') => At::Extension(size),
+            (At::Size(Some(size)), b' ' | b'\t') => At::Blanks(size),
+            (At::Blanks(_), b' ' | b'\t') => self.more()?,
+            (At::Blanks(_), _) => return Err("something other than an extension after a chunk's size"),
             (At::Size(_), _) => return Err("a chunk's size is no hexadecimal number"),
             (At::Extension(size), b'\r') => At::SizeLf(size),
             (At::Extension(_), b'\n') => return Err("a line feed in a chunk's extension"),
@@ -192,8 +196,8 @@ mod tests {
     fn chunks_are_read_as_the_standard_has_them() {
         let body = |text: &str| Ok(Some(text.as_bytes().to_vec()));
         assert_eq!(chunked("0\r\n\r\n"), body(""));
-        assert_eq!(chunked("3\r\nabc\r\n0A \r\n0123456789\r\n000\r\n\r\n"), body("abc0123456789"));
-        assert_eq!(chunked("1;name=\"v\"\r\na\r\n0;x\r\nserver-timing: a\r\nb: c\r\n\r\n"), body("a"));
+        assert_eq!(chunked("3\r\nabc\r\n0A \t\r\n0123456789\r\n000\r\n\r\n"), body("abc0123456789"));
+        assert_eq!(chunked("1 ;name=\"v\"\r\na\r\n0;x\r\nserver-timing: a\r\nb: c\r\n\r\n"), body("a"));
         assert_eq!(chunked("3\r\nab"), Ok(None), "cut within a chunk");
         assert_eq!(chunked("3\r\nabc\r\n"), Ok(None), "cut between chunks");
         assert_eq!(chunked("0\r\nx: y\r\n"), Ok(None), "cut within the trailers");
@@ -208,6 +212,7 @@ mod tests {
             ("3\nabc", "hexadecimal"),
             ("3\r\r", "line feed after a chunk's size"),
             ("1;a\nb", "extension"),
+            ("3 4\r\nabc", "other than an extension"),
             ("1\r\nabc", "line end after a chunk"),
             ("10000000000000000\r\n", "too large"),
             ("0\r\nx: y\rz", "trailers"),

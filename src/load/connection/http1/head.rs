@@ -62,9 +62,12 @@ fn one(input: &[u8], bodiless: bool) -> Result<Option<Parsed>, String> {
         headers.append(name, value);
     }
     let status = response.code.unwrap_or_default();
+    if status < 100 {
+        return Err("no valid status".to_owned());
+    }
     let newer = response.version == Some(1);
     let bodiless = bodiless || matches!(status, 100..=199 | 204 | 304);
-    let framing = framing(&headers, bodiless)?;
+    let framing = framing(&headers, bodiless, newer)?;
     let keeps = match framing {
         // Both lengths at once: somebody on the way may have seen another end.
         Framing::Chunked(_) if headers.contains_key(header::CONTENT_LENGTH) => false,
@@ -75,11 +78,15 @@ fn one(input: &[u8], bodiless: bool) -> Result<Option<Parsed>, String> {
     Ok(Some(Parsed { head: Head { status, headers }, framing, keeps, len }))
 }
 
-fn framing(headers: &HeaderMap, bodiless: bool) -> Result<Framing, String> {
+fn framing(headers: &HeaderMap, bodiless: bool, newer: bool) -> Result<Framing, String> {
     if bodiless {
         return Ok(Framing::Length(0));
     }
     if let Some(last) = headers.get_all(header::TRANSFER_ENCODING).into_iter().next_back() {
+        if !newer {
+            // Who speaks 1.0 knows nothing of codings: where the body ends is anybody's guess.
+            return Err("a transfer-encoding in HTTP/1.0".to_owned());
+        }
         let coding = last.as_bytes().rsplit(|byte| *byte == b',').next().unwrap_or_default();
         let chunked = coding.trim_ascii().eq_ignore_ascii_case(b"chunked");
         return Ok(if chunked { Framing::chunked() } else { Framing::UntilClosed });
@@ -161,6 +168,8 @@ mod tests {
         for head in [
             "SSH-2.0-OpenSSH\r\n",
             "HTTP/1.1 2x0 OK\r\n\r\n",
+            "HTTP/1.1 002 OK\r\n\r\n",
+            "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\nconnection: keep-alive\r\n\r\n",
             "HTTP/1.1 200 OK\r\na b: c\r\n\r\n",
             "HTTP/1.1 200 OK\r\ncontent-length: +3\r\n\r\n",
             "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\n",
