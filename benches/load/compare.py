@@ -4,6 +4,7 @@ Where the machine is busy with other things, the CPU time of a request says more
 than the rate: it is the client's alone, start and report included.
 
     cargo build --release --bin firedrill --example bench-server --example bench-goose
+    benches/peers/setup                  # aiperf and guidellm
     benches/load/compare.py [--rounds 5] [--seconds 5] [plain] [chat] [sse] [burst] [open] [streams] [long]
 
 plain   a POST of 130 bytes, answered with 95: the `http` endpoint, which looks at the status
@@ -14,7 +15,8 @@ open    an open loop at 10,000/s against its own schedule
 streams 10,000 streams at once, a token a second each
 long    10 million requests: memory, journal, time of the report
 
-Peers that are not installed (wrk, oha, k6) are left out, and said so.
+Peers that are not installed (wrk, oha, k6, aiperf, guidellm) are left out, and said so. They are looked for in PATH and
+in ~/.cache/firedrill/peers. The CPU time of aiperf and guidellm has seconds of start in it: their rates say more.
 """
 
 import argparse, json, os, pathlib, re, shutil, statistics, subprocess, tempfile, time
@@ -22,7 +24,14 @@ import argparse, json, os, pathlib, re, shutil, statistics, subprocess, tempfile
 ADDRESS = "127.0.0.1:18999"
 BODY = '{"model":"demo","temperature":0,"messages":[{"role":"user","content":"users-1-1 a b c d e f g"}],"max_tokens":1,"ignore_eos":true}'
 root = pathlib.Path(__file__).resolve().parents[2]
+peers_folder = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "firedrill/peers"
 target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", root / "target")) / "release"
+
+
+def program(name):
+    """Where a peer is; None, and a word about it, where it is not installed."""
+    found = (shutil.which(name, path=folder) for folder in (None, peers_folder / name / "bin", peers_folder / "bin"))
+    return next(filter(None, found), None) or print(f"{name} is not installed: left out")
 
 
 def chat(path, stream, tokens):
@@ -62,9 +71,9 @@ slos:
     return verdict, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, run
 
 
-def measured(command):
+def measured(command, **more):
     """The command's standard output, and its CPU seconds with those of its children."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, **more)
     out = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
@@ -85,12 +94,12 @@ def of_firedrill(endpoint, users, seconds, folder):
 def of_wrk(path, users, seconds, folder):
     script = folder / "post.lua"
     script.write_text(f"wrk.method='POST'\nwrk.headers['content-type']='application/json'\nwrk.body=[[{BODY}]]\n")
-    out, cpu = measured(["wrk", "-t2", f"-c{users}", f"-d{seconds}s", "-s", script, f"http://{ADDRESS}/{path}"])
+    out, cpu = measured([program("wrk"), "-t2", f"-c{users}", f"-d{seconds}s", "-s", script, f"http://{ADDRESS}/{path}"])
     return int(re.search(r"(\d+) requests in", out)[1]), cpu
 
 
 def of_oha(path, users, seconds, _):
-    out, cpu = measured(["oha", "--no-tui", "--output-format", "json", "-c", str(users), "-z", f"{seconds}s", "-m", "POST",
+    out, cpu = measured([program("oha"), "--no-tui", "--output-format", "json", "-c", str(users), "-z", f"{seconds}s", "-m", "POST",
                          "-T", "application/json", "-d", BODY, f"http://{ADDRESS}/{path}"])
     return json.loads(out)["summary"]["requestsPerSec"] * seconds, cpu
 
@@ -102,13 +111,34 @@ export const options = {{ vus: {users}, duration: '{seconds}s' }};
 export default function () {{ http.post('http://{ADDRESS}/{path}', {json.dumps(BODY)}, {{ headers: {{ 'content-type': 'application/json' }} }}); }}
 """)
     out = folder / "k6.json"
-    _, cpu = measured(["k6", "run", "--quiet", "--summary-export", out, script])
+    _, cpu = measured([program("k6"), "run", "--quiet", "--summary-export", out, script])
     return json.loads(out.read_text())["metrics"]["http_reqs"]["count"], cpu
 
 
 def of_goose(path, users, seconds, _):
     out, cpu = measured([target / "examples/bench-goose", f"http://{ADDRESS}", str(seconds)])
     return float(out.split()[-1]) * seconds, cpu
+
+
+# Without a model hub: a tokenizer of our own. Their rates are what they say of the time that they measured.
+
+def of_aiperf(path, users, seconds, folder):
+    folder = pathlib.Path(tempfile.mkdtemp(dir=folder))
+    _, cpu = measured([program("aiperf"), "profile", "--model", "demo", "--url", f"http://{ADDRESS}", "--custom-endpoint", f"/{path}",
+                       "--endpoint-type", "chat", "--streaming", "--tokenizer", peers_folder / "tokenizer", "--isl", "8", "--osl", "32",
+                       "--concurrency", str(users), "--benchmark-duration", str(seconds), "--use-server-token-count", "--ui", "none",
+                       "--no-server-metrics", "--no-gpu-telemetry", "--artifact-dir", folder], cwd=folder)
+    return json.loads((folder / "profile_export_aiperf.json").read_text())["request_throughput"]["avg"] * seconds, cpu
+
+
+def of_guidellm(path, users, seconds, folder):
+    out = pathlib.Path(tempfile.mkdtemp(dir=folder)) / "out.json"
+    _, cpu = measured([program("guidellm"), "run", "--profile", f"kind=concurrent,streams={users}",
+                       "--backend", f"kind=openai_http,target=http://{ADDRESS}/{path},model=demo,request_format=/v1/chat/completions",
+                       "--constraint", f"kind=max_duration,seconds={seconds}", "--data", "kind=synthetic_text,prompt_tokens=8,output_tokens=32",
+                       "--tokenizer", f"kind=hf_auto,model={peers_folder / 'tokenizer'}", "--output", f"kind=json,path={out}",
+                       "--disable-progress"], cwd=folder, env={**os.environ, "USE_TORCH": "0"})
+    return json.loads(out.read_text())["benchmarks"][0]["metrics"]["requests_per_second"]["successful"]["mean"] * seconds, cpu
 
 
 def compare(name, endpoint, path, users, peers, rounds, seconds, folder):
@@ -134,7 +164,7 @@ def latencies(rounds, seconds, folder):
         verdict, *_ = firedrill(chat("sse", True, 32), "closed: { users: 32 }", seconds, folder)
         quantiles = verdict["latency"]["all"]["quantiles"]
         ours = [quantiles[name]["successes"]["p50"] for name in ("service_ttft", "service_e2e")]
-        out, _ = measured(["wrk", "-t2", "-c32", f"-d{seconds}s", "--latency", "-s", folder / "post.lua", f"http://{ADDRESS}/sse"])
+        out, _ = measured([program("wrk"), "-t2", "-c32", f"-d{seconds}s", "--latency", "-s", folder / "post.lua", f"http://{ADDRESS}/sse"])
         amount, unit = re.search(r"50%\s+([0-9.]+)(us|ms|s)", out).groups()
         rows.append((*ours, float(amount) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]))
     ttft, whole, wrk = (statistics.median(column) for column in zip(*rows))
@@ -177,13 +207,11 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             time.sleep(0.5)
-            has = lambda name: shutil.which(name) or print(f"{name} is not installed: left out")
-            wrk = {"wrk": of_wrk} if has("wrk") else {}
+            installed = lambda **peers: {name: measure for name, measure in peers.items() if program(name)}
+            wrk = installed(wrk=of_wrk)
             rounds, seconds = args.rounds, args.seconds
             if "plain" in args.what or "chat" in args.what:
-                peers = dict(wrk)
-                peers |= {"oha": of_oha} if has("oha") else {}
-                peers |= {"k6": of_k6} if has("k6") else {}
+                peers = wrk | installed(oha=of_oha, k6=of_k6)
                 peers |= {"goose": of_goose} if (target / "examples/bench-goose").exists() else {}
             if "plain" in args.what:
                 compare("plain", plain("json"), "json", 64, peers, rounds, seconds, folder)
@@ -191,7 +219,8 @@ def main():
                 compare("chat", chat("json", False, 1), "json", 64, peers, rounds, seconds, folder)
             for path in ["sse", "burst"]:
                 if path in args.what:
-                    compare(path, chat(path, True, 32), path, 32, wrk, rounds, seconds, folder)
+                    parsing = installed(aiperf=of_aiperf, guidellm=of_guidellm) if path == "sse" else {}
+                    compare(path, chat(path, True, 32), path, 32, wrk | parsing, rounds, seconds, folder)
             if "sse" in args.what and wrk:
                 latencies(rounds, seconds, folder)
             if "open" in args.what:
