@@ -26,8 +26,8 @@ const WIDE: &str = "é€😀 ";
 
 /// The longest event that is taken.
 pub(super) fn event_of(bytes: usize) -> String {
-    const AROUND: usize = r#"{"choices":[{"index":0,"delta":{"content":""}}]}"#.len();
-    token(&"x".repeat(bytes - AROUND))
+    let around = token("").len() - event("").len();
+    token(&"x".repeat(bytes - around))
 }
 
 pub(super) fn cases() -> Vec<Case> {
