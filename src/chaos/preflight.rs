@@ -37,7 +37,11 @@ impl fmt::Display for PreflightProblem {
 
 /// Everything that is wrong with the acts of a timeline. `driver` is none
 /// where the target has no driver of faults (a URL).
-pub async fn preflight<D: Driver>(driver: Option<&D>, acts: &[PlannedAct]) -> Vec<PreflightProblem> {
+pub async fn preflight<D: Driver>(
+    driver: Option<&D>,
+    acts: &[PlannedAct],
+    seed: u64,
+) -> Vec<PreflightProblem> {
     if acts.is_empty() {
         return vec![];
     }
@@ -46,14 +50,14 @@ pub async fn preflight<D: Driver>(driver: Option<&D>, acts: &[PlannedAct]) -> Ve
         return acts.iter().map(|act| PreflightProblem::of(&act.id, what)).collect();
     };
     match driver.pods().await {
-        Ok(pods) => acts.iter().flat_map(|act| problems(driver, act, &pods)).collect(),
+        Ok(pods) => acts.iter().flat_map(|act| problems(driver, act, &pods, seed)).collect(),
         Err(error) => {
             vec![PreflightProblem { id: None, what: format!("the driver does not answer: {error}") }]
         }
     }
 }
 
-fn problems<D: Driver>(driver: &D, act: &PlannedAct, pods: &[Pod]) -> Vec<PreflightProblem> {
+fn problems<D: Driver>(driver: &D, act: &PlannedAct, pods: &[Pod], seed: u64) -> Vec<PreflightProblem> {
     let PlannedAction::Fault(manifest) = &act.action else { return vec![] };
     let mut problems = Vec::new();
     let scope = manifest.chaos.scope();
@@ -63,6 +67,10 @@ fn problems<D: Driver>(driver: &D, act: &PlannedAct, pods: &[Pod]) -> Vec<Prefli
         let there: Vec<String> = pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect();
         let what = format!("its selector selects no pod; there are: {}", there.join(", "));
         problems.push(PreflightProblem::of(&act.id, what));
+    }
+    let chosen = plan::select(scope, manifest.home(), pods, seed, act.id.as_str());
+    if let Err(error) = driver.permits(&chosen, pods) {
+        problems.push(PreflightProblem::of(&act.id, error.to_string()));
     }
     if let Err(error) = driver.supports(&manifest.chaos, manifest.home(), pods) {
         problems.push(PreflightProblem::of(&act.id, error.to_string()));

@@ -63,7 +63,7 @@ pub async fn drill(plan: Plan, options: Options) -> Result<Drilled, RunError> {
         let target = Running::start(&plan.target, plan.seed, &exe, &folder.file("logs"))
             .await
             .map_err(|error| RunError::Preflight(vec![error.to_string()]))?;
-        match preflight::preflight(&plan, &target).await {
+        match preflight::preflight(&plan, &target, &folder.id()).await {
             problems if problems.is_empty() => Ok(target),
             problems => {
                 target.stop().await;

@@ -126,7 +126,11 @@ impl Drill {
             let (plan, folder, sink) = (Arc::clone(plan), folder.clone(), sink.clone());
             tokio::spawn(Searcher { plan, folder, clock, sink, search, progress: progress.clone() }.run())
         });
-        let watcher = tokio::spawn(observe::watch(target.lab(), clock, sink.clone(), stop_watching.clone()));
+        let (watched, stop) = (sink.clone(), stop_watching.clone());
+        let watcher = match target.on_cluster(plan) {
+            Some(on) => tokio::spawn(observe::kubernetes::watch(on, clock, watched, stop)),
+            None => tokio::spawn(observe::watch(target.lab(), clock, watched, stop)),
+        };
         let acts = Acts::start(plan, target, folder, sink.clone())?;
         Ok(Self {
             plan: Arc::clone(plan),

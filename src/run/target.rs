@@ -7,9 +7,11 @@ use http::Uri;
 
 use super::RunError;
 use crate::{
-    chaos::LabDriver,
+    chaos::{KubernetesDriver, LabDriver, kubernetes::Reach},
     cluster::{Cluster, ClusterError, address, offset},
     lab::{Lab, LabError, api::Addresses},
+    observe::kubernetes::Watched,
+    plan::Plan,
     scenario::{kubernetes::KubernetesTarget, model::Target},
 };
 
@@ -22,6 +24,17 @@ pub(super) enum Running {
     Url(String),
     /// A service on a cluster.
     Kubernetes(Box<OnCluster>),
+}
+
+/// What injects faults.
+#[derive(Debug)]
+pub(super) enum Drivers {
+    /// Nothing can.
+    None,
+    /// The lab's own parts.
+    Lab(LabDriver),
+    /// A cluster's API server.
+    Kubernetes(Box<KubernetesDriver>),
 }
 
 /// A service on a cluster, and how it is reached.
@@ -70,9 +83,25 @@ impl Running {
         url.parse().map_err(|source| RunError::Url { url, source })
     }
 
-    /// What injects faults there. None: nothing can.
-    pub(super) fn driver(&self) -> Result<Option<LabDriver>, RunError> {
-        Ok(self.lab().map(LabDriver::new).transpose()?)
+    /// What injects the faults of a plan there, for the run of this name.
+    pub(super) fn driver(&self, plan: &Plan, run: &str) -> Result<Drivers, RunError> {
+        Ok(match self {
+            Self::Lab(lab) => Drivers::Lab(LabDriver::new(*lab.addresses())?),
+            Self::Url(_) => Drivers::None,
+            Self::Kubernetes(on) => {
+                let OnCluster { cluster, target, .. } = on.as_ref();
+                let driver = KubernetesDriver::new(cluster.clone(), target.clone(), plan, run);
+                Drivers::Kubernetes(Box::new(driver))
+            }
+        })
+    }
+
+    /// What is watched there for a plan, if it is on a cluster.
+    pub(super) fn on_cluster(&self, plan: &Plan) -> Option<Watched> {
+        let Self::Kubernetes(on) = self else { return None };
+        let OnCluster { cluster, target, .. } = on.as_ref();
+        let namespaces = Reach::of(plan, target).namespaces.into_iter().collect();
+        Some(Watched { cluster: cluster.clone(), target: target.clone(), namespaces })
     }
 
     /// The lab's parts, if it is the lab.

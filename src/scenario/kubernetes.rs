@@ -32,6 +32,10 @@ pub struct KubernetesTarget {
     /// The kubeconfig. None: `KUBECONFIG`, or `~/.kube/config`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubeconfig: Option<PathBuf>,
+    /// The image that a `pod-failure` puts in the place of each container's.
+    /// None: Kubernetes' own pause image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_image: Option<String>,
     /// Further namespaces that no fault may touch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protect: Vec<String>,
@@ -59,10 +63,16 @@ impl KubernetesTarget {
             url: None,
             context: None,
             kubeconfig: None,
+            pause_image: None,
             protect: Vec::new(),
             healthy_floor: default_healthy_floor(),
             faulted_ceiling: None,
         }
+    }
+
+    /// The image that does nothing.
+    pub fn pause_image(&self) -> &str {
+        self.pause_image.as_deref().unwrap_or("registry.k8s.io/pause:3.10")
     }
 
     /// Whether no fault may touch this namespace.

@@ -255,7 +255,12 @@ impl Drill {
 
     /// A rollout of v2 that got in place.
     pub(super) fn deploy(self, id: &str, from: f64) -> Self {
-        let action = PlannedAction::Deploy(Deploy { version: "v2".into(), defect: VersionDefect::Slow });
+        let action = PlannedAction::Deploy(Deploy {
+            version: "v2".into(),
+            defect: VersionDefect::Slow,
+            deployment: None,
+            patch: Default::default(),
+        });
         self.planned(id, from, None, action)
             .step(id, from, FaultStep::Requested { targets: Vec::new() })
             .step(id, from, FaultStep::Injected)

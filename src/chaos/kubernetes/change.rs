@@ -45,16 +45,17 @@ pub struct Mark {
 }
 
 /// The annotation: for each fault on the object, what it changed.
-pub(super) type Marks = IndexMap<FaultId, Vec<Edit>>;
+pub(crate) type Marks = IndexMap<FaultId, Vec<Edit>>;
 
 /// Whose run an object is marked with.
-pub(super) fn marked_by(object: &Value) -> Option<&str> {
+pub(crate) fn marked_by(object: &Value) -> Option<&str> {
     object.get("metadata")?.get("labels")?.get(RUN_LABEL)?.as_str()
 }
 
 /// What the annotation of an object says. Empty: nothing that can be read.
-pub(super) fn marks(object: &Value) -> Marks {
-    let text = object.get("metadata").and_then(|meta| meta.get("annotations")?.get(UNDO_ANNOTATION)?.as_str());
+pub(crate) fn marks(object: &Value) -> Marks {
+    let text =
+        object.get("metadata").and_then(|meta| meta.get("annotations")?.get(UNDO_ANNOTATION)?.as_str());
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
@@ -71,32 +72,39 @@ impl Change {
     /// Does it. What is done already is not done again, so that an answer
     /// that was lost does no harm.
     pub(super) async fn apply(&self, cluster: &Cluster, mark: &Mark) -> Result<(), ClusterError> {
+        let tries = Tries::begin();
+        loop {
+            match self.apply_once(cluster, mark).await {
+                Err(error) if tries.again(&error).await => {}
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn apply_once(&self, cluster: &Cluster, mark: &Mark) -> Result<(), ClusterError> {
         let Self { object, edits } = self;
-        patiently(async || {
-            let found = object.get(cluster).await?;
-            let read = found.ok_or_else(|| ClusterError::Unfit(format!("{object} is gone")))?;
-            let mut marks = marks(&read);
-            match marked_by(&read) {
-                Some(run) if run != mark.run => {
-                    return Err(ClusterError::Unfit(format!("{object} still has a fault of the run {run}")));
-                }
-                Some(_) if marks.contains_key(&mark.fault) => return Ok(()),
-                Some(_) | None => {}
+        let found = object.get(cluster).await?;
+        let read = found.ok_or_else(|| ClusterError::Unfit(format!("{object} is gone")))?;
+        let mut marks = marks(&read);
+        match marked_by(&read) {
+            Some(run) if run != mark.run => {
+                return Err(ClusterError::Unfit(format!("{object} still has a fault of the run {run}")));
             }
-            for edit in edits {
-                let now = edit.place.read(object.kind, &read);
-                if now != edit.from {
-                    let was = shown(&edit.from);
-                    let why = format!("{object}: {} is {}, not {was} any more", edit.place, shown(&now));
-                    return Err(ClusterError::Unfit(why));
-                }
+            Some(_) if marks.contains_key(&mark.fault) => return Ok(()),
+            Some(_) | None => {}
+        }
+        for edit in edits {
+            let now = edit.place.read(object.kind, &read);
+            if now != edit.from {
+                let was = shown(&edit.from);
+                let why = format!("{object}: {} is {}, not {was} any more", edit.place, shown(&now));
+                return Err(ClusterError::Unfit(why));
             }
-            marks.insert(mark.fault.clone(), edits.clone());
-            let patches = edits.iter().map(|edit| edit.place.patch(object.kind, &edit.to));
-            let patch = together(patches.chain([marking(&mark.run, &marks)]));
-            object.patch(cluster, &read, patch).await.map(drop)
-        })
-        .await
+        }
+        marks.insert(mark.fault.clone(), edits.clone());
+        let patches = edits.iter().map(|edit| edit.place.patch(object.kind, &edit.to));
+        let patch = together(patches.chain([marking(&mark.run, &marks)]));
+        object.patch(cluster, &read, patch).await.map(drop)
     }
 
     /// Takes it back. What somebody else has changed since is not ours any
@@ -107,40 +115,51 @@ impl Change {
         cluster: &Cluster,
         mark: &Mark,
     ) -> Result<(Vec<Evidence>, Option<Value>), ClusterError> {
+        let tries = Tries::begin();
+        loop {
+            match self.take_back_once(cluster, mark).await {
+                Err(error) if tries.again(&error).await => {}
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn take_back_once(
+        &self,
+        cluster: &Cluster,
+        mark: &Mark,
+    ) -> Result<(Vec<Evidence>, Option<Value>), ClusterError> {
         let Self { object, edits } = self;
         let source = object.to_string();
-        patiently(async || {
-            let Some(read) = object.get(cluster).await? else {
-                return Ok((vec![evidence(&source, "it is gone")], None));
-            };
-            let is_ours = marked_by(&read) == Some(&mark.run);
-            let mut marks = marks(&read);
-            let marked = marks.shift_remove(&mark.fault).is_some() && is_ours;
-            let ours: Vec<&Edit> =
-                edits.iter().filter(|edit| edit.place.read(object.kind, &read) == edit.to).collect();
-            let now = if ours.is_empty() && !marked {
-                read.clone()
-            } else {
-                let mut patches: Vec<Value> =
-                    ours.iter().map(|edit| edit.place.patch(object.kind, &edit.from)).collect();
-                if marked {
-                    patches.push(marking(&mark.run, &marks));
-                }
-                object.patch(cluster, &read, together(patches)).await?
-            };
-            let mut proof = Vec::new();
-            for edit in edits {
-                let value = edit.place.read(object.kind, &now);
-                if value == edit.to && edit.to != edit.from {
-                    let why = format!("{object}: {} is still {}", edit.place, shown(&value));
-                    return Err(ClusterError::Unfit(why));
-                }
-                let words = if same(&value, &edit.from) { "again" } else { "now, by somebody else" };
-                proof.push(evidence(&source, format!("{} is {} {words}", edit.place, shown(&value))));
+        let Some(read) = object.get(cluster).await? else {
+            return Ok((vec![evidence(&source, "it is gone")], None));
+        };
+        let is_ours = marked_by(&read) == Some(&mark.run);
+        let mut marks = marks(&read);
+        let marked = marks.shift_remove(&mark.fault).is_some() && is_ours;
+        let ours: Vec<&Edit> =
+            edits.iter().filter(|edit| edit.place.read(object.kind, &read) == edit.to).collect();
+        let now = if ours.is_empty() && !marked {
+            read.clone()
+        } else {
+            let mut patches: Vec<Value> =
+                ours.iter().map(|edit| edit.place.patch(object.kind, &edit.from)).collect();
+            if marked {
+                patches.push(marking(&mark.run, &marks));
             }
-            Ok((proof, (!ours.is_empty()).then_some(read)))
-        })
-        .await
+            object.patch(cluster, &read, together(patches)).await?
+        };
+        let mut proof = Vec::new();
+        for edit in edits {
+            let value = edit.place.read(object.kind, &now);
+            if value == edit.to && edit.to != edit.from {
+                let why = format!("{object}: {} is still {}", edit.place, shown(&value));
+                return Err(ClusterError::Unfit(why));
+            }
+            let words = if same(&value, &edit.from) { "again" } else { "now, by somebody else" };
+            proof.push(evidence(&source, format!("{} is {} {words}", edit.place, shown(&value))));
+        }
+        Ok((proof, (!ours.is_empty()).then_some(read)))
     }
 }
 
@@ -150,18 +169,24 @@ fn same(value: &Value, from: &Value) -> bool {
     plain(value) == plain(from)
 }
 
-/// Tries again while others change the object, or nothing is heard.
-pub(super) async fn patiently<T>(
-    attempt: impl AsyncFn() -> Result<T, ClusterError>,
-) -> Result<T, ClusterError> {
-    let deadline = Instant::now() + TRY_FOR;
-    loop {
-        match attempt().await {
-            Err(error) if (error.is_conflict() || error.is_passing()) && Instant::now() < deadline => {
-                sleep(PAUSE).await;
-            }
-            ended => return ended,
+/// Tries of one thing, as long as others change the object or nothing is
+/// heard.
+pub(super) struct Tries {
+    deadline: Instant,
+}
+
+impl Tries {
+    pub(super) fn begin() -> Self {
+        Self { deadline: Instant::now() + TRY_FOR }
+    }
+
+    /// Whether to try again after this error; waits a little if so.
+    pub(super) async fn again(&self, error: &ClusterError) -> bool {
+        let again = (error.is_conflict() || error.is_passing()) && Instant::now() < self.deadline;
+        if again {
+            sleep(PAUSE).await;
         }
+        again
     }
 }
 
@@ -183,7 +208,10 @@ mod tests {
         marks_.clear();
         let gone = marking("run-1", &marks_);
         assert_eq!(gone["metadata"]["labels"][RUN_LABEL], Value::Null);
-        assert_eq!(marks(&json!({ "metadata": { "annotations": { (UNDO_ANNOTATION): "?" } } })), Marks::new());
+        assert_eq!(
+            marks(&json!({ "metadata": { "annotations": { (UNDO_ANNOTATION): "?" } } })),
+            Marks::new()
+        );
     }
 
     #[test]

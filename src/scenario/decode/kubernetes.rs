@@ -25,6 +25,7 @@ pub(super) fn kubernetes(cx: &mut Context<'_>, node: &Node) -> Option<Kubernetes
     let url = fields.optional(cx, "url", url);
     let context = fields.optional(cx, "context", |cx, node| cx.text(node, "a context of the kubeconfig"));
     let kubeconfig = fields.optional(cx, "kubeconfig", |cx, node| cx.text(node, "the path of a kubeconfig"));
+    let pause_image = fields.optional(cx, "pause-image", |cx, node| cx.text(node, "an image"));
     let protect = fields.or(cx, "protect", Vec::new(), |cx, node| {
         cx.list(node, "namespaces", |cx, node| cx.object_name(node, "a namespace"))
     });
@@ -41,6 +42,7 @@ pub(super) fn kubernetes(cx: &mut Context<'_>, node: &Node) -> Option<Kubernetes
         url: url?,
         context: context?,
         kubeconfig: kubeconfig?.map(Into::into),
+        pause_image: pause_image?,
         protect: protect?,
         healthy_floor: healthy_floor?,
         faulted_ceiling: faulted_ceiling?,
@@ -73,7 +75,9 @@ pub(super) fn chaos(cx: &mut Context<'_>, node: &Node) -> Option<KubernetesChaos
         .collect();
     for key in given {
         let fits = match (action, key) {
-            (Some("scale"), "replicas") | (Some("rollout"), "replicas" | "container" | "image" | "env") => true,
+            (Some("scale"), "replicas") | (Some("rollout"), "replicas" | "container" | "image" | "env") => {
+                true
+            }
             (Some("endpoints"), "service") | (None, _) => true,
             (Some(_), _) => false,
         };
@@ -92,7 +96,11 @@ pub(super) fn chaos(cx: &mut Context<'_>, node: &Node) -> Option<KubernetesChaos
         "cordon" => KubernetesAction::Cordon,
         "drain" => KubernetesAction::Drain,
         "rollout" if patch.is_empty() => {
-            return cx.fail(&place, "a rollout needs something to change", "write `image:`, `env:` or `replicas:`");
+            return cx.fail(
+                &place,
+                "a rollout needs something to change",
+                "write `image:`, `env:` or `replicas:`",
+            );
         }
         "rollout" => KubernetesAction::Rollout { patch },
         _ => KubernetesAction::Endpoints { service: service? },
@@ -104,9 +112,8 @@ pub(super) fn chaos(cx: &mut Context<'_>, node: &Node) -> Option<KubernetesChaos
 pub(super) fn patch(cx: &mut Context<'_>, fields: &mut Fields<'_>) -> Option<WorkloadPatch> {
     let container = fields.optional(cx, "container", |cx, node| cx.object_name(node, "a container's name"));
     let image = fields.optional(cx, "image", |cx, node| cx.text(node, "an image"));
-    let env = fields.or(cx, "env", IndexMap::new(), |cx, node| {
-        selector::pairs(cx, node, "variables of the environment")
-    });
+    let env = fields
+        .or(cx, "env", IndexMap::new(), |cx, node| selector::pairs(cx, node, "variables of the environment"));
     let replicas = fields
         .optional(cx, "replicas", |cx, node| cx.number(node, "a number of replicas from 0", 0..=100_000));
     Some(WorkloadPatch { container: container?, image: image?, env: env?, replicas: replicas? })
