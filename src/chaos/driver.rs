@@ -84,6 +84,11 @@ pub trait Driver: Send + Sync + 'static {
     /// The pods that there are.
     fn pods(&self) -> impl Future<Output = Result<Vec<Pod>, ChaosError>> + Send;
 
+    /// What other runs left there, in words with what to do.
+    fn leftovers(&self) -> impl Future<Output = Result<Vec<String>, ChaosError>> + Send {
+        async { Ok(vec![]) }
+    }
+
     /// Whether it can do this; `pods` are those that there are. What can be
     /// known before anything is broken is refused here.
     fn supports(&self, chaos: &Chaos, namespace: &str, pods: &[Pod]) -> Result<(), ChaosError>;

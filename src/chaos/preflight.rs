@@ -49,10 +49,14 @@ pub async fn preflight<D: Driver>(
         let what = "target `url` has no fault driver: nothing can be broken there";
         return acts.iter().map(|act| PreflightProblem::of(&act.id, what)).collect();
     };
-    match driver.pods().await {
-        Ok(pods) => acts.iter().flat_map(|act| problems(driver, act, &pods, seed)).collect(),
-        Err(error) => {
-            vec![PreflightProblem { id: None, what: format!("the driver does not answer: {error}") }]
+    let everywhere = |what: String| PreflightProblem { id: None, what };
+    match tokio::join!(driver.pods(), driver.leftovers()) {
+        (Ok(pods), Ok(left)) => {
+            let acts = acts.iter().flat_map(|act| problems(driver, act, &pods, seed));
+            left.into_iter().map(everywhere).chain(acts).collect()
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            vec![everywhere(format!("the driver does not answer: {error}"))]
         }
     }
 }

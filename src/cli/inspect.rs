@@ -4,6 +4,7 @@ use std::{fs, io::IsTerminal, path::Path};
 
 use super::{args, exit::Exit};
 use crate::{
+    chaos,
     plan::{self, Plan},
     scenario::{self, Loaded, Override, kubernetes::KubernetesTarget, model::Target},
 };
@@ -79,14 +80,21 @@ fn service(text: &str) -> Option<KubernetesTarget> {
 }
 
 /// `firedrill plan`
-pub(super) fn plan(args: &args::Scenario) -> Exit {
+pub(super) async fn plan(args: &args::Scenario) -> Exit {
     let (_, plan) = match resolve(args) {
         Ok(resolved) => resolved,
         Err(exit) => return exit,
     };
     let pods = match &plan.target {
         Target::Lab(lab) => Some(plan::lab_pods(lab)),
-        Target::Url(_) | Target::Kubernetes(_) => None,
+        Target::Url(_) => None,
+        Target::Kubernetes(target) => match chaos::kubernetes::pods_for(&plan, target).await {
+            Ok(pods) => Some(pods),
+            Err(error) => {
+                eprintln!("warning: who would be hit is not known: {error}");
+                None
+            }
+        },
     };
     print!("{}", plan::render_text(&plan, pods.as_deref()));
     Exit::Pass

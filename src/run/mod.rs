@@ -5,6 +5,7 @@ mod acts;
 mod environment;
 mod error;
 mod finish;
+mod gate;
 mod interrupt;
 mod preflight;
 mod search;
@@ -20,8 +21,8 @@ use std::{
     sync::Arc,
 };
 
-pub use self::error::RunError;
 use self::{environment::Environment, finish::Judged, target::Running, ui::UiMode};
+pub use self::{error::RunError, gate::HALT};
 use crate::{
     journal::RunFolder, plan::Plan, report::Format, scenario::SourceFile, units::FaultId,
     verdict::model::RunVerdict,
@@ -38,6 +39,9 @@ pub struct Options {
     pub runs: PathBuf,
     /// How to show progress.
     pub ui: UiMode,
+    /// Whether a cluster that is not on this machine may be drilled without
+    /// asking.
+    pub yes: bool,
 }
 
 /// A run that came to a verdict.
@@ -57,6 +61,9 @@ pub struct Drilled {
 /// the plan, judges, reports, and stops what it started.
 pub async fn drill(plan: Plan, options: Options) -> Result<Drilled, RunError> {
     let interrupts = interrupt::listen()?;
+    if let Some(why) = gate::halted(&options.runs) {
+        return Err(RunError::Preflight(vec![why]));
+    }
     let folder = RunFolder::create(&options.runs, &plan.name).map_err(RunError::NoFolder)?;
     let exe = std::env::current_exe().map_err(RunError::Executable)?;
     let started = async {
@@ -64,7 +71,13 @@ pub async fn drill(plan: Plan, options: Options) -> Result<Drilled, RunError> {
             .await
             .map_err(|error| RunError::Preflight(vec![error.to_string()]))?;
         match preflight::preflight(&plan, &target, &folder.id()).await {
-            problems if problems.is_empty() => Ok(target),
+            problems if problems.is_empty() => match gate::confirm(&plan, &target, options.yes) {
+                Ok(()) => Ok(target),
+                Err(why) => {
+                    target.stop().await;
+                    Err(RunError::Preflight(vec![why]))
+                }
+            },
             problems => {
                 target.stop().await;
                 Err(RunError::Preflight(problems))
@@ -80,7 +93,7 @@ pub async fn drill(plan: Plan, options: Options) -> Result<Drilled, RunError> {
         }
     };
     write_inputs(&folder, &plan, &options, target.facts().await)?;
-    let supervised = supervise::supervise(Arc::new(plan), &target, &folder, options.ui, interrupts).await;
+    let supervised = supervise::supervise(Arc::new(plan), &target, &folder, &options, interrupts).await;
     target.stop().await;
     let left_behind = supervised?;
     folder.release_reserve();

@@ -96,6 +96,14 @@ impl Running {
         })
     }
 
+    /// The cluster, if it is one that is not on this machine.
+    pub(super) fn remote_cluster(&self) -> Option<&Cluster> {
+        match self {
+            Self::Kubernetes(on) if !on.cluster.is_local() => Some(&on.cluster),
+            Self::Lab(_) | Self::Url(_) | Self::Kubernetes(_) => None,
+        }
+    }
+
     /// What is watched there for a plan, if it is on a cluster.
     pub(super) fn on_cluster(&self, plan: &Plan) -> Option<Watched> {
         let Self::Kubernetes(on) = self else { return None };

@@ -3,7 +3,9 @@
 
 mod change;
 mod edit;
+mod leftovers;
 mod look;
+mod needs;
 mod pods;
 mod safety;
 mod step;
@@ -17,13 +19,12 @@ use std::{
 
 use serde_json::json;
 
+pub(crate) use self::pods::is_ready;
 pub use self::{
     change::{Change, Mark},
+    leftovers::{Leftover, clear, leftovers},
+    needs::{Need, needs},
     pods::Reach,
-};
-pub(crate) use self::{
-    change::{marked_by, marks},
-    pods::is_ready,
 };
 use self::{
     edit::{Edit, Place, containers},
@@ -199,6 +200,12 @@ impl Driver for KubernetesDriver {
         "kubernetes"
     }
 
+    async fn leftovers(&self) -> Result<Vec<String>, ChaosError> {
+        let found = leftovers(&self.cluster, Some(&self.reach.namespaces)).await?;
+        let how = "take it back with `firedrill recover RUN`, or `firedrill recover --leftovers`";
+        Ok(found.iter().map(|leftover| format!("{leftover}: {how}")).collect())
+    }
+
     async fn pods(&self) -> Result<Vec<Pod>, ChaosError> {
         Ok(pods::list(&self.cluster, &self.reach).await?)
     }
@@ -263,6 +270,11 @@ impl Driver for KubernetesDriver {
             None => Proof::NotYet { why: missing.join("; "), proof },
         }
     }
+}
+
+/// The pods that a plan would choose from now.
+pub async fn pods_for(plan: &Plan, target: &KubernetesTarget) -> Result<Vec<Pod>, ClusterError> {
+    pods::list(&Cluster::connect(target).await?, &Reach::of(plan, target)).await
 }
 
 fn reference(pod: &Pod) -> Result<ObjectRef, ChaosError> {

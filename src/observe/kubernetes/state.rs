@@ -82,7 +82,8 @@ fn of_pod(pod: &Pod) -> Signal {
     Signal::Pod {
         name: PodName(meta.name.clone().unwrap_or_default()),
         phase,
-        ready: is_ready(pod),
+        // On its way out it gets no traffic, whatever it says.
+        ready: meta.deletion_timestamp.is_none() && is_ready(pod),
         version: version(pod),
         restarts,
     }
