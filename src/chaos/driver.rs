@@ -6,6 +6,7 @@ use std::{future::Future, time::Duration};
 use super::undo::Undo;
 use crate::{
     clock::Clock,
+    cluster::ClusterError,
     journal::event::Evidence,
     lab::client::ClientError,
     plan::model::{PlannedAction, Pod},
@@ -27,6 +28,9 @@ pub enum ChaosError {
     /// The target's own API did not do what it was asked.
     #[error(transparent)]
     Lab(#[from] ClientError),
+    /// A cluster did not do what it was asked.
+    #[error(transparent)]
+    Cluster(ClusterError),
     /// The target is not as the fault needs it.
     #[error("{0}")]
     Unfit(String),
@@ -80,9 +84,19 @@ pub trait Driver: Send + Sync + 'static {
     /// The pods that there are.
     fn pods(&self) -> impl Future<Output = Result<Vec<Pod>, ChaosError>> + Send;
 
+    /// What other runs left there, in words with what to do.
+    fn leftovers(&self) -> impl Future<Output = Result<Vec<String>, ChaosError>> + Send {
+        async { Ok(vec![]) }
+    }
+
     /// Whether it can do this; `pods` are those that there are. What can be
     /// known before anything is broken is refused here.
     fn supports(&self, chaos: &Chaos, namespace: &str, pods: &[Pod]) -> Result<(), ChaosError>;
+
+    /// Whether hitting `chosen` of these pods is allowed.
+    fn permits(&self, _chosen: &[Pod], _pods: &[Pod]) -> Result<(), ChaosError> {
+        Ok(())
+    }
 
     /// Decides everything and measures what it needs to compare with later.
     /// Changes nothing.

@@ -6,6 +6,7 @@
 
 mod act;
 mod driver;
+pub mod kubernetes;
 mod lab;
 mod preflight;
 pub mod proxy;
@@ -15,6 +16,7 @@ pub mod wal;
 
 pub use act::{ActEnd, ActGate, ActResult, ContextError, FaultContext, run_act};
 pub use driver::{ChaosError, Driver, Order, Proof};
+pub use kubernetes::KubernetesDriver;
 pub use lab::{LabDriver, LabFault};
 pub use preflight::{PreflightProblem, preflight};
 pub use recover::{RecoverReport, recover};

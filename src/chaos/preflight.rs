@@ -37,7 +37,11 @@ impl fmt::Display for PreflightProblem {
 
 /// Everything that is wrong with the acts of a timeline. `driver` is none
 /// where the target has no driver of faults (a URL).
-pub async fn preflight<D: Driver>(driver: Option<&D>, acts: &[PlannedAct]) -> Vec<PreflightProblem> {
+pub async fn preflight<D: Driver>(
+    driver: Option<&D>,
+    acts: &[PlannedAct],
+    seed: u64,
+) -> Vec<PreflightProblem> {
     if acts.is_empty() {
         return vec![];
     }
@@ -45,26 +49,34 @@ pub async fn preflight<D: Driver>(driver: Option<&D>, acts: &[PlannedAct]) -> Ve
         let what = "target `url` has no fault driver: nothing can be broken there";
         return acts.iter().map(|act| PreflightProblem::of(&act.id, what)).collect();
     };
-    match driver.pods().await {
-        Ok(pods) => acts.iter().flat_map(|act| problems(driver, act, &pods)).collect(),
-        Err(error) => {
-            vec![PreflightProblem { id: None, what: format!("the driver does not answer: {error}") }]
+    let everywhere = |what: String| PreflightProblem { id: None, what };
+    match tokio::join!(driver.pods(), driver.leftovers()) {
+        (Ok(pods), Ok(left)) => {
+            let acts = acts.iter().flat_map(|act| problems(driver, act, &pods, seed));
+            left.into_iter().map(everywhere).chain(acts).collect()
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            vec![everywhere(format!("the driver does not answer: {error}"))]
         }
     }
 }
 
-fn problems<D: Driver>(driver: &D, act: &PlannedAct, pods: &[Pod]) -> Vec<PreflightProblem> {
+fn problems<D: Driver>(driver: &D, act: &PlannedAct, pods: &[Pod], seed: u64) -> Vec<PreflightProblem> {
     let PlannedAction::Fault(manifest) = &act.action else { return vec![] };
     let mut problems = Vec::new();
     let scope = manifest.chaos.scope();
     // The candidates, not the draw: a draw of none (`random-max-percent`) is
     // known when its time has come.
-    if plan::candidates(&scope.selector, &manifest.namespace, pods).is_empty() {
+    if plan::candidates(&scope.selector, manifest.home(), pods).is_empty() {
         let there: Vec<String> = pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect();
         let what = format!("its selector selects no pod; there are: {}", there.join(", "));
         problems.push(PreflightProblem::of(&act.id, what));
     }
-    if let Err(error) = driver.supports(&manifest.chaos, &manifest.namespace, pods) {
+    let chosen = plan::select(scope, manifest.home(), pods, seed, act.id.as_str());
+    if let Err(error) = driver.permits(&chosen, pods) {
+        problems.push(PreflightProblem::of(&act.id, error.to_string()));
+    }
+    if let Err(error) = driver.supports(&manifest.chaos, manifest.home(), pods) {
         problems.push(PreflightProblem::of(&act.id, error.to_string()));
     }
     problems

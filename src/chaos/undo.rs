@@ -6,8 +6,13 @@ use std::{net::SocketAddr, time::Duration};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use super::{driver::evidence, lab::proof};
+use super::{
+    driver::{ChaosError, evidence},
+    kubernetes::{self, Change, Mark},
+    lab::proof,
+};
 use crate::{
+    cluster::{Cluster, ClusterRef},
     journal::event::Evidence,
     lab::{
         api::{Addresses, PodStatus},
@@ -20,6 +25,8 @@ use crate::{
 const PROCESS_WITHIN: Duration = Duration::from_secs(10);
 /// Pause between two tries to take something back.
 const TRY_AGAIN: Duration = Duration::from_millis(250);
+/// How long a cluster's API server is waited for.
+const CLUSTER_WITHIN: Duration = Duration::from_secs(60);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -53,17 +60,39 @@ pub enum Undo {
         /// another lab's.
         address: SocketAddr,
     },
+    /// Take back what was changed of an object on a cluster.
+    Object {
+        /// The cluster.
+        cluster: ClusterRef,
+        /// Whose change it is.
+        #[serde(flatten)]
+        mark: Mark,
+        /// The change.
+        #[serde(flatten)]
+        change: Change,
+    },
 }
 
 impl Undo {
     /// Takes it back and looks whether it is gone. What is not there any more
     /// counts as taken back: a toxic ends with its proxy, a slow process with
     /// its death. Can be done again.
-    pub async fn perform(&self) -> Result<Vec<Evidence>, ClientError> {
+    pub async fn perform(&self) -> Result<Vec<Evidence>, ChaosError> {
+        Ok(match self {
+            Self::Toxic { lab, link, id } => toxic(&LabClient::new(*lab)?, link, id).await?,
+            Self::Failure { lab, pod } => failure(&LabClient::new(*lab)?, pod).await?,
+            Self::Slowdown { lab, pod, address } => slowdown(&LabClient::new(*lab)?, pod, *address).await?,
+            Self::Object { cluster, mark, change } => {
+                kubernetes::take_back(&Cluster::again(cluster).await?, mark, change).await?
+            }
+        })
+    }
+
+    /// How long it is worth trying: a cluster may be out of reach for a while.
+    fn patience(&self) -> Duration {
         match self {
-            Self::Toxic { lab, link, id } => toxic(&LabClient::new(*lab)?, link, id).await,
-            Self::Failure { lab, pod } => failure(&LabClient::new(*lab)?, pod).await,
-            Self::Slowdown { lab, pod, address } => slowdown(&LabClient::new(*lab)?, pod, *address).await,
+            Self::Toxic { .. } | Self::Failure { .. } | Self::Slowdown { .. } => Duration::ZERO,
+            Self::Object { .. } => CLUSTER_WITHIN,
         }
     }
 
@@ -81,6 +110,7 @@ impl Undo {
                 "{curl} PUT -H 'content-type: application/json' -d '{{\"factor\":1}}' http://{}/pods/{pod}/slowdown",
                 lab.controller
             ),
+            Self::Object { mark, change, .. } => kubernetes::by_hand(mark, change),
         }
     }
 }
@@ -168,7 +198,8 @@ async fn slowdown(lab: &LabClient, pod: &PodName, address: SocketAddr) -> Result
 /// Takes all of it back, tries again what fails, and goes on with the rest.
 /// The error says what to do by hand.
 pub(super) async fn take_back(undo: &[Undo], patience: Duration) -> Result<Vec<Evidence>, String> {
-    let deadline = Instant::now() + patience;
+    let longest = undo.iter().map(Undo::patience).max().unwrap_or_default();
+    let deadline = Instant::now() + patience.max(longest);
     let mut left: Vec<&Undo> = undo.iter().collect();
     let mut proof = Vec::new();
     loop {

@@ -186,6 +186,8 @@ mod tests {
             action: PlannedAction::Deploy(Deploy {
                 version: Version::from("v2"),
                 defect: Default::default(),
+                deployment: None,
+                patch: Default::default(),
             }),
             targets: vec![PodName::from("pod-0")],
             undo: if reversible { vec![undo] } else { vec![] },

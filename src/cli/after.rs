@@ -1,6 +1,7 @@
 //! Commands on a run that is over: report, recover.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -8,6 +9,7 @@ use std::{
 use super::exit::Exit;
 use crate::{
     chaos::{self, RecoverReport},
+    cluster::Cluster,
     journal::RunFolder,
     report::Format,
     run::{self, RunError},
@@ -46,6 +48,26 @@ pub(super) async fn recover(path: Option<PathBuf>, runs: &Path) -> Exit {
         }
     };
     match chaos::recover(folder.path()).await {
+        Ok(report) => {
+            print!("{}", in_words(&report));
+            if report.is_clean() { Exit::Pass } else { Exit::ChaosLeft }
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            Exit::ChaosLeft
+        }
+    }
+}
+
+/// `firedrill recover --leftovers`
+pub(super) async fn clear(namespaces: Vec<String>) -> Exit {
+    let namespaces: BTreeSet<String> = namespaces.into_iter().collect();
+    let found = async {
+        let cluster = Cluster::current().await?;
+        let only = (!namespaces.is_empty()).then_some(&namespaces);
+        chaos::kubernetes::clear(&cluster, only).await
+    };
+    match found.await {
         Ok(report) => {
             print!("{}", in_words(&report));
             if report.is_clean() { Exit::Pass } else { Exit::ChaosLeft }

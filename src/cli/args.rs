@@ -52,6 +52,12 @@ pub(super) enum Command {
     Recover {
         /// The run's folder (the newest, unless given)
         run: Option<PathBuf>,
+        /// Take back what any run left on the cluster of the kubeconfig in force, found by its labels
+        #[arg(long, conflicts_with = "run")]
+        leftovers: bool,
+        /// With --leftovers: only in these namespaces, and on nodes
+        #[arg(long, requires = "leftovers")]
+        namespace: Vec<String>,
         /// Where runs are kept
         #[arg(long, default_value = "runs", env = "FIREDRILL_RUNS")]
         runs: PathBuf,
@@ -88,7 +94,7 @@ pub(super) struct Scenario {
     /// Set a value of the scenario: target.lab.replicas=5
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(super) set: Vec<String>,
-    /// Drill this instead of the scenario's target: lab, or a URL
+    /// Drill this instead of the scenario's target: lab, a URL, or kubernetes:NAMESPACE/SERVICE[:PORT]
     #[arg(long)]
     pub(super) target: Option<String>,
 }
@@ -104,6 +110,9 @@ pub(super) struct Run {
     /// How to show progress on standard error
     #[arg(long, value_enum, default_value_t)]
     pub(super) ui: UiMode,
+    /// Don't ask before breaking things on a cluster that is not on this machine
+    #[arg(long)]
+    pub(super) yes: bool,
 }
 
 /// Which lab.

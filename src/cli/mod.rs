@@ -45,12 +45,13 @@ pub fn main() -> ExitCode {
 async fn dispatch(command: Command) -> Exit {
     match command {
         Command::Run(args) => drill(args).await,
-        Command::Plan(args) => inspect::plan(&args),
+        Command::Plan(args) => inspect::plan(&args).await,
         Command::Validate(args) => inspect::validate(&args),
         Command::Schema => inspect::schema(),
         Command::Init { path } => inspect::init(&path),
         Command::Report { run, out, format } => after::report(&run, out.as_deref(), &format),
-        Command::Recover { run, runs } => after::recover(run, &runs).await,
+        Command::Recover { leftovers: true, namespace, .. } => after::clear(namespace).await,
+        Command::Recover { run, runs, .. } => after::recover(run, &runs).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "firedrill", &mut std::io::stdout());
             Exit::Pass
@@ -73,8 +74,13 @@ async fn drill(args: args::Run) -> Exit {
         eprintln!("{}", loaded.missing.render(std::io::stderr().is_terminal()));
         return Exit::Usage;
     }
-    let options =
-        run::Options { scenario: args.scenario.scenario, files: loaded.files, runs: args.runs, ui: args.ui };
+    let options = run::Options {
+        scenario: args.scenario.scenario,
+        files: loaded.files,
+        runs: args.runs,
+        ui: args.ui,
+        yes: args.yes,
+    };
     match run::drill(plan, options).await {
         Ok(drilled) => {
             eprint!("{}", drilled.summary);
@@ -121,7 +127,7 @@ async fn lab_alone(args: args::Lab) -> Exit {
             match inspect::resolve(&scenario) {
                 Ok((loaded, _)) => match loaded.scenario.target {
                     Target::Lab(config) => config,
-                    Target::Url(_) => lab::config::LabConfig::default(),
+                    Target::Url(_) | Target::Kubernetes(_) => lab::config::LabConfig::default(),
                 },
                 Err(exit) => return exit,
             }

@@ -5,6 +5,7 @@
 //! fails widens the next interval; nothing is filled in.
 
 mod breakers;
+pub mod kubernetes;
 mod platform;
 pub mod prometheus;
 mod sample;

@@ -2,7 +2,6 @@
 
 use crate::{
     journal::{Event, Sink, event::Signal},
-    lab::client::ClientError,
     units::{RunTime, Seen},
 };
 
@@ -27,11 +26,16 @@ impl Source {
         Self { up: None, ..Self::expected(name) }
     }
 
+    /// When something came true that is heard of now by itself.
+    pub(super) fn since(&self, now: RunTime) -> Seen {
+        Seen { not_before: self.last, by: now }
+    }
+
     /// Takes an answer. Says so when it stops answering, and when it answers
     /// again. Some: the answer, and when what is new in it came true.
     pub(super) fn heard<T>(
         &mut self,
-        answer: Result<T, ClientError>,
+        answer: Result<T, impl std::fmt::Display>,
         started: RunTime,
         now: RunTime,
         sink: &Sink,
@@ -67,6 +71,7 @@ mod tests {
     use crate::{
         clock::Clock,
         journal::{Record, sink::Line},
+        lab::client::ClientError,
     };
 
     fn error() -> ClientError {

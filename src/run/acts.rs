@@ -6,9 +6,12 @@ use std::sync::Arc;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{RunError, target::Running};
+use super::{
+    RunError,
+    target::{Drivers, Running},
+};
 use crate::{
-    chaos::{ActEnd, ActGate, ActResult, FaultContext, run_act},
+    chaos::{ActEnd, ActGate, ActResult, Driver, FaultContext, run_act},
     journal::{RunFolder, Sink},
     plan::Plan,
     units::{FaultId, RunTime},
@@ -35,17 +38,42 @@ impl Acts {
     ) -> Result<Self, RunError> {
         let (early, early_gate) = watch::channel(ActGate::Open);
         let (late, late_gate) = watch::channel(ActGate::Shut);
-        let cancel = CancellationToken::new();
-        let mut tasks = JoinSet::new();
-        if let Some(driver) = target.driver()? {
-            let context = FaultContext::new(driver, folder, sink, cancel.clone(), plan)?;
-            let steady_at = plan.phases.first().map_or(RunTime::ZERO, |phase| phase.end);
-            for act in &plan.timeline {
-                let gate = if act.at < steady_at { &early_gate } else { &late_gate };
-                tasks.spawn(run_act(act.clone(), context.clone(), gate.clone()));
+        let mut acts = Self { early, late, cancel: CancellationToken::new(), tasks: JoinSet::new() };
+        let cancel = acts.cancel.clone();
+        match target.driver(plan, &folder.id())? {
+            Drivers::None => {}
+            Drivers::Lab(driver) => {
+                acts.spawn(
+                    plan,
+                    FaultContext::new(driver, folder, sink, cancel, plan)?,
+                    &early_gate,
+                    &late_gate,
+                );
+            }
+            Drivers::Kubernetes(driver) => {
+                acts.spawn(
+                    plan,
+                    FaultContext::new(*driver, folder, sink, cancel, plan)?,
+                    &early_gate,
+                    &late_gate,
+                );
             }
         }
-        Ok(Self { early, late, cancel, tasks })
+        Ok(acts)
+    }
+
+    fn spawn<D: Driver>(
+        &mut self,
+        plan: &Plan,
+        context: FaultContext<D>,
+        early: &watch::Receiver<ActGate>,
+        late: &watch::Receiver<ActGate>,
+    ) {
+        let steady_at = plan.phases.first().map_or(RunTime::ZERO, |phase| phase.end);
+        for act in &plan.timeline {
+            let gate = if act.at < steady_at { early } else { late };
+            self.tasks.spawn(run_act(act.clone(), context.clone(), gate.clone()));
+        }
     }
 
     /// The target is steady: faults may begin.

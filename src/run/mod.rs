@@ -5,6 +5,7 @@ mod acts;
 mod environment;
 mod error;
 mod finish;
+mod gate;
 mod interrupt;
 mod preflight;
 mod search;
@@ -20,8 +21,8 @@ use std::{
     sync::Arc,
 };
 
-pub use self::error::RunError;
 use self::{environment::Environment, finish::Judged, target::Running, ui::UiMode};
+pub use self::{error::RunError, gate::HALT};
 use crate::{
     journal::RunFolder, plan::Plan, report::Format, scenario::SourceFile, units::FaultId,
     verdict::model::RunVerdict,
@@ -38,6 +39,9 @@ pub struct Options {
     pub runs: PathBuf,
     /// How to show progress.
     pub ui: UiMode,
+    /// Whether a cluster that is not on this machine may be drilled without
+    /// asking.
+    pub yes: bool,
 }
 
 /// A run that came to a verdict.
@@ -57,14 +61,23 @@ pub struct Drilled {
 /// the plan, judges, reports, and stops what it started.
 pub async fn drill(plan: Plan, options: Options) -> Result<Drilled, RunError> {
     let interrupts = interrupt::listen()?;
+    if let Some(why) = gate::halted(&options.runs) {
+        return Err(RunError::Preflight(vec![why]));
+    }
     let folder = RunFolder::create(&options.runs, &plan.name).map_err(RunError::NoFolder)?;
     let exe = std::env::current_exe().map_err(RunError::Executable)?;
     let started = async {
         let target = Running::start(&plan.target, plan.seed, &exe, &folder.file("logs"))
             .await
             .map_err(|error| RunError::Preflight(vec![error.to_string()]))?;
-        match preflight::preflight(&plan, &target).await {
-            problems if problems.is_empty() => Ok(target),
+        match preflight::preflight(&plan, &target, &folder.id()).await {
+            problems if problems.is_empty() => match gate::confirm(&plan, &target, options.yes) {
+                Ok(()) => Ok(target),
+                Err(why) => {
+                    target.stop().await;
+                    Err(RunError::Preflight(vec![why]))
+                }
+            },
             problems => {
                 target.stop().await;
                 Err(RunError::Preflight(problems))
@@ -79,8 +92,8 @@ pub async fn drill(plan: Plan, options: Options) -> Result<Drilled, RunError> {
             return Err(error);
         }
     };
-    write_inputs(&folder, &plan, &options)?;
-    let supervised = supervise::supervise(Arc::new(plan), &target, &folder, options.ui, interrupts).await;
+    write_inputs(&folder, &plan, &options, target.facts().await)?;
+    let supervised = supervise::supervise(Arc::new(plan), &target, &folder, &options, interrupts).await;
     target.stop().await;
     let left_behind = supervised?;
     folder.release_reserve();
@@ -98,13 +111,18 @@ pub fn render(folder: &RunFolder, out: &Path, formats: &[Format]) -> Result<RunV
     Ok(judged.verdict)
 }
 
-fn write_inputs(folder: &RunFolder, plan: &Plan, options: &Options) -> Result<(), RunError> {
+fn write_inputs(
+    folder: &RunFolder,
+    plan: &Plan,
+    options: &Options,
+    cluster: Option<serde_json::Value>,
+) -> Result<(), RunError> {
     let pretty = |value: serde_json::Result<String>| value.map(|text| text + "\n");
     for file in options.files.iter().take(1) {
         folder.write("scenario.yaml", file.text.as_bytes())?;
     }
     folder.write("plan.json", pretty(serde_json::to_string_pretty(plan))?.as_bytes())?;
-    let environment = Environment::gather(&options.scenario, plan.seed);
+    let environment = Environment { cluster, ..Environment::gather(&options.scenario, plan.seed) };
     folder.write("environment.json", pretty(serde_json::to_string_pretty(&environment))?.as_bytes())?;
     Ok(())
 }

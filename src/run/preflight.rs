@@ -2,24 +2,36 @@
 
 use http::Uri;
 
-use super::target::Running;
-use crate::{chaos, journal::interval::Outcome, load, observe, plan::Plan};
+use super::target::{Drivers, Running};
+use crate::{
+    chaos::{self, LabDriver},
+    journal::interval::Outcome,
+    load, observe,
+    plan::Plan,
+};
 
 /// Looks at the endpoint, the sources of signals and the faults' targets.
 /// What is wrong, in words; empty where nothing is.
-pub(super) async fn preflight(plan: &Plan, target: &Running) -> Vec<String> {
+pub(super) async fn preflight(plan: &Plan, target: &Running, run: &str) -> Vec<String> {
     let mut problems = match target.base_uri() {
         Ok(uri) => endpoints(plan, &uri).await,
         Err(error) => vec![error.to_string()],
     };
-    problems.extend(observe::preflight(target.lab()).await);
-    match target.driver() {
-        Ok(driver) => {
-            let found = chaos::preflight(driver.as_ref(), &plan.timeline).await;
-            problems.extend(found.iter().map(ToString::to_string));
+    problems.extend(match target.on_cluster(plan) {
+        Some(on) => observe::kubernetes::preflight(&on).await,
+        None => observe::preflight(target.lab()).await,
+    });
+    let (acts, seed) = (&plan.timeline, plan.seed);
+    let found = match target.driver(plan, run) {
+        Ok(Drivers::Lab(driver)) => chaos::preflight(Some(&driver), acts, seed).await,
+        Ok(Drivers::Kubernetes(driver)) => chaos::preflight(Some(&*driver), acts, seed).await,
+        Ok(Drivers::None) => chaos::preflight(None::<&LabDriver>, acts, seed).await,
+        Err(error) => {
+            problems.push(error.to_string());
+            return problems;
         }
-        Err(error) => problems.push(error.to_string()),
-    }
+    };
+    problems.extend(found.iter().map(ToString::to_string));
     problems
 }
 

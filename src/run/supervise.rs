@@ -1,6 +1,6 @@
 //! The run itself, from the clock's start to the journal's last line.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -9,13 +9,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    RunError,
+    Options, RunError,
     acts::Acts,
+    gate,
     interrupt::{self, Interrupts},
     search::Searcher,
     stop::StopWatch,
     target::Running,
-    ui::{self, Pulse, UiMode},
+    ui::{self, Pulse},
 };
 use crate::{
     clock::Clock,
@@ -57,6 +58,8 @@ struct Drill {
     watcher: JoinHandle<()>,
     /// A capacity search, if the plan has one.
     searcher: Option<JoinHandle<()>>,
+    /// The run ends when this file is there.
+    halt: PathBuf,
 }
 
 /// Runs the plan against a target that is up and has passed the preflight.
@@ -65,7 +68,7 @@ pub(super) async fn supervise(
     plan: Arc<Plan>,
     target: &Running,
     folder: &RunFolder,
-    mode: UiMode,
+    options: &Options,
     mut interrupts: Interrupts,
 ) -> Result<Vec<(FaultId, String)>, RunError> {
     let clock = Clock::starting_in(HEAD_START);
@@ -75,10 +78,10 @@ pub(super) async fn supervise(
     let ui_done = CancellationToken::new();
     let one_shot = plan.timeline.iter().filter(|act| act.until.is_none()).map(|act| act.id.clone()).collect();
     let frame = ui::Frame { name: plan.name.clone(), end: plan.end(), one_shot };
-    let view = tokio::spawn(ui::show(mode, frame, clock, sink.listen(), pulses, ui_done.clone()));
+    let view = tokio::spawn(ui::show(options.ui, frame, clock, sink.listen(), pulses, ui_done.clone()));
     sink.event(Event::RunStarted { format: FORMAT, run: folder.id(), wall_clock: wall_clock() });
 
-    let mut drill = Drill::start(&plan, target, folder, clock, sink, pulse)?;
+    let mut drill = Drill::start(&plan, target, folder, clock, sink, pulse, gate::halt_file(&options.runs))?;
     let end = tokio::select! {
         end = drill.phases() => end,
         () = interrupt::asked(&mut interrupts, 1) => {
@@ -109,6 +112,7 @@ impl Drill {
         clock: Clock,
         sink: Sink,
         pulse: watch::Sender<Pulse>,
+        halt: PathBuf,
     ) -> Result<Self, RunError> {
         let (stop_load, stop_watching) = (CancellationToken::new(), CancellationToken::new());
         let (report, progress) = watch::channel(Progress::default());
@@ -126,7 +130,11 @@ impl Drill {
             let (plan, folder, sink) = (Arc::clone(plan), folder.clone(), sink.clone());
             tokio::spawn(Searcher { plan, folder, clock, sink, search, progress: progress.clone() }.run())
         });
-        let watcher = tokio::spawn(observe::watch(target.lab(), clock, sink.clone(), stop_watching.clone()));
+        let (watched, stop) = (sink.clone(), stop_watching.clone());
+        let watcher = match target.on_cluster(plan) {
+            Some(on) => tokio::spawn(observe::kubernetes::watch(on, clock, watched, stop)),
+            None => tokio::spawn(observe::watch(target.lab(), clock, watched, stop)),
+        };
         let acts = Acts::start(plan, target, folder, sink.clone())?;
         Ok(Self {
             plan: Arc::clone(plan),
@@ -143,6 +151,7 @@ impl Drill {
             watched: 0,
             watcher,
             searcher,
+            halt,
         })
     }
 
@@ -209,6 +218,9 @@ impl Drill {
     fn look(&mut self, stop: &mut StopWatch) -> Option<String> {
         let progress = self.progress.borrow().clone();
         self.pulse.send_replace(pulse(&progress));
+        if self.halt.exists() {
+            return Some(format!("the halt file {} is there", self.halt.display()));
+        }
         let whole = self.watched + 1..progress.at.second();
         for one in progress.seconds.iter().filter(|one| whole.contains(&one.second)) {
             self.watched = one.second;

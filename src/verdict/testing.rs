@@ -255,7 +255,12 @@ impl Drill {
 
     /// A rollout of v2 that got in place.
     pub(super) fn deploy(self, id: &str, from: f64) -> Self {
-        let action = PlannedAction::Deploy(Deploy { version: "v2".into(), defect: VersionDefect::Slow });
+        let action = PlannedAction::Deploy(Deploy {
+            version: "v2".into(),
+            defect: VersionDefect::Slow,
+            deployment: None,
+            patch: Default::default(),
+        });
         self.planned(id, from, None, action)
             .step(id, from, FaultStep::Requested { targets: Vec::new() })
             .step(id, from, FaultStep::Injected)
@@ -367,7 +372,7 @@ pub(super) fn proof() -> Vec<Evidence> {
 pub(super) fn some_fault() -> PlannedAction {
     PlannedAction::Fault(Manifest {
         name: None,
-        namespace: "default".into(),
+        namespace: None,
         chaos: Chaos::LinkChaos(LinkChaos {
             action: LinkAction::Reset { after: Span::default() },
             scope: Scope { selector: Selector::default(), mode: Mode::One },

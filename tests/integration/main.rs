@@ -5,6 +5,7 @@ mod chaos;
 mod defects;
 mod drill;
 mod gateway;
+mod kubernetes;
 mod lab;
 mod load;
 mod openai;

@@ -191,7 +191,12 @@ async fn a_link_fault_resets_answers() {
 async fn a_rollout_is_proven_when_a_pod_of_the_version_gets_traffic() {
     let mut rig = Rig::start().await;
     let mut act = rig.act("bad", on("-", "PodChaos", json!({"action": "pod-kill"})), None);
-    act.action = PlannedAction::Deploy(Deploy { version: Version::from("v2"), defect: VersionDefect::Slow });
+    act.action = PlannedAction::Deploy(Deploy {
+        version: Version::from("v2"),
+        defect: VersionDefect::Slow,
+        deployment: None,
+        patch: Default::default(),
+    });
     assert_eq!(rig.run(act).await.result, DONE);
     let steps = rig.steps();
     assert_eq!(names(&steps), ["requested", "injected", "proven"]);
@@ -282,7 +287,7 @@ async fn the_preflight_says_what_can_not_be_done() {
     ];
     let driver = rig.driver();
     let said = async |driver: Option<&LabDriver>, acts: &[PlannedAct]| -> Vec<String> {
-        chaos::preflight(driver, acts).await.iter().map(ToString::to_string).collect()
+        chaos::preflight(driver, acts, 1).await.iter().map(ToString::to_string).collect()
     };
     let problems = said(Some(&driver), &acts).await;
     assert_eq!(problems.len(), 3, "{problems:#?}");

@@ -1,0 +1,348 @@
+//! The driver of faults on a cluster that needs nothing there but its API
+//! server: no agent, no custom resources.
+
+mod change;
+mod edit;
+mod leftovers;
+mod look;
+mod needs;
+mod pods;
+mod safety;
+mod step;
+mod workload;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+pub(crate) use self::pods::is_ready;
+pub use self::{
+    change::{Change, Mark},
+    leftovers::{Leftover, clear, leftovers},
+    needs::{Need, needs},
+    pods::Reach,
+};
+use self::{
+    edit::{Edit, Place, containers},
+    safety::PodKey,
+    step::{Effect, Step, container_ids},
+};
+use super::{
+    driver::{ChaosError, Driver, Order, Proof},
+    undo::Undo,
+};
+use crate::{
+    clock::Clock,
+    cluster::{
+        Cluster, ClusterError, RUN_LABEL,
+        object::{Kind, ObjectRef},
+        run_label,
+    },
+    journal::event::Evidence,
+    plan::{
+        Plan,
+        model::{PlannedAction, Pod},
+    },
+    scenario::{
+        chaos::{Chaos, KubernetesAction, PodAction},
+        kubernetes::KubernetesTarget,
+    },
+    units::{FaultId, Seen},
+};
+
+/// How long pods that were killed count as hit, at least: their replacements
+/// are not ready before.
+const HIT_FOR: Duration = Duration::from_secs(10);
+
+/// The driver for one run on one cluster.
+#[derive(Debug, Clone)]
+pub struct KubernetesDriver {
+    cluster: Cluster,
+    target: KubernetesTarget,
+    reach: Reach,
+    run: String,
+    /// Pods that faults have or are about to hit, and until when.
+    hit: Arc<Mutex<BTreeMap<PodKey, Instant>>>,
+}
+
+/// A fault on a cluster.
+#[derive(Debug)]
+pub struct KubernetesFault {
+    mark: Mark,
+    steps: Vec<Step>,
+}
+
+impl KubernetesDriver {
+    /// A driver for the run of this name.
+    pub fn new(cluster: Cluster, target: KubernetesTarget, plan: &Plan, run: &str) -> Self {
+        let reach = Reach::of(plan, &target);
+        Self { cluster, target, reach, run: run_label(run), hit: Arc::default() }
+    }
+
+    /// What other faults hit now: by their marks, and by what this driver
+    /// remembers.
+    fn hit_now(&self, pods: &[Pod]) -> BTreeSet<PodKey> {
+        let now = Instant::now();
+        let mut hit = self.hit.lock().unwrap_or_else(PoisonError::into_inner);
+        hit.retain(|_, until| *until > now);
+        let marked = pods.iter().filter(|pod| pod.labels.contains_key(RUN_LABEL)).map(safety::key);
+        hit.keys().cloned().chain(marked).collect()
+    }
+
+    /// Refuses what is not allowed, and notes who is hit otherwise.
+    fn reserve(&self, order: &Order<'_>, pods: &[Pod]) -> Result<(), ChaosError> {
+        let problems = safety::forbidden(&self.target, order.targets, pods, &self.hit_now(pods));
+        if !problems.is_empty() {
+            return Err(ChaosError::Unfit(problems.join("; ")));
+        }
+        let until = Instant::now() + order.ttl.unwrap_or(HIT_FOR).max(HIT_FOR);
+        let mut hit = self.hit.lock().unwrap_or_else(PoisonError::into_inner);
+        hit.extend(order.targets.iter().map(|pod| (safety::key(pod), until)));
+        Ok(())
+    }
+
+    async fn steps(&self, order: &Order<'_>) -> Result<Vec<Step>, ChaosError> {
+        let chaos = match order.action {
+            PlannedAction::Deploy(deploy) => {
+                let namespace = &self.target.namespace;
+                let workload = match &deploy.deployment {
+                    Some(name) => workload::named(&self.cluster, namespace, name).await?,
+                    None => workload::behind(&self.cluster, &self.target).await?,
+                };
+                return Ok(vec![workload::rollout(&workload, &deploy.patch)?]);
+            }
+            PlannedAction::Fault(manifest) => &manifest.chaos,
+        };
+        let mut steps = Vec::new();
+        match chaos {
+            Chaos::PodChaos(spec) => match &spec.action {
+                PodAction::PodKill { grace_period } => {
+                    let kill = |pod: &Pod| Ok(Step::kill(reference(pod)?, *grace_period));
+                    return order.targets.iter().map(kill).collect();
+                }
+                PodAction::PodFailure => {
+                    for pod in order.targets {
+                        steps.push(self.fail(pod).await?);
+                    }
+                }
+                PodAction::ContainerKill { .. } => return Err(no_container_kill(chaos)),
+            },
+            Chaos::KubernetesChaos(spec) => match &spec.action {
+                KubernetesAction::Scale { replicas } => {
+                    for one in workload::of(&self.cluster, order.targets).await? {
+                        steps.push(workload::scale(&one, *replicas)?);
+                    }
+                }
+                KubernetesAction::Rollout { patch } => {
+                    for one in workload::of(&self.cluster, order.targets).await? {
+                        steps.push(workload::rollout(&one, patch)?);
+                    }
+                }
+                KubernetesAction::Cordon => steps = self.cordon(order.targets).await?,
+                KubernetesAction::Drain => {
+                    steps = self.cordon(order.targets).await?;
+                    for pod in order.targets {
+                        steps.push(Step::evict(reference(pod)?));
+                    }
+                }
+                KubernetesAction::Endpoints { service } => {
+                    let service = service.as_deref().unwrap_or(&self.target.service);
+                    steps = workload::detach(&self.cluster, order, service).await?;
+                }
+            },
+            Chaos::NetworkChaos(_) | Chaos::GpuChaos(_) | Chaos::LinkChaos(_) | Chaos::Schedule(_) => {
+                return Err(refused(chaos));
+            }
+        }
+        Ok(steps)
+    }
+
+    /// Every container's image becomes one that does nothing.
+    async fn fail(&self, pod: &Pod) -> Result<Step, ChaosError> {
+        let object = reference(pod)?;
+        let read = object.get(&self.cluster).await?;
+        let read = read.ok_or_else(|| ChaosError::Unfit(format!("{object} is gone")))?;
+        let edits = containers(Kind::Pod, &read).into_iter().map(|(container, init)| {
+            let place = Place::Image { container, init };
+            let from = place.read(Kind::Pod, &read);
+            Edit { place, from, to: json!(self.target.pause_image()) }
+        });
+        let edits = edits.collect();
+        let before = container_ids(&read);
+        Ok(Step::change(Change { object, edits }, Effect::Stopped(before)))
+    }
+
+    /// The nodes of these pods take no new ones.
+    async fn cordon(&self, pods: &[Pod]) -> Result<Vec<Step>, ChaosError> {
+        let names: BTreeSet<&str> = pods.iter().map(|pod| pod.node.as_str()).collect();
+        let mut steps = Vec::new();
+        for name in names.into_iter().filter(|name| !name.is_empty()) {
+            let node = workload::object(&self.cluster, Kind::Node, None, name).await?;
+            let from = Place::Unschedulable.read(Kind::Node, &node.read);
+            if from == json!(true) {
+                return Err(ChaosError::Unfit(format!("{} is cordoned already", node.at)));
+            }
+            let edit = Edit { place: Place::Unschedulable, from, to: json!(true) };
+            steps.push(Step::change(Change { object: node.at, edits: vec![edit] }, Effect::Said));
+        }
+        Ok(steps)
+    }
+}
+
+impl Driver for KubernetesDriver {
+    type Fault = KubernetesFault;
+
+    fn name(&self) -> &'static str {
+        "kubernetes"
+    }
+
+    async fn leftovers(&self) -> Result<Vec<String>, ChaosError> {
+        let found = leftovers(&self.cluster, Some(&self.reach.namespaces)).await?;
+        let how = "take it back with `firedrill recover RUN`, or `firedrill recover --leftovers`";
+        Ok(found.iter().map(|leftover| format!("{leftover}: {how}")).collect())
+    }
+
+    async fn pods(&self) -> Result<Vec<Pod>, ChaosError> {
+        Ok(pods::list(&self.cluster, &self.reach).await?)
+    }
+
+    fn supports(&self, chaos: &Chaos, _: &str, _: &[Pod]) -> Result<(), ChaosError> {
+        match chaos {
+            Chaos::PodChaos(spec) => match spec.action {
+                PodAction::PodKill { .. } | PodAction::PodFailure => Ok(()),
+                PodAction::ContainerKill { .. } => Err(no_container_kill(chaos)),
+            },
+            Chaos::KubernetesChaos(_) => Ok(()),
+            Chaos::NetworkChaos(_) | Chaos::GpuChaos(_) | Chaos::LinkChaos(_) | Chaos::Schedule(_) => {
+                Err(refused(chaos))
+            }
+        }
+    }
+
+    fn permits(&self, chosen: &[Pod], pods: &[Pod]) -> Result<(), ChaosError> {
+        let problems = safety::forbidden(&self.target, chosen, pods, &BTreeSet::new());
+        if problems.is_empty() { Ok(()) } else { Err(ChaosError::Unfit(problems.join("; "))) }
+    }
+
+    async fn prepare(&self, order: Order<'_>) -> Result<KubernetesFault, ChaosError> {
+        let steps = self.steps(&order).await?;
+        let pods = self.pods().await?;
+        self.reserve(&order, &pods)?;
+        Ok(KubernetesFault { mark: Mark { run: self.run.clone(), fault: order.id.clone() }, steps })
+    }
+
+    fn undo(&self, fault: &KubernetesFault) -> Vec<Undo> {
+        fault.steps.iter().filter_map(|step| step.undo(&self.cluster, &fault.mark)).collect()
+    }
+
+    async fn inject(&self, fault: &mut KubernetesFault, clock: Clock) -> Result<(), ChaosError> {
+        for step in &mut fault.steps {
+            let asked = clock.now();
+            step.inject(&self.cluster, &fault.mark).await?;
+            step.placed(Seen { not_before: asked, by: clock.now() });
+        }
+        Ok(())
+    }
+
+    /// All of its steps must act; the effect is there with the first.
+    async fn prove(&self, fault: &mut KubernetesFault, clock: Clock) -> Proof {
+        let mut proof: Vec<Evidence> = Vec::new();
+        let mut missing: Vec<String> = Vec::new();
+        let mut effect: Option<Seen> = None;
+        for step in &mut fault.steps {
+            let started = clock.now();
+            let look = step.look(&self.cluster).await;
+            match step.looked(&look, started, clock.now()) {
+                Some(seen) if effect.is_none_or(|first| seen.by < first.by) => effect = Some(seen),
+                Some(_) => {}
+                None => missing.push(look.missing),
+            }
+            proof.extend(look.evidence);
+        }
+        match effect {
+            Some(effect) if missing.is_empty() => Proof::Seen { effect, proof },
+            Some(_) => Proof::NotYet { why: missing.join("; "), proof },
+            None if missing.is_empty() => Proof::NotYet { why: "it has no target".to_owned(), proof },
+            None => Proof::NotYet { why: missing.join("; "), proof },
+        }
+    }
+}
+
+/// The pods that a plan would choose from now.
+pub async fn pods_for(plan: &Plan, target: &KubernetesTarget) -> Result<Vec<Pod>, ClusterError> {
+    pods::list(&Cluster::connect(target).await?, &Reach::of(plan, target)).await
+}
+
+fn reference(pod: &Pod) -> Result<ObjectRef, ChaosError> {
+    let uid = pod.uid.clone().ok_or_else(|| ChaosError::Unfit(format!("{} has no UID", pod.name)))?;
+    Ok(ObjectRef { kind: Kind::Pod, namespace: Some(pod.namespace.clone()), name: pod.name.0.clone(), uid })
+}
+
+impl From<ClusterError> for ChaosError {
+    fn from(error: ClusterError) -> Self {
+        Self::Cluster(error)
+    }
+}
+
+fn unsupported(chaos: &Chaos, why: &str) -> ChaosError {
+    ChaosError::Unsupported { what: format!("{} {}", chaos.kind(), chaos.action()), why: why.to_owned() }
+}
+
+fn no_container_kill(chaos: &Chaos) -> ChaosError {
+    unsupported(
+        chaos,
+        "from inside a container nobody can send SIGKILL to its first process, so this needs an agent on the \
+         node, such as Chaos Mesh's daemon; without one use `pod-kill`, or `pod-failure` with a short duration, \
+         which stops and starts the containers of the same pod",
+    )
+}
+
+/// What can't be had by the API server alone, and what can be instead.
+fn refused(chaos: &Chaos) -> ChaosError {
+    let why = match chaos {
+        Chaos::NetworkChaos(_) => {
+            "packets can only be touched on the node (netem), which needs an agent such as Chaos Mesh's daemon; \
+             without one a KubernetesChaos `endpoints` is a partition between a Service and its pods, and \
+             `firedrill proxy` in front of the Service delays and cuts"
+        }
+        Chaos::LinkChaos(_) => "there is no fault proxy in front of the pods: put `firedrill proxy` there",
+        Chaos::GpuChaos(_) => {
+            "only the lab's accelerators can be slowed; on a cluster roll out a slow version"
+        }
+        Chaos::Schedule(_) => "a schedule is unrolled by the plan",
+        Chaos::PodChaos(_) | Chaos::KubernetesChaos(_) => "it is not supported",
+    };
+    unsupported(chaos, why)
+}
+
+/// Takes one change back, as what is written ahead says.
+pub(super) async fn take_back(
+    cluster: &Cluster,
+    mark: &Mark,
+    change: &Change,
+) -> Result<Vec<Evidence>, ClusterError> {
+    let (mut proof, before) = change.take_back(cluster, mark).await?;
+    if change.object.kind == Kind::Pod {
+        proof.extend(workload::runs_again(cluster, change, before).await?);
+    }
+    Ok(proof)
+}
+
+/// What a person can do where that fails.
+pub(super) fn by_hand(mark: &Mark, change: &Change) -> String {
+    let Change { object, edits } = change;
+    let namespace = object.namespace.as_ref().map(|name| format!(" -n {name}")).unwrap_or_default();
+    let patches = edits.iter().map(|edit| edit.place.patch(object.kind, &edit.from));
+    let patch = edit::together(patches);
+    let FaultId(fault) = &mark.fault;
+    format!(
+        "kubectl{namespace} patch {} {} --patch '{patch}' (fault {fault} of the run {})",
+        object.kind.word(),
+        object.name,
+        mark.run
+    )
+}

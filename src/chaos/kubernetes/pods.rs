@@ -1,0 +1,135 @@
+//! A cluster's pods, as they are selected from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use indexmap::IndexMap;
+use k8s_openapi::{
+    api::core::v1::{self, Node},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::{Api, api::ListParams};
+
+use crate::{
+    cluster::{Cluster, ClusterError, call},
+    plan::{
+        Plan,
+        model::{PlannedAction, Pod},
+    },
+    scenario::kubernetes::KubernetesTarget,
+    units::PodName,
+};
+
+/// Where a plan looks for pods, and whether it asks for labels of nodes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// The namespaces.
+    pub namespaces: BTreeSet<String>,
+    /// Whether nodes must be read.
+    pub node_labels: bool,
+}
+
+impl Reach {
+    /// What a plan needs.
+    pub fn of(plan: &Plan, target: &KubernetesTarget) -> Self {
+        let mut reach = Self { namespaces: BTreeSet::from([target.namespace.clone()]), node_labels: false };
+        for act in &plan.timeline {
+            let PlannedAction::Fault(manifest) = &act.action else { continue };
+            let selector = &manifest.chaos.scope().selector;
+            reach.namespaces.extend(selector.pods.keys().chain(&selector.namespaces).cloned());
+            if selector.pods.is_empty() && selector.namespaces.is_empty() {
+                reach.namespaces.insert(manifest.home().to_owned());
+            }
+            reach.node_labels |= !selector.node_selectors.is_empty();
+        }
+        reach
+    }
+}
+
+/// The pods of these namespaces that are not on their way out.
+pub(super) async fn list(cluster: &Cluster, reach: &Reach) -> Result<Vec<Pod>, ClusterError> {
+    let nodes = if reach.node_labels { node_labels(cluster).await? } else { BTreeMap::new() };
+    let mut pods = Vec::new();
+    for namespace in &reach.namespaces {
+        let api: Api<v1::Pod> = Api::namespaced(cluster.client(), namespace);
+        let listed = call(format!("list pods in {namespace}"), api.list(&ListParams::default())).await?;
+        let staying = listed.items.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+        pods.extend(staying.map(|pod| of(pod, &nodes)));
+    }
+    Ok(pods)
+}
+
+async fn node_labels(cluster: &Cluster) -> Result<BTreeMap<String, IndexMap<String, String>>, ClusterError> {
+    let nodes: Api<Node> = Api::all(cluster.client());
+    let nodes = call("list nodes", nodes.list(&ListParams::default())).await?;
+    let of = |node: Node| {
+        let ObjectMeta { name, labels, .. } = node.metadata;
+        (name.unwrap_or_default(), labels.unwrap_or_default().into_iter().collect())
+    };
+    Ok(nodes.items.into_iter().map(of).collect())
+}
+
+fn of(pod: v1::Pod, nodes: &BTreeMap<String, IndexMap<String, String>>) -> Pod {
+    let ready = is_ready(&pod);
+    let owner = owner(&pod.metadata);
+    let meta = pod.metadata;
+    let node = pod.spec.and_then(|spec| spec.node_name).unwrap_or_default();
+    Pod {
+        name: PodName(meta.name.unwrap_or_default()),
+        namespace: meta.namespace.unwrap_or_default(),
+        labels: meta.labels.unwrap_or_default().into_iter().collect(),
+        annotations: meta.annotations.unwrap_or_default().into_iter().collect(),
+        phase: pod.status.and_then(|status| status.phase).unwrap_or_default(),
+        ready,
+        uid: meta.uid,
+        owner,
+        node_labels: nodes.get(&node).cloned().unwrap_or_default(),
+        node,
+    }
+}
+
+/// Whether a pod's condition `Ready` is true.
+pub(crate) fn is_ready(pod: &v1::Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// What keeps a pod there. A Deployment's pods are its ReplicaSets', whose
+/// names end in the hash that the pods are labelled with.
+fn owner(meta: &ObjectMeta) -> Option<String> {
+    let owner = meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))?;
+    let hash = meta.labels.as_ref().and_then(|labels| labels.get("pod-template-hash"));
+    let deployment = hash.and_then(|hash| owner.name.strip_suffix(hash.as_str())?.strip_suffix('-'));
+    Some(match deployment {
+        Some(name) if owner.kind == "ReplicaSet" => format!("Deployment/{name}"),
+        Some(_) | None => format!("{}/{}", owner.kind, owner.name),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pod_is_read_with_what_keeps_it_there() {
+        let pod: v1::Pod = serde_json::from_value(json!({
+            "metadata": {
+                "name": "llm-5d9-x2", "namespace": "serving", "uid": "u",
+                "labels": { "app": "llm", "pod-template-hash": "5d9" },
+                "ownerReferences": [
+                    { "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "llm-5d9", "uid": "r", "controller": true }
+                ],
+            },
+            "spec": { "nodeName": "node-1", "containers": [] },
+            "status": { "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] },
+        }))
+        .expect("a pod");
+        let nodes =
+            BTreeMap::from([("node-1".to_owned(), IndexMap::from([("gpu".to_owned(), "h100".to_owned())]))]);
+        let pod = of(pod, &nodes);
+        assert_eq!(pod.owner.as_deref(), Some("Deployment/llm"));
+        assert!(pod.ready && pod.node == "node-1" && pod.node_labels["gpu"] == "h100");
+        assert_eq!(pod.uid.as_deref(), Some("u"));
+    }
+}

@@ -1,0 +1,141 @@
+//! What a scenario allows on a cluster: which namespaces are out of bounds,
+//! how many pods must stay, how many may be hit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{plan::model::Pod, scenario::kubernetes::KubernetesTarget};
+
+/// A pod by namespace and name.
+pub(super) type PodKey = (String, String);
+
+pub(super) fn key(pod: &Pod) -> PodKey {
+    (pod.namespace.clone(), pod.name.0.clone())
+}
+
+/// What of a fault on `chosen` is not allowed, in words; empty: nothing.
+/// `pods` are all that there are, `hit` those that other faults have now.
+pub(super) fn forbidden(
+    target: &KubernetesTarget,
+    chosen: &[Pod],
+    pods: &[Pod],
+    hit: &BTreeSet<PodKey>,
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    let namespaces: BTreeSet<&str> = chosen.iter().map(|pod| pod.namespace.as_str()).collect();
+    for namespace in namespaces.into_iter().filter(|namespace| target.protects(namespace)) {
+        problems.push(format!("the namespace {namespace} is protected"));
+    }
+    let faulted: BTreeSet<PodKey> = hit.iter().cloned().chain(chosen.iter().map(key)).collect();
+    // Pods that do the same work, by what keeps them there; a bare pod has
+    // nobody beside it.
+    let mut alike: BTreeMap<(&str, &str), (usize, usize)> = BTreeMap::new();
+    for pod in pods {
+        let Some(owner) = &pod.owner else { continue };
+        let (left, taken) = alike.entry((&pod.namespace, owner)).or_default();
+        if chosen.iter().any(|one| key(one) == key(pod)) {
+            *taken += 1;
+        } else if pod.ready && !faulted.contains(&key(pod)) {
+            *left += 1;
+        }
+    }
+    let floor = target.healthy_floor as usize;
+    for ((namespace, owner), (left, taken)) in alike {
+        if taken > 0 && left < floor {
+            problems.push(format!(
+                "{left} ready pods of {namespace}/{owner} would stay, and `healthy-floor` wants {floor}"
+            ));
+        }
+    }
+    if let Some(ceiling) = target.faulted_ceiling {
+        let of: BTreeSet<&str> = chosen.iter().map(|pod| pod.namespace.as_str()).collect();
+        let all = pods.iter().filter(|pod| of.contains(pod.namespace.as_str())).count();
+        let most = ceiling.of(all);
+        if faulted.len() > most {
+            problems.push(format!(
+                "{} pods would be hit at once, and `faulted-ceiling` ({ceiling} of {all}) allows {most}",
+                faulted.len()
+            ));
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use indexmap::IndexMap;
+
+    use super::*;
+    use crate::{
+        scenario::kubernetes::PodLimit,
+        units::{PodName, Ratio},
+    };
+
+    fn pod(namespace: &str, name: &str, owner: Option<&str>, ready: bool) -> Pod {
+        Pod {
+            name: PodName::from(name),
+            namespace: namespace.to_owned(),
+            labels: IndexMap::new(),
+            annotations: IndexMap::new(),
+            node: "node-1".to_owned(),
+            phase: "Running".to_owned(),
+            ready,
+            uid: Some(format!("uid-{name}")),
+            owner: owner.map(str::to_owned),
+            node_labels: IndexMap::new(),
+        }
+    }
+
+    fn three() -> Vec<Pod> {
+        ["a", "b", "c"].map(|name| pod("serving", name, Some("Deployment/llm"), true)).to_vec()
+    }
+
+    fn target() -> KubernetesTarget {
+        KubernetesTarget::new("serving", "gateway")
+    }
+
+    #[test]
+    fn a_protected_namespace_is_out_of_bounds() {
+        let system = [pod("kube-system", "dns", None, true)];
+        let said = forbidden(&target(), &system, &system, &BTreeSet::new());
+        assert_eq!(said, ["the namespace kube-system is protected"]);
+    }
+
+    #[test]
+    fn the_floor_counts_ready_pods_of_the_same_workload_that_nothing_hits() {
+        let pods = three();
+        let none = BTreeSet::new();
+        let hit = |count: usize, floor: u32, others: &BTreeSet<PodKey>, pods: &[Pod]| {
+            let target = KubernetesTarget { healthy_floor: floor, ..target() };
+            forbidden(&target, &pods[..count], pods, others).len()
+        };
+        assert_eq!(hit(2, 1, &none, &pods), 0);
+        assert_eq!(hit(3, 1, &none, &pods), 1);
+        assert_eq!(hit(3, 0, &none, &pods), 0);
+        assert_eq!(hit(2, 2, &none, &pods), 1);
+        // Another fault has the last one, or it is not ready.
+        assert_eq!(hit(2, 1, &BTreeSet::from([key(&pods[2])]), &pods), 1);
+        let mut unready = three();
+        unready[2].ready = false;
+        assert_eq!(hit(2, 1, &none, &unready), 1);
+        // Pods of other workloads don't stand in.
+        let mut mixed = three();
+        mixed.push(pod("serving", "d", Some("Deployment/other"), true));
+        assert_eq!(hit(3, 1, &none, &mixed), 1);
+    }
+
+    #[test]
+    fn the_ceiling_counts_what_other_faults_hit() {
+        let pods = three();
+        let hit = |count: usize, limit: PodLimit, others: &[&Pod]| {
+            let target = KubernetesTarget { healthy_floor: 0, faulted_ceiling: Some(limit), ..target() };
+            let others = others.iter().map(|pod| key(pod)).collect();
+            forbidden(&target, &pods[..count], &pods, &others).len()
+        };
+        assert_eq!(hit(1, PodLimit::Pods(1), &[]), 0);
+        assert_eq!(hit(2, PodLimit::Pods(1), &[]), 1);
+        assert_eq!(hit(1, PodLimit::Pods(1), &[&pods[2]]), 1);
+        assert_eq!(hit(1, PodLimit::Pods(1), &[&pods[0]]), 0, "the same pod");
+        assert_eq!(hit(1, PodLimit::Share(Ratio(0.5)), &[]), 0);
+        assert_eq!(hit(2, PodLimit::Share(Ratio(0.5)), &[]), 1);
+    }
+}

@@ -1,0 +1,296 @@
+//! What is behind pods: workloads that are scaled and rolled out, Services
+//! that send to them.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1;
+use kube::{Api, api::ListParams};
+use serde_json::{Value, json};
+use tokio::time::{Duration, Instant, sleep};
+
+use super::{
+    Effect, Step,
+    change::Change,
+    edit::{Edit, Place, containers},
+    look::{effect_of, state},
+    reference,
+};
+use crate::{
+    chaos::driver::{ChaosError, Order, evidence},
+    cluster::{
+        Cluster, ClusterError, address, call,
+        object::{self, Kind, ObjectRef},
+    },
+    journal::event::Evidence,
+    plan::model::Pod,
+    scenario::{kubernetes::KubernetesTarget, workload_patch::WorkloadPatch},
+};
+
+/// How long containers may take to run again after a pod-failure.
+const RUNS_WITHIN: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(200);
+
+/// An object with all that it says.
+#[derive(Debug)]
+pub(super) struct Object {
+    pub(super) at: ObjectRef,
+    pub(super) read: Value,
+}
+
+pub(super) async fn object(
+    cluster: &Cluster,
+    kind: Kind,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<Object, ChaosError> {
+    let read = object::get(cluster, kind, namespace, name).await?;
+    let at = object::reference(kind, &read)
+        .ok_or_else(|| ChaosError::Unfit(format!("{} {name} has no UID", kind.word())))?;
+    Ok(Object { at, read })
+}
+
+/// A Deployment by its name.
+pub(super) async fn named(cluster: &Cluster, namespace: &str, name: &str) -> Result<Object, ChaosError> {
+    object(cluster, Kind::Deployment, Some(namespace), name).await
+}
+
+/// The one workload that a target's Service sends to.
+pub(super) async fn behind(cluster: &Cluster, target: &KubernetesTarget) -> Result<Object, ChaosError> {
+    let service = address::service(cluster, target).await?;
+    let selector = service.spec.and_then(|spec| spec.selector).unwrap_or_default();
+    let labels: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let api: Api<v1::Pod> = Api::namespaced(cluster.client(), &target.namespace);
+    let listed =
+        call("list the service's pods", api.list(&ListParams::default().labels(&labels.join(",")))).await?;
+    let mut found: BTreeMap<ObjectRef, Value> = BTreeMap::new();
+    for pod in listed.items {
+        let read = serde_json::to_value(&pod).unwrap_or_default();
+        if let Some(one) = owner_of(cluster, &read, &target.namespace).await? {
+            found.insert(one.at, one.read);
+        }
+    }
+    let count = found.len();
+    match (found.pop_first(), count) {
+        (Some((at, read)), 1) => Ok(Object { at, read }),
+        _ => Err(ChaosError::Unfit(format!(
+            "{count} workloads are behind the service {}: say which with `deployment:`",
+            target.service
+        ))),
+    }
+}
+
+/// The workloads of pods, each once.
+pub(super) async fn of(cluster: &Cluster, pods: &[Pod]) -> Result<Vec<Object>, ChaosError> {
+    let mut found: BTreeMap<ObjectRef, Value> = BTreeMap::new();
+    for pod in pods {
+        let at = reference(pod)?;
+        let Some(read) = at.get(cluster).await? else { continue };
+        let Some(one) = owner_of(cluster, &read, &pod.namespace).await? else {
+            let why = format!("{at} belongs to no Deployment or StatefulSet");
+            return Err(ChaosError::Unfit(why));
+        };
+        found.insert(one.at, one.read);
+    }
+    Ok(found.into_iter().map(|(at, read)| Object { at, read }).collect())
+}
+
+/// The Deployment or StatefulSet that an object belongs to.
+async fn owner_of(cluster: &Cluster, object_: &Value, namespace: &str) -> Result<Option<Object>, ChaosError> {
+    let controller = |object: &Value| {
+        let owners = object.pointer("/metadata/ownerReferences")?.as_array()?;
+        let owner = owners.iter().find(|owner| owner["controller"] == true)?;
+        Some((owner["kind"].as_str()?.to_owned(), owner["name"].as_str()?.to_owned()))
+    };
+    let mut of = controller(object_);
+    if let Some((kind, name)) = &of
+        && kind == "ReplicaSet"
+    {
+        let set = object(cluster, Kind::ReplicaSet, Some(namespace), name).await?;
+        of = controller(&set.read);
+    }
+    match of {
+        Some((kind, name)) if kind == "Deployment" => {
+            object(cluster, Kind::Deployment, Some(namespace), &name).await.map(Some)
+        }
+        Some((kind, name)) if kind == "StatefulSet" => {
+            object(cluster, Kind::StatefulSet, Some(namespace), &name).await.map(Some)
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// Another number of replicas.
+pub(super) fn scale(workload: &Object, replicas: u32) -> Result<Step, ChaosError> {
+    rollout(workload, &WorkloadPatch { replicas: Some(replicas), ..WorkloadPatch::default() })
+}
+
+/// Another version.
+pub(super) fn rollout(workload: &Object, patch: &WorkloadPatch) -> Result<Step, ChaosError> {
+    let Object { at, read } = workload;
+    if patch.is_empty() {
+        let why = "on a cluster a rollout needs `image:`, `env:` or `replicas:`, to say what the version is";
+        return Err(ChaosError::Unfit(why.to_owned()));
+    }
+    let mut edits = Vec::new();
+    let mut edit = |place: Place, to: Value| {
+        let from = place.read(at.kind, read);
+        if from != to {
+            edits.push(Edit { place, from, to });
+        }
+    };
+    if let Some(replicas) = patch.replicas {
+        edit(Place::Replicas, json!(replicas));
+    }
+    if patch.image.is_some() || !patch.env.is_empty() {
+        let container = container(workload, patch.container.as_deref())?;
+        if let Some(image) = &patch.image {
+            edit(Place::Image { container: container.clone(), init: false }, json!(image));
+        }
+        for (name, value) in &patch.env {
+            let place = Place::Env { container: container.clone(), name: name.clone() };
+            edit(place, json!({ "name": name, "value": value }));
+        }
+    }
+    if edits.is_empty() {
+        return Err(ChaosError::Unfit(format!("{at} is so already: nothing would change")));
+    }
+    let change = Change { object: at.clone(), edits };
+    let effect = effect_of(&change);
+    Ok(Step::change(change, effect))
+}
+
+fn container(workload: &Object, wanted: Option<&str>) -> Result<String, ChaosError> {
+    let all = containers(workload.at.kind, &workload.read);
+    let own: Vec<&str> = all.iter().filter(|(_, init)| !init).map(|(name, _)| name.as_str()).collect();
+    let unfit = |why: String| ChaosError::Unfit(format!("{}: {why}", workload.at));
+    match (wanted, own.as_slice()) {
+        (Some(wanted), own) if own.contains(&wanted) => Ok(wanted.to_owned()),
+        (Some(wanted), own) => Err(unfit(format!("no container {wanted}; it has {}", own.join(", ")))),
+        (None, [only]) => Ok((*only).to_owned()),
+        (None, own) => Err(unfit(format!("say which `container:`, of {}", own.join(", ")))),
+    }
+}
+
+/// A Service sends nothing more to some of its pods: to all, by its own
+/// selector; to some, by a label that only the Service selects by.
+pub(super) async fn detach(
+    cluster: &Cluster,
+    order: &Order<'_>,
+    service: &str,
+) -> Result<Vec<Step>, ChaosError> {
+    let Some(namespace) = order.targets.first().map(|pod| pod.namespace.as_str()) else { return Ok(vec![]) };
+    let service = object(cluster, Kind::Service, Some(namespace), service).await?;
+    let selector: BTreeMap<String, String> =
+        serde_json::from_value(service.read["spec"]["selector"].clone()).unwrap_or_default();
+    let unfit = |why: &str| ChaosError::Unfit(format!("{}: {why}", service.at));
+    let Some((first, _)) = selector.first_key_value() else {
+        return Err(unfit("it has no selector, so that its endpoints are kept by somebody else"));
+    };
+    let selected = |pod: &&Pod| selector.iter().all(|(key, value)| pod.labels.get(key) == Some(value));
+    let cut: Vec<&Pod> = order.targets.iter().filter(selected).collect();
+    if cut.is_empty() {
+        return Err(unfit("it sends to none of these pods"));
+    }
+    let pods: Vec<String> = cut.iter().filter_map(|pod| pod.uid.clone()).collect();
+    let effect = Effect::NoEndpoints { service: service.at.clone(), pods };
+    let labels: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let api: Api<v1::Pod> = Api::namespaced(cluster.client(), namespace);
+    let all =
+        call("list the service's pods", api.list(&ListParams::default().labels(&labels.join(",")))).await?;
+    let nobody = json!(format!("cut-by-{}", order.id).replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
+    if all.items.len() == cut.len() {
+        let place = Place::Selector { key: first.clone() };
+        let edit = Edit { from: place.read(Kind::Service, &service.read), place, to: nobody };
+        return Ok(vec![Step::change(Change { object: service.at, edits: vec![edit] }, effect)]);
+    }
+    let mut steps = Vec::new();
+    for pod in cut {
+        let at = reference(pod)?;
+        let Some(read) = at.get(cluster).await? else { continue };
+        let owned = owner_selector(cluster, &read, namespace).await?;
+        let Some(key) = selector.keys().find(|key| !owned.contains(key)) else {
+            return Err(unfit(
+                "what keeps these pods selects them by the same labels, so that a pod that is taken from the \
+                 Service would be replaced; give the Service's selector and the pods a label of their own, or \
+                 cut all of its pods (`mode: all`)",
+            ));
+        };
+        let place = Place::Label { key: key.clone() };
+        let edit = Edit { from: place.read(Kind::Pod, &read), place, to: nobody.clone() };
+        steps.push(Step::change(Change { object: at, edits: vec![edit] }, effect.clone()));
+    }
+    Ok(steps)
+}
+
+/// The labels that a pod's controller selects by.
+async fn owner_selector(cluster: &Cluster, pod: &Value, namespace: &str) -> Result<Vec<String>, ChaosError> {
+    let owners = pod.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    let owner = owners.into_iter().flatten().find(|owner| owner["controller"] == true);
+    let kind = match owner.and_then(|owner| owner["kind"].as_str()) {
+        Some("ReplicaSet") => Kind::ReplicaSet,
+        Some("StatefulSet") => Kind::StatefulSet,
+        Some(other) => return Err(ChaosError::Unfit(format!("pods of a {other} can't be cut one by one"))),
+        None => return Ok(vec![]),
+    };
+    let name = owner.and_then(|owner| owner["name"].as_str()).unwrap_or_default();
+    let set = object(cluster, kind, Some(namespace), name).await?;
+    let labels = set.read.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
+    let expressions = set.read.pointer("/spec/selector/matchExpressions").and_then(Value::as_array);
+    let keys = expressions.into_iter().flatten().filter_map(|one| one["key"].as_str().map(str::to_owned));
+    Ok(labels.into_iter().flatten().map(|(key, _)| key.clone()).chain(keys).collect())
+}
+
+/// Waits until the containers whose images were put back run again. `before`
+/// is what the pod was when that was done now.
+pub(super) async fn runs_again(
+    cluster: &Cluster,
+    change: &Change,
+    before: Option<Value>,
+) -> Result<Vec<Evidence>, ClusterError> {
+    let images = change.edits.iter().filter_map(|edit| match &edit.place {
+        Place::Image { container, init: false } => Some(container.as_str()),
+        Place::Image { init: true, .. }
+        | Place::Env { .. }
+        | Place::Replicas
+        | Place::Unschedulable
+        | Place::Label { .. }
+        | Place::Selector { .. } => None,
+    });
+    let names: Vec<&str> = images.collect();
+    let paused: BTreeMap<String, Option<String>> = before.iter().flat_map(super::container_ids).collect();
+    let object = &change.object;
+    let deadline = Instant::now() + RUNS_WITHIN;
+    loop {
+        let Some(pod) = object.get(cluster).await? else {
+            return Ok(vec![evidence(object.to_string(), "it is gone")]);
+        };
+        let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
+        let statuses: Vec<&Value> = statuses.into_iter().flatten().collect();
+        let mut waiting = Vec::new();
+        let mut proof = Vec::new();
+        for name in &names {
+            let Some(status) = statuses.iter().find(|status| status["name"] == **name) else { continue };
+            let id = status["containerID"].as_str();
+            let is_paused =
+                paused.get(*name).is_some_and(|paused| paused.is_some() && paused.as_deref() == id);
+            let said = format!(
+                "container {name}: {}, image {}",
+                state(status),
+                status["image"].as_str().unwrap_or("none")
+            );
+            if is_paused || !status["state"]["running"].is_object() {
+                waiting.push(said);
+            } else {
+                proof.push(evidence(object.to_string(), said));
+            }
+        }
+        if waiting.is_empty() {
+            return Ok(proof);
+        }
+        if Instant::now() >= deadline {
+            let why = format!("{object} has its images again, but {}", waiting.join("; "));
+            return Err(ClusterError::Unfit(why));
+        }
+        sleep(LOOK).await;
+    }
+}

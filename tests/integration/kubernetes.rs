@@ -1,0 +1,10 @@
+//! Drills on a real cluster: what is broken is broken there, and nothing is
+//! left of it. The cluster is the one of `KUBECONFIG`; each test has a
+//! namespace of its own.
+//!
+//! The image of the service under test, `server.rs`, is loaded by the program
+//! that `FIREDRILL_TEST_IMAGE` names: it is called with the image's name and
+//! the binary (`ctr images import`, `kind load`, …).
+
+mod drills;
+mod rig;

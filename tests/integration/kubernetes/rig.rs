@@ -1,0 +1,199 @@
+//! A namespace with a small service behind a node port, and drills against it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use firedrill::verdict::model::RunVerdict;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+
+use crate::support::{Folder, exe};
+
+/// How long anything may take that must happen at all.
+const PATIENCE: Duration = Duration::from_secs(120);
+const IMAGE: &str = "localhost/firedrill-test-server:1";
+/// Does nothing, as `pod-failure` wants it. Every kubelet has one already.
+const PAUSE: &str = "localhost/pause:1";
+
+/// A namespace, gone with its test.
+pub(super) struct Rig {
+    pub(super) namespace: String,
+    folder: Folder,
+}
+
+/// `kubectl` must succeed. What it said.
+pub(super) fn kubectl(arguments: &[&str]) -> String {
+    let out = Command::new("kubectl").args(arguments).output().expect("kubectl starts");
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "kubectl {arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+    said
+}
+
+/// Compiles the server, and loads its image; once for all tests.
+fn image() {
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let binary = folder.path().join("server");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/integration/kubernetes/server.rs");
+        let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+        let built =
+            Command::new(rustc).args(["--edition", "2024", "-O", "-o"]).arg(&binary).arg(source).status();
+        assert!(built.is_ok_and(|status| status.success()), "the server compiles");
+        let loader = std::env::var("FIREDRILL_TEST_IMAGE").expect("FIREDRILL_TEST_IMAGE names a program");
+        let loaded = Command::new(loader).arg(IMAGE).arg(&binary).stdout(Stdio::null()).status();
+        assert!(loaded.is_ok_and(|status| status.success()), "the image is loaded");
+    });
+}
+
+impl Rig {
+    /// A Deployment `llm` of three pods (labels `app: llm`, `serving: yes`),
+    /// ready, behind the Service `llm`.
+    pub(super) fn start(name: &str) -> Self {
+        image();
+        let rig = Self { namespace: format!("core-{name}-{}", std::process::id()), folder: Folder::new() };
+        let objects =
+            include_str!("objects.yaml").replace("NAMESPACE", &rig.namespace).replace("IMAGE", IMAGE);
+        let file = rig.folder.write("objects.yaml", &objects);
+        kubectl(&["apply", "-f", &file.to_string_lossy()]);
+        rig.settled();
+        rig
+    }
+
+    /// Waits until the Deployment is as it says.
+    pub(super) fn settled(&self) {
+        kubectl(&["-n", &self.namespace, "rollout", "status", "deployment/llm", "--timeout=120s"]);
+    }
+
+    /// The scenario: half a minute of load at most, and this timeline.
+    pub(super) fn scenario(&self, target: &str, chaos: &str) -> String {
+        format!(
+            r#"version: 1
+name: on-a-cluster
+seed: 3
+target:
+  kubernetes: {{ namespace: {}, service: llm, pause-image: "{PAUSE}"{target} }}
+workloads:
+  get: {{ endpoint: {{ http: {{ path: /, good: {{ status: [200] }} }} }}, timeout: 2s }}
+load:
+  - {{ name: users, workload: get, arrivals: {{ poisson: {{ rate: 20/s }} }} }}
+phases: {{ baseline: 3s, fault: 12s }}
+slos:
+  - {{ availability: ">= 90%", in: baseline }}
+{chaos}"#,
+            self.namespace
+        )
+    }
+
+    pub(super) fn command(&self, scenario: &str) -> Command {
+        let file = self.folder.write("drill.yaml", scenario);
+        let mut command = Command::new(exe());
+        command.arg("run").arg(file).args(["--ui", "plain", "--runs"]).arg(self.runs());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub(super) fn run(&self, scenario: &str) -> Output {
+        self.command(scenario).output().expect("the program starts")
+    }
+
+    /// Starts a drill, waits until its journal tells of `needle`, and kills it.
+    pub(super) fn killed_at(&self, scenario: &str, needle: &str) -> PathBuf {
+        let mut child = Ended(self.command(scenario).spawn().expect("the program starts"));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            for run in fs::read_dir(self.runs()).into_iter().flatten().flatten().map(|run| run.path()) {
+                if fs::read_to_string(run.join("events.jsonl")).is_ok_and(|text| text.contains(needle)) {
+                    kill(Pid::from_raw(i32::try_from(child.0.id()).expect("a pid")), Signal::SIGKILL)
+                        .expect("a signal");
+                    child.0.wait().expect("it ends");
+                    return run;
+                }
+            }
+            assert!(child.0.try_wait().expect("it can be asked").is_none(), "it ended before {needle}");
+            assert!(Instant::now() < deadline, "the journal never told of {needle}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub(super) fn runs(&self) -> PathBuf {
+        self.folder.path().join("runs")
+    }
+
+    /// All that people say of the objects of the namespace and of the nodes:
+    /// no status, no versions.
+    pub(super) fn snapshot(&self) -> Value {
+        let all = "deployments,services,statefulsets,configmaps";
+        let objects = [
+            kubectl(&["-n", &self.namespace, "get", all, "-o", "json"]),
+            kubectl(&["get", "nodes", "-o", "json"]),
+        ];
+        objects.iter().map(|text| plain(serde_json::from_str(text).expect("JSON"))).collect()
+    }
+
+    /// The pods, as the API server has them.
+    pub(super) fn pods(&self) -> Vec<Value> {
+        let text = kubectl(&["-n", &self.namespace, "get", "pods", "-o", "json"]);
+        let list: Value = serde_json::from_str(&text).expect("JSON");
+        list["items"].as_array().expect("a list").clone()
+    }
+}
+
+/// Without what changes by itself.
+fn plain(mut list: Value) -> Value {
+    for object in list["items"].as_array_mut().into_iter().flatten() {
+        let object = object.as_object_mut().expect("an object");
+        object.remove("status");
+        let meta = object.get_mut("metadata").and_then(Value::as_object_mut).expect("metadata");
+        for key in ["resourceVersion", "generation", "managedFields"] {
+            meta.remove(key);
+        }
+        if let Some(annotations) = meta.get_mut("annotations").and_then(Value::as_object_mut) {
+            // Counts rollouts, there and back.
+            annotations.remove("deployment.kubernetes.io/revision");
+        }
+    }
+    list["items"].clone()
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let gone = ["delete", "namespace", &self.namespace, "--wait=false"];
+        // A test that failed says so already.
+        let _ = Command::new("kubectl").args(gone).stdout(Stdio::null()).status();
+    }
+}
+
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub(super) fn recover(run: &Path) -> Output {
+    Command::new(exe()).arg("recover").arg(run).output().expect("the program starts")
+}
+
+pub(super) fn said(out: &Output) -> String {
+    format!("{}\n{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+}
+
+/// The verdict of a run that came to one.
+pub(super) fn verdict(out: &Output) -> RunVerdict {
+    let stdout = String::from_utf8_lossy(&out.stdout);
+    let folder = stdout.lines().last().unwrap_or_else(|| panic!("no run's folder: {}", said(out)));
+    let text = fs::read_to_string(Path::new(folder).join("verdict.json"));
+    serde_json::from_str(&text.unwrap_or_else(|_| panic!("{}", said(out)))).expect("a verdict")
+}
