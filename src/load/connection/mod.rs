@@ -49,6 +49,11 @@ pub(crate) struct Head {
 /// How often a request that a server of HTTP/2 did not look at is sent again.
 const MOST_RESENT: u32 = 3;
 
+/// A server may close a connection that it said it keeps, just as the next
+/// request is under way. Nobody knows whether it was looked at.
+const KEPT: &str =
+    ", on a connection that was kept (`connection: { reuse: none }` opens one for each request)";
+
 /// The connections of one load stream.
 #[derive(Debug)]
 pub(crate) struct Connections {
@@ -132,6 +137,7 @@ impl Seat {
                 }
                 Err(Failed::NotSent) => {}
                 Err(Failed::Unprocessed(_)) if resent < MOST_RESENT => resent += 1,
+                Err(Failed::Broken(End::Cut(why))) if !fresh => return Err(End::Cut(why + KEPT)),
                 Err(Failed::Unprocessed(end) | Failed::Broken(end)) => return Err(end),
             }
         }
