@@ -6,6 +6,7 @@
 pub mod chaos;
 pub mod cli;
 pub mod clock;
+pub mod cluster;
 pub mod journal;
 pub mod kserve;
 pub mod lab;

@@ -209,7 +209,7 @@ impl<D: Driver> Running<'_, D> {
             PlannedAction::Fault(manifest) => {
                 let pods = self.context.driver.pods().await?;
                 let scope = manifest.chaos.scope();
-                Ok(plan::select(scope, &manifest.namespace, &pods, self.context.seed, self.act.id.as_str()))
+                Ok(plan::select(scope, manifest.home(), &pods, self.context.seed, self.act.id.as_str()))
             }
         }
     }

@@ -59,12 +59,12 @@ fn problems<D: Driver>(driver: &D, act: &PlannedAct, pods: &[Pod]) -> Vec<Prefli
     let scope = manifest.chaos.scope();
     // The candidates, not the draw: a draw of none (`random-max-percent`) is
     // known when its time has come.
-    if plan::candidates(&scope.selector, &manifest.namespace, pods).is_empty() {
+    if plan::candidates(&scope.selector, manifest.home(), pods).is_empty() {
         let there: Vec<String> = pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect();
         let what = format!("its selector selects no pod; there are: {}", there.join(", "));
         problems.push(PreflightProblem::of(&act.id, what));
     }
-    if let Err(error) = driver.supports(&manifest.chaos, &manifest.namespace, pods) {
+    if let Err(error) = driver.supports(&manifest.chaos, manifest.home(), pods) {
         problems.push(PreflightProblem::of(&act.id, error.to_string()));
     }
     problems

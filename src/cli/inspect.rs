@@ -5,7 +5,7 @@ use std::{fs, io::IsTerminal, path::Path};
 use super::{args, exit::Exit};
 use crate::{
     plan::{self, Plan},
-    scenario::{self, Loaded, Override, model::Target},
+    scenario::{self, Loaded, Override, kubernetes::KubernetesTarget, model::Target},
 };
 
 /// Reads a scenario with its overrides and resolves it. Says what is wrong.
@@ -19,17 +19,11 @@ pub(super) fn resolve(args: &args::Scenario) -> Result<(Loaded, Plan), Exit> {
     if !loaded.warnings.is_empty() {
         eprintln!("{}", loaded.warnings.render(colour));
     }
-    match args.target.as_deref() {
-        None => {}
-        Some("lab") if matches!(loaded.scenario.target, Target::Lab(_)) => {}
-        Some("lab") => loaded.scenario.target = Target::Lab(Default::default()),
-        Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
-            loaded.scenario.target = Target::Url(url.to_owned())
-        }
-        Some(other) => {
-            eprintln!("error: --target {other}: wants `lab` or a URL such as `http://127.0.0.1:8000`");
-            return Err(Exit::Usage);
-        }
+    if let Some(given) = args.target.as_deref()
+        && let Err(wanted) = retarget(&mut loaded.scenario.target, given)
+    {
+        eprintln!("error: --target {given}: {wanted}");
+        return Err(Exit::Usage);
     }
     let seed = args.seed.unwrap_or(loaded.scenario.seed);
     match plan::resolve(&loaded.scenario, seed) {
@@ -43,6 +37,47 @@ pub(super) fn resolve(args: &args::Scenario) -> Result<(Loaded, Plan), Exit> {
     }
 }
 
+/// Puts what `--target` says in the place of the scenario's target. What of
+/// the scenario's own fits, stays.
+fn retarget(target: &mut Target, given: &str) -> Result<(), &'static str> {
+    match (given, &mut *target) {
+        ("lab", Target::Lab(_)) | ("kubernetes", Target::Kubernetes(_)) => {}
+        ("lab", _) => *target = Target::Lab(Default::default()),
+        ("kubernetes", _) => {
+            return Err("the scenario names no service: write `kubernetes:NAMESPACE/SERVICE`");
+        }
+        (url, _) if url.starts_with("http://") || url.starts_with("https://") => {
+            *target = Target::Url(url.to_owned());
+        }
+        (other, before) => {
+            let wanted = "wants `lab`, a URL such as `http://127.0.0.1:8000`, or \
+                          `kubernetes:NAMESPACE/SERVICE[:PORT]`";
+            let service = other.strip_prefix("kubernetes:").and_then(service).ok_or(wanted)?;
+            if let Target::Kubernetes(own) = before {
+                let KubernetesTarget { namespace, service, port, .. } = service;
+                *own = KubernetesTarget { namespace, service, port, url: None, ..own.clone() };
+            } else {
+                *target = Target::Kubernetes(service);
+            }
+        }
+    }
+    match target {
+        Target::Kubernetes(at) if at.protects(&at.namespace) => Err("this namespace is protected"),
+        Target::Lab(_) | Target::Url(_) | Target::Kubernetes(_) => Ok(()),
+    }
+}
+
+/// `NAMESPACE/SERVICE[:PORT]`
+fn service(text: &str) -> Option<KubernetesTarget> {
+    let (namespace, service) = text.split_once('/')?;
+    let (service, port) = match service.split_once(':') {
+        Some((service, port)) => (service, Some(port.parse().ok()?)),
+        None => (service, None),
+    };
+    let named = !namespace.is_empty() && !service.is_empty();
+    named.then(|| KubernetesTarget { port, ..KubernetesTarget::new(namespace, service) })
+}
+
 /// `firedrill plan`
 pub(super) fn plan(args: &args::Scenario) -> Exit {
     let (_, plan) = match resolve(args) {
@@ -51,7 +86,7 @@ pub(super) fn plan(args: &args::Scenario) -> Exit {
     };
     let pods = match &plan.target {
         Target::Lab(lab) => Some(plan::lab_pods(lab)),
-        Target::Url(_) => None,
+        Target::Url(_) | Target::Kubernetes(_) => None,
     };
     print!("{}", plan::render_text(&plan, pods.as_deref()));
     Exit::Pass
@@ -95,6 +130,29 @@ pub(super) fn init(path: &Path) -> Exit {
         Err(error) => {
             eprintln!("error: write {}: {error}", path.display());
             Exit::Usage
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_may_be_replaced_by_any_other() {
+        let to = |mut from: Target, given: &str| retarget(&mut from, given).map(|()| from);
+        let lab = || Target::Lab(Default::default());
+        let here = KubernetesTarget { healthy_floor: 3, ..KubernetesTarget::new("a", "b") };
+        let cluster = || Target::Kubernetes(here.clone());
+        assert_eq!(to(cluster(), "lab"), Ok(lab()));
+        assert_eq!(to(cluster(), "kubernetes"), Ok(cluster()));
+        assert_eq!(to(lab(), "http://x"), Ok(Target::Url("http://x".into())));
+        let there = KubernetesTarget { port: Some(80), ..KubernetesTarget::new("c", "d") };
+        assert_eq!(to(lab(), "kubernetes:c/d:80"), Ok(Target::Kubernetes(there.clone())));
+        let kept = KubernetesTarget { healthy_floor: 3, ..there };
+        assert_eq!(to(cluster(), "kubernetes:c/d:80"), Ok(Target::Kubernetes(kept)));
+        for wrong in ["kubernetes", "kubernetes:c", "kubernetes:c/d:x", "kubernetes:kube-system/d", "x"] {
+            assert!(to(lab(), wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -121,7 +121,7 @@ async fn lab_alone(args: args::Lab) -> Exit {
             match inspect::resolve(&scenario) {
                 Ok((loaded, _)) => match loaded.scenario.target {
                     Target::Lab(config) => config,
-                    Target::Url(_) => lab::config::LabConfig::default(),
+                    Target::Url(_) | Target::Kubernetes(_) => lab::config::LabConfig::default(),
                 },
                 Err(exit) => return exit,
             }

@@ -22,6 +22,9 @@ pub fn lab_pods(lab: &LabConfig) -> Vec<Pod> {
         node: format!("node-{}", at % NODES),
         phase: "Running".to_owned(),
         ready: true,
+        uid: None,
+        owner: None,
+        node_labels: IndexMap::new(),
     };
     let replicas =
         (0..usize::from(lab.replicas)).map(|at| pod("replica", at, ["default", "llm", lab.version.as_str()]));

@@ -189,4 +189,13 @@ pub struct Pod {
     pub phase: String,
     /// Whether it says that it is ready.
     pub ready: bool,
+    /// Its UID, where the target has such: another pod may get its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// What keeps it there: `Deployment/llm`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Labels of its node, as far as they are known.
+    #[serde(default, skip_serializing_if = "indexmap::IndexMap::is_empty")]
+    pub node_labels: indexmap::IndexMap<String, String>,
 }

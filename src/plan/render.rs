@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     scenario::{
-        chaos::{Chaos, LinkAction, Mode, NetworkEffect},
+        chaos::{Chaos, KubernetesAction, LinkAction, Mode, NetworkEffect},
+        workload_patch::WorkloadPatch,
         model::{Arrivals, Executor, Expectation, Objective, RetryExpectation, Target, Think},
     },
     units::{RunTime, Span},
@@ -46,6 +47,10 @@ fn head(out: &mut String, plan: &Plan) {
     let target = match &plan.target {
         Target::Lab(lab) => format!("the lab, {} replicas", lab.replicas),
         Target::Url(url) => url.clone(),
+        Target::Kubernetes(at) => {
+            let context = at.context.as_deref().map(|name| format!(", context {name}")).unwrap_or_default();
+            format!("service {}/{} on Kubernetes{context}", at.namespace, at.service)
+        }
     };
     let lasts = Span(plan.end().offset());
     let at_most = if plan.search().is_some() { "at most " } else { "" };
@@ -232,12 +237,12 @@ fn hits(out: &mut String, plan: &Plan, act: &PlannedAct, pods: &[Pod], width: us
     let PlannedAction::Fault(manifest) = &act.action else { return };
     let indent = " ".repeat(width + 12);
     let scope = manifest.chaos.scope();
-    let candidates = candidates(&scope.selector, &manifest.namespace, pods);
+    let candidates = candidates(&scope.selector, manifest.home(), pods);
     if candidates.is_empty() {
         line!(out, "{indent}warning: its selector selects nothing now");
         return;
     }
-    let chosen = select(scope, &manifest.namespace, pods, plan.seed, act.id.as_str());
+    let chosen = select(scope, manifest.home(), pods, plan.seed, act.id.as_str());
     let mode = match scope.mode {
         Mode::One => "one".to_owned(),
         Mode::All => "all".to_owned(),
@@ -279,9 +284,25 @@ fn what(act: &PlannedAct) -> String {
             LinkAction::LimitData { bytes } => format!("{bytes} bytes"),
             LinkAction::Slice { bytes, delay } => format!("{bytes} bytes every {delay}"),
         },
+        Chaos::KubernetesChaos(spec) => match &spec.action {
+            KubernetesAction::Scale { replicas } => format!("to {replicas}"),
+            KubernetesAction::Rollout { patch } => patched(patch),
+            KubernetesAction::Endpoints { service: Some(service) } => format!("of {service}"),
+            KubernetesAction::Endpoints { service: None }
+            | KubernetesAction::Cordon
+            | KubernetesAction::Drain => String::new(),
+        },
     };
     let text = format!("{} {} {detail}", chaos.kind(), chaos.action());
     text.trim_end().to_owned()
+}
+
+/// What a rollout changes of a workload, in words.
+fn patched(patch: &WorkloadPatch) -> String {
+    let image = patch.image.iter().map(|image| format!("image {image}"));
+    let env = patch.env.keys().map(|name| format!("env {name}"));
+    let replicas = patch.replicas.iter().map(|replicas| format!("{replicas} replicas"));
+    image.chain(env).chain(replicas).collect::<Vec<_>>().join(", ")
 }
 
 fn effect(effect: &NetworkEffect) -> String {

@@ -77,10 +77,11 @@ fn has_field(pod: &Pod, field: &str, value: &str) -> bool {
     }
 }
 
-/// Names and labels of nodes add up, as in Chaos Mesh. Labels of nodes are
-/// not known here, so they add none.
+/// Names and labels of nodes add up, as in Chaos Mesh.
 fn on_node(selector: &Selector, pod: &Pod) -> bool {
-    (selector.nodes.is_empty() && selector.node_selectors.is_empty()) || selector.nodes.contains(&pod.node)
+    let Selector { nodes, node_selectors: labels, .. } = selector;
+    let labelled = || labels.iter().all(|(key, value)| pod.node_labels.get(key) == Some(value));
+    (nodes.is_empty() && labels.is_empty()) || nodes.contains(&pod.node) || (!labels.is_empty() && labelled())
 }
 
 /// Any of the named phases, and none of those named with a `!`.
@@ -109,6 +110,9 @@ mod tests {
             node: format!("node-{name}"),
             phase: "Running".to_owned(),
             ready: true,
+            uid: None,
+            owner: None,
+            node_labels: IndexMap::new(),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{
         Scenario,
         chaos::{Cadence, Chaos, ConcurrencyPolicy, Manifest, Schedule},
         cron::Cron,
-        model::{Act, Action},
+        model::{Act, Action, Target},
     },
     units::{FaultId, RunTime, Span},
 };
@@ -27,6 +27,11 @@ pub(super) fn timeline(
     errors: &mut Vec<PlanError>,
 ) -> Vec<PlannedAct> {
     let end = phases.last().map_or(RunTime::ZERO, |phase| phase.end);
+    // A manifest without a namespace acts where the service is.
+    let home = match &scenario.target {
+        Target::Kubernetes(target) => Some(target.namespace.as_str()),
+        Target::Lab(_) | Target::Url(_) => None,
+    };
     let mut planned = Vec::new();
     for act in &scenario.chaos {
         let Some(phase) = phases.iter().find(|phase| phase.name == act.at.phase) else {
@@ -38,7 +43,7 @@ pub(super) fn timeline(
             errors.push(PlanError::TooLate { act: act.id.clone(), at, end });
             continue;
         }
-        match acts(act, at, end) {
+        match acts(act, home, at, end) {
             Ok(acts) => planned.extend(acts),
             Err(error) => errors.push(error),
         }
@@ -47,13 +52,16 @@ pub(super) fn timeline(
     planned
 }
 
-fn acts(act: &Act, at: RunTime, end: RunTime) -> Result<Vec<PlannedAct>, PlanError> {
+fn acts(act: &Act, home: Option<&str>, at: RunTime, end: RunTime) -> Result<Vec<PlannedAct>, PlanError> {
     let manifest = match &act.action {
         Action::Deploy(deploy) => {
             let action = PlannedAction::Deploy(deploy.clone());
             return Ok(vec![PlannedAct { id: act.id.clone(), at, until: None, action }]);
         }
-        Action::Apply(applied) => &applied.manifest,
+        Action::Apply(applied) => {
+            let home = applied.manifest.namespace.as_deref().or(home);
+            &Manifest { namespace: home.map(str::to_owned), ..applied.manifest.clone() }
+        }
     };
     let Chaos::Schedule(schedule) = &manifest.chaos else {
         return Ok(vec![fault(act.id.clone(), manifest.clone(), act.duration, at, end)]);

@@ -174,6 +174,7 @@ pub(super) fn target(input: &Input<'_>) -> String {
     match &input.plan.target {
         Target::Lab(_) => "the built-in lab".to_owned(),
         Target::Url(url) => url.clone(),
+        Target::Kubernetes(at) => format!("service {}/{} on Kubernetes", at.namespace, at.service),
     }
 }
 

@@ -27,6 +27,10 @@ pub(super) struct Environment {
     pub cores: Option<usize>,
     /// Memory in MiB.
     pub memory_mib: Option<u64>,
+    /// The cluster: who answers there, its version, how far its clock is from
+    /// this machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<serde_json::Value>,
 }
 
 impl Environment {
@@ -44,6 +48,7 @@ impl Environment {
             kernel: first_line("/proc/sys/kernel/osrelease"),
             cores: std::thread::available_parallelism().ok().map(usize::from),
             memory_mib: memory_mib(),
+            cluster: None,
         }
     }
 }

@@ -79,7 +79,7 @@ pub async fn drill(plan: Plan, options: Options) -> Result<Drilled, RunError> {
             return Err(error);
         }
     };
-    write_inputs(&folder, &plan, &options)?;
+    write_inputs(&folder, &plan, &options, target.facts().await)?;
     let supervised = supervise::supervise(Arc::new(plan), &target, &folder, options.ui, interrupts).await;
     target.stop().await;
     let left_behind = supervised?;
@@ -98,13 +98,18 @@ pub fn render(folder: &RunFolder, out: &Path, formats: &[Format]) -> Result<RunV
     Ok(judged.verdict)
 }
 
-fn write_inputs(folder: &RunFolder, plan: &Plan, options: &Options) -> Result<(), RunError> {
+fn write_inputs(
+    folder: &RunFolder,
+    plan: &Plan,
+    options: &Options,
+    cluster: Option<serde_json::Value>,
+) -> Result<(), RunError> {
     let pretty = |value: serde_json::Result<String>| value.map(|text| text + "\n");
     for file in options.files.iter().take(1) {
         folder.write("scenario.yaml", file.text.as_bytes())?;
     }
     folder.write("plan.json", pretty(serde_json::to_string_pretty(plan))?.as_bytes())?;
-    let environment = Environment::gather(&options.scenario, plan.seed);
+    let environment = Environment { cluster, ..Environment::gather(&options.scenario, plan.seed) };
     folder.write("environment.json", pretty(serde_json::to_string_pretty(&environment))?.as_bytes())?;
     Ok(())
 }

@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::workload_patch::WorkloadPatch;
 use crate::units::{Ratio, Span};
 
 /// A manifest that was read without an error.
@@ -14,17 +15,20 @@ pub struct Manifest {
     /// `metadata.name`, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// `metadata.namespace`; where selectors without namespaces look.
-    #[serde(default = "default_namespace")]
-    pub namespace: String,
+    /// `metadata.namespace`; where selectors without namespaces look. None:
+    /// where the target is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// Kind and spec.
     #[serde(flatten)]
     pub chaos: Chaos,
 }
 
-/// Default of [`Manifest::namespace`].
-pub fn default_namespace() -> String {
-    "default".to_owned()
+impl Manifest {
+    /// The namespace where selectors without any look.
+    pub fn home(&self) -> &str {
+        self.namespace.as_deref().unwrap_or("default")
+    }
 }
 
 /// A kind with its spec.
@@ -43,6 +47,9 @@ pub enum Chaos {
     /// `LinkChaos` (`firedrill.dev/v1alpha1`): what a TCP proxy can do and
     /// netem can't.
     LinkChaos(LinkChaos),
+    /// `KubernetesChaos` (`firedrill.dev/v1alpha1`): what the API server of a
+    /// cluster can do by itself.
+    KubernetesChaos(KubernetesChaos),
 }
 
 /// Where a fault acts: the selector and the mode.
@@ -290,6 +297,50 @@ pub enum LinkAction {
     },
 }
 
+/// Spec of a `KubernetesChaos`. Its selector picks pods; what keeps them
+/// there, or where they run, is found by them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KubernetesChaos {
+    /// What happens.
+    #[serde(flatten)]
+    pub action: KubernetesAction,
+    /// The pods.
+    #[serde(flatten)]
+    pub scope: Scope,
+    /// For how long. None: until recovered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Span>,
+}
+
+/// What a `KubernetesChaos` does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "action", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum KubernetesAction {
+    /// The workloads of the pods get another number of replicas.
+    Scale {
+        /// How many; 0 takes the workload away.
+        replicas: u32,
+    },
+    /// The nodes of the pods take no new ones.
+    Cordon,
+    /// The same, and the pods are evicted as disruption budgets allow
+    /// (`kubectl drain --pod-selector`).
+    Drain,
+    /// The workloads of the pods get another image or environment.
+    Rollout {
+        /// What is changed. In YAML its keys stand here.
+        #[serde(flatten)]
+        patch: WorkloadPatch,
+    },
+    /// A Service sends the pods nothing more, and they run on: a partition.
+    Endpoints {
+        /// The Service. None: the target's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        service: Option<String>,
+    },
+}
+
 /// Spec of a `Schedule`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -332,6 +383,7 @@ impl Chaos {
             Self::Schedule(spec) => spec.template.scope(),
             Self::GpuChaos(spec) => &spec.scope,
             Self::LinkChaos(spec) => &spec.scope,
+            Self::KubernetesChaos(spec) => &spec.scope,
         }
     }
 
@@ -343,6 +395,7 @@ impl Chaos {
             Self::Schedule(_) => "Schedule",
             Self::GpuChaos(_) => "GPUChaos",
             Self::LinkChaos(_) => "LinkChaos",
+            Self::KubernetesChaos(_) => "KubernetesChaos",
         }
     }
 
@@ -370,6 +423,13 @@ impl Chaos {
                 LinkAction::LimitData { .. } => "limit-data",
                 LinkAction::Slice { .. } => "slice",
             },
+            Self::KubernetesChaos(spec) => match spec.action {
+                KubernetesAction::Scale { .. } => "scale",
+                KubernetesAction::Cordon => "cordon",
+                KubernetesAction::Drain => "drain",
+                KubernetesAction::Rollout { .. } => "rollout",
+                KubernetesAction::Endpoints { .. } => "endpoints",
+            },
         }
     }
 
@@ -381,6 +441,7 @@ impl Chaos {
             Self::Schedule(spec) => spec.template.duration(),
             Self::GpuChaos(spec) => spec.duration,
             Self::LinkChaos(spec) => spec.duration,
+            Self::KubernetesChaos(spec) => spec.duration,
         }
     }
 
@@ -389,7 +450,10 @@ impl Chaos {
         match self {
             Self::PodChaos(spec) => !matches!(spec.action, PodAction::PodFailure),
             Self::Schedule(spec) => spec.template.is_one_shot(),
-            Self::NetworkChaos(_) | Self::GpuChaos(_) | Self::LinkChaos(_) => false,
+            Self::NetworkChaos(_)
+            | Self::GpuChaos(_)
+            | Self::LinkChaos(_)
+            | Self::KubernetesChaos(_) => false,
         }
     }
 }

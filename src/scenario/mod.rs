@@ -6,6 +6,7 @@ mod decode;
 mod diagnostic;
 pub mod endpoint;
 mod executor;
+pub mod kubernetes;
 mod load;
 pub mod model;
 mod openai;
@@ -16,6 +17,7 @@ mod source;
 pub(crate) mod template;
 mod trace;
 mod transport;
+pub mod workload_patch;
 mod yaml;
 
 pub use decode::{ActKind, may_mean};

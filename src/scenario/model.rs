@@ -7,13 +7,14 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::chaos::Manifest;
+use super::{chaos::Manifest, workload_patch::WorkloadPatch};
 pub use super::{
     endpoint::{Http, KserveGrpc, KserveV2},
     executor::{
         Arrivals, Capacity, CapacityArrivals, Closed, Executor, Gamma, Load, Profile, Stage, Think, Trace,
         TraceFormat, TraceLengths, default_refine, default_scale, default_step_hold, default_step_warm_up,
     },
+    kubernetes::KubernetesTarget,
     openai::{OpenAi, OpenAiEmbeddings},
     prompts::{
         Conversation, Conversations, Expected, FilePopularity, Golden, GoldenPrompt, Jsonl, Near, PathEquals,
@@ -79,6 +80,8 @@ pub enum Target {
     Lab(LabConfig),
     /// Any endpoint: `http://host:port` or `https://host`.
     Url(String),
+    /// A service on a Kubernetes cluster.
+    Kubernetes(KubernetesTarget),
 }
 
 /// What one request of a workload is.
@@ -186,6 +189,13 @@ pub struct Deploy {
     /// What is wrong with it (lab only).
     #[serde(default)]
     pub defect: VersionDefect,
+    /// On a cluster: which Deployment. None: the one behind the target's
+    /// Service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
+    /// On a cluster: what makes it that version. In YAML its keys stand here.
+    #[serde(flatten)]
+    pub patch: WorkloadPatch,
 }
 
 /// `error-rate > 50% for 10s`.

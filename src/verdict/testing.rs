@@ -367,7 +367,7 @@ pub(super) fn proof() -> Vec<Evidence> {
 pub(super) fn some_fault() -> PlannedAction {
     PlannedAction::Fault(Manifest {
         name: None,
-        namespace: "default".into(),
+        namespace: None,
         chaos: Chaos::LinkChaos(LinkChaos {
             action: LinkAction::Reset { after: Span::default() },
             scope: Scope { selector: Selector::default(), mode: Mode::One },

@@ -81,6 +81,7 @@ impl Driver for LabDriver {
                 LinkAction::Slice { bytes: 0, .. } => Err(unsupported(chaos, "slices of 0 bytes")),
                 LinkAction::Slice { .. } | LinkAction::Reset { .. } | LinkAction::LimitData { .. } => Ok(()),
             },
+            Chaos::KubernetesChaos(_) => Err(unsupported(chaos, "the lab has no API server")),
             Chaos::Schedule(_) => Err(unsupported(chaos, "a schedule is unrolled by the plan")),
         }
     }
@@ -103,7 +104,7 @@ impl Driver for LabDriver {
                     PodAction::ContainerKill { .. } => LabStep::kill_container(&status)?,
                     PodAction::PodFailure => LabStep::fail(&status)?,
                 }),
-                Chaos::NetworkChaos(spec) if !network::has_peer(spec, &manifest.namespace) => {
+                Chaos::NetworkChaos(spec) if !network::has_peer(spec, manifest.home()) => {
                     idle = Some(network::no_peer());
                 }
                 Chaos::NetworkChaos(spec) => {
@@ -115,6 +116,9 @@ impl Driver for LabDriver {
                     steps.push(LabStep::toxic(toxic, &status, &order, &self.tag));
                 }
                 Chaos::GpuChaos(spec) => steps.push(self.slow(&status, spec.slowdown).await?),
+                Chaos::KubernetesChaos(_) => {
+                    return Err(unsupported(&manifest.chaos, "the lab has no API server"));
+                }
                 Chaos::Schedule(_) => {
                     return Err(unsupported(&manifest.chaos, "a schedule is unrolled by the plan"));
                 }
@@ -192,5 +196,16 @@ fn unsupported(chaos: &Chaos, why: impl Into<String>) -> ChaosError {
 
 fn pod(status: PodStatus) -> Pod {
     let PodStatus { name, namespace, labels, annotations, node, phase, ready, .. } = status;
-    Pod { name, namespace, labels, annotations, node, phase, ready }
+    Pod {
+        name,
+        namespace,
+        labels,
+        annotations,
+        node,
+        phase,
+        ready,
+        uid: None,
+        owner: None,
+        node_labels: IndexMap::new(),
+    }
 }

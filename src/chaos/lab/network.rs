@@ -31,6 +31,9 @@ fn gateway() -> Pod {
         node: "node-0".to_owned(),
         phase: "Running".to_owned(),
         ready: true,
+        uid: None,
+        owner: None,
+        node_labels: IndexMap::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Context, Fields, scalars::unit};
+use super::{Context, Fields, kubernetes::kubernetes, scalars::unit};
 use crate::{
     lab::config::{
         BreakerMode, CacheMode, FallbackMode, GatewayConfig, LabConfig, ModelPreset, PodMode, RetryMode,
@@ -31,26 +31,21 @@ pub(super) fn target(cx: &mut Context<'_>, node: &Node) -> Option<Target> {
         Some(_) | None => {}
     }
     if !matches!(node.value, Value::Map(_)) {
-        return cx.mistyped(node, "a target: `lab`, `{ lab: { … } }` or `{ url: … }`");
-    }
-    if let Some(kubernetes) = node.get("kubernetes") {
-        return cx.fail(
-            &kubernetes.place,
-            "the target `kubernetes` is not supported yet",
-            "use `lab` or `url`",
-        );
+        return cx
+            .mistyped(node, "a target: `lab`, `{ lab: { … } }`, `{ url: … }` or `{ kubernetes: { … } }`");
     }
     let mut fields = Fields::of(cx, node, "Target", "a target")?;
-    let target = match fields.one_of(cx, &["lab", "url"]) {
+    let target = match fields.one_of(cx, &["lab", "url", "kubernetes"]) {
         Some(("lab", node)) => lab(cx, node).map(Target::Lab),
-        Some((_, node)) => url(cx, node).map(Target::Url),
+        Some(("url", node)) => url(cx, node).map(Target::Url),
+        Some((_, node)) => kubernetes(cx, node).map(Target::Kubernetes),
         None => None,
     };
     fields.finish(cx);
     target
 }
 
-fn url(cx: &mut Context<'_>, node: &Node) -> Option<String> {
+pub(super) fn url(cx: &mut Context<'_>, node: &Node) -> Option<String> {
     let text = cx.text(node, "a URL such as `http://127.0.0.1:8000`")?;
     let uri: Option<http::Uri> = text.parse().ok();
     let right =

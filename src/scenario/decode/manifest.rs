@@ -1,9 +1,9 @@
 //! Chaos Mesh's documents, and ours of the same shape.
 
-use super::{Context, Fields, network, scalars::unit, schedule, selector};
+use super::{Context, Fields, kubernetes, network, scalars::unit, schedule, selector};
 use crate::{
     scenario::{
-        chaos::{Chaos, GpuChaos, LinkAction, LinkChaos, Manifest, PodAction, PodChaos, default_namespace},
+        chaos::{Chaos, GpuChaos, LinkAction, LinkChaos, Manifest, PodAction, PodChaos},
         diagnostic::Diagnostic,
         model::Applied,
         source::SourceFile,
@@ -14,7 +14,8 @@ use crate::{
 
 pub(super) const CHAOS_MESH: &str = "chaos-mesh.org/v1alpha1";
 pub(super) const FIREDRILL: &str = "firedrill.dev/v1alpha1";
-const KINDS: [&str; 5] = ["PodChaos", "NetworkChaos", "Schedule", "GPUChaos", "LinkChaos"];
+const KINDS: [&str; 6] =
+    ["PodChaos", "NetworkChaos", "Schedule", "GPUChaos", "LinkChaos", "KubernetesChaos"];
 /// Kinds of Chaos Mesh that nothing here can inject.
 const UNSUPPORTED: [&str; 13] = [
     "HTTPChaos",
@@ -83,7 +84,7 @@ pub(super) fn manifest(cx: &mut Context<'_>, node: &Node) -> Option<Manifest> {
     fields.finish(cx);
     let (name, namespace) = metadata?.unwrap_or_default();
     api_version?;
-    Some(Manifest { name, namespace: namespace.unwrap_or_else(default_namespace), chaos: spec? })
+    Some(Manifest { name, namespace, chaos: spec? })
 }
 
 fn kind(cx: &mut Context<'_>, node: &Node) -> Option<String> {
@@ -109,7 +110,7 @@ fn kind(cx: &mut Context<'_>, node: &Node) -> Option<String> {
 
 fn check_api_version(cx: &mut Context<'_>, node: &Node, text: &str, kind: Option<&str>) -> Option<()> {
     let right: &[&str] = match kind {
-        Some("GPUChaos" | "LinkChaos") => &[FIREDRILL],
+        Some("GPUChaos" | "LinkChaos" | "KubernetesChaos") => &[FIREDRILL],
         Some("Schedule") | None => &[CHAOS_MESH, FIREDRILL],
         Some(_) => &[CHAOS_MESH],
     };
@@ -152,6 +153,7 @@ pub(super) fn spec(cx: &mut Context<'_>, node: &Node, kind: &str) -> Option<Chao
         "NetworkChaos" => network::network(cx, node).map(Chaos::NetworkChaos),
         "Schedule" => schedule::schedule(cx, node).map(|schedule| Chaos::Schedule(Box::new(schedule))),
         "GPUChaos" => gpu(cx, node).map(Chaos::GpuChaos),
+        "KubernetesChaos" => kubernetes::chaos(cx, node).map(Chaos::KubernetesChaos),
         _ => link(cx, node).map(Chaos::LinkChaos),
     }
 }

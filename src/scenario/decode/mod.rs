@@ -8,6 +8,7 @@ mod fields;
 mod http;
 mod judge;
 mod kserve;
+mod kubernetes;
 mod lab;
 mod load;
 mod manifest;
@@ -36,7 +37,10 @@ use super::{
     source::{Place, SourceFile},
     yaml::Node,
 };
-use crate::{scenario::chaos::Chaos, units::Span};
+use crate::{
+    scenario::chaos::{Chaos, KubernetesAction},
+    units::Span,
+};
 
 /// Reads a file that a scenario names: its path as found and its text, or why
 /// not.
@@ -90,6 +94,12 @@ pub fn may_mean(kind: ActKind, act: &Act) -> bool {
         (Action::Apply(applied), ActKind::PodFault) => match &applied.manifest.chaos {
             Chaos::PodChaos(_) => true,
             Chaos::Schedule(schedule) => matches!(schedule.template, Chaos::PodChaos(_)),
+            Chaos::KubernetesChaos(spec) => match spec.action {
+                KubernetesAction::Scale { .. } | KubernetesAction::Drain => true,
+                KubernetesAction::Cordon
+                | KubernetesAction::Rollout { .. }
+                | KubernetesAction::Endpoints { .. } => false,
+            },
             Chaos::NetworkChaos(_) | Chaos::GpuChaos(_) | Chaos::LinkChaos(_) => false,
         },
         (Action::Apply(_), ActKind::Rollout) | (Action::Deploy(_), ActKind::Fault | ActKind::PodFault) => {

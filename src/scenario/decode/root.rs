@@ -180,5 +180,7 @@ fn collect_names(cx: &mut Context<'_>, root: &Node) {
     if let Some(Value::List(acts)) = root.get("chaos").map(|node| &node.value) {
         cx.names.acts = acts.iter().filter_map(|act| act.get("id")?.text().map(str::to_owned)).collect();
     }
-    cx.names.is_lab = root.get("target").is_none_or(|target| target.get("url").is_none());
+    cx.names.is_lab = root
+        .get("target")
+        .is_none_or(|target| target.get("url").is_none() && target.get("kubernetes").is_none());
 }

@@ -12,11 +12,12 @@ use crate::{
 };
 
 /// Types with the key that their spec stands under.
-const TYPES: [(&str, &str); 4] = [
+const TYPES: [(&str, &str); 5] = [
     ("PodChaos", "podChaos"),
     ("NetworkChaos", "networkChaos"),
     ("GPUChaos", "gpuChaos"),
     ("LinkChaos", "linkChaos"),
+    ("KubernetesChaos", "kubernetesChaos"),
 ];
 
 pub(super) fn schedule(cx: &mut Context<'_>, node: &Node) -> Option<Schedule> {

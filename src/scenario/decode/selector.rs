@@ -121,7 +121,7 @@ fn texts(cx: &mut Context<'_>, node: &Node, what: &str) -> Option<Vec<String>> {
     cx.list(node, what, |cx, node| cx.kube_text(node, "a text"))
 }
 
-fn pairs(cx: &mut Context<'_>, node: &Node, what: &str) -> Option<IndexMap<String, String>> {
+pub(super) fn pairs(cx: &mut Context<'_>, node: &Node, what: &str) -> Option<IndexMap<String, String>> {
     let entries = cx.entries(node, what)?;
     let all: Vec<_> = entries
         .into_iter()

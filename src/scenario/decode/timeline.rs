@@ -1,6 +1,6 @@
 //! The timeline: what happens to the target, when, and when to stop.
 
-use super::{Context, Fields, manifest};
+use super::{Context, Fields, kubernetes, manifest};
 use crate::{
     lab::config::VersionDefect,
     scenario::{
@@ -149,8 +149,11 @@ fn deploy(cx: &mut Context<'_>, node: &Node) -> Option<Deploy> {
     let defect = fields.or(cx, "defect", VersionDefect::None, |cx, node| {
         cx.choice(node, "a defect that the lab's versions can have", &DEFECTS)
     });
+    let deployment =
+        fields.optional(cx, "deployment", |cx, node| cx.object_name(node, "a Deployment's name"));
+    let patch = kubernetes::patch(cx, &mut fields);
     fields.finish(cx);
-    Some(Deploy { version: version?, defect: defect? })
+    Some(Deploy { version: version?, defect: defect?, deployment: deployment?, patch: patch? })
 }
 
 /// `error-rate > 50% for 10s`

@@ -101,10 +101,21 @@ fn definitions_of_chaos() -> Vec<(&'static str, Value)> {
             })),
         ),
         (
+            "KubernetesChaos",
+            spec("What a cluster's API server can do by itself.", &["action"], json!({
+                "action": { "enum": ["scale", "cordon", "drain", "rollout", "endpoints"] },
+                "replicas": { "type": "integer", "minimum": 0, "description": "scale, rollout: how many replicas the pods' workloads get." },
+                "container": { "type": "string", "description": "rollout: which container. None: the only one." },
+                "image": { "type": "string", "description": "rollout: the new image." },
+                "env": pairs("rollout: variables of the environment, new or changed."),
+                "service": { "type": "string", "description": "endpoints: which Service. None: the target's." },
+            })),
+        ),
+        (
             "Schedule",
             mapping("One of the other kinds, again and again.", &["schedule", "type"], json!({
                 "schedule": { "type": "string", "examples": ["@every 10s", "*/5 * * * *"] },
-                "type": { "enum": ["PodChaos", "NetworkChaos", "GPUChaos", "LinkChaos"] },
+                "type": { "enum": ["PodChaos", "NetworkChaos", "GPUChaos", "LinkChaos", "KubernetesChaos"] },
                 "concurrencyPolicy": reference("ConcurrencyPolicy"),
                 "historyLimit": size("How many past runs a cluster remembers."),
                 "startingDeadlineSeconds": { "type": "integer", "minimum": 0 },
@@ -112,6 +123,7 @@ fn definitions_of_chaos() -> Vec<(&'static str, Value)> {
                 "networkChaos": reference("NetworkChaos"),
                 "gpuChaos": reference("GpuChaos"),
                 "linkChaos": reference("LinkChaos"),
+                "kubernetesChaos": reference("KubernetesChaos"),
             })),
         ),
     ]);
@@ -125,6 +137,7 @@ fn documents() -> Vec<(&'static str, Value)> {
         ("Schedule", "Schedule"),
         ("GPUChaos", "GpuChaos"),
         ("LinkChaos", "LinkChaos"),
+        ("KubernetesChaos", "KubernetesChaos"),
     ];
     let specs: Vec<Value> = kinds
         .iter()

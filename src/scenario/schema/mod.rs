@@ -87,6 +87,12 @@ fn shorthands(definitions: &mut Map<String, Value>) {
         }
         branches.push(json!({ "const": "lab", "description": "The built-in lab as it comes." }));
     }
+    if let Some(limit) = definitions.get_mut("PodLimit") {
+        *limit = json!({
+            "anyOf": [{ "type": "integer", "minimum": 1 }, { "$ref": "#/$defs/Ratio" }],
+            "description": limit["description"].clone(), "examples": [2, "50%"],
+        });
+    }
     if let Some(Value::Array(branches)) = definitions.get_mut("Tokens").and_then(|d| d.get_mut("oneOf")) {
         branches[0] = json!({ "type": "integer", "minimum": 1, "description": "Always this many." });
     }

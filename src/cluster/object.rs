@@ -1,0 +1,236 @@
+//! One object of a cluster, read and patched without a type of its own, so
+//! that nothing of it is lost that this program does not know.
+
+use std::fmt;
+
+use http::{Method, Request, header::CONTENT_TYPE};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Cluster, ClusterError, MANAGER, call};
+
+/// Kinds of objects that faults change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// A pod.
+    Pod,
+    /// A node; it has no namespace.
+    Node,
+    /// A Service.
+    Service,
+    /// A Deployment.
+    Deployment,
+    /// A StatefulSet.
+    StatefulSet,
+    /// A ReplicaSet.
+    ReplicaSet,
+}
+
+impl Kind {
+    /// Those that faults leave marks on.
+    pub const MARKED: [Self; 5] =
+        [Self::Pod, Self::Node, Self::Service, Self::Deployment, Self::StatefulSet];
+
+    /// Group of the API; empty: the core.
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::Pod | Self::Node | Self::Service => "",
+            Self::Deployment | Self::StatefulSet | Self::ReplicaSet => "apps",
+        }
+    }
+
+    /// The name in URLs and in roles.
+    pub fn resource(self) -> &'static str {
+        match self {
+            Self::Pod => "pods",
+            Self::Node => "nodes",
+            Self::Service => "services",
+            Self::Deployment => "deployments",
+            Self::StatefulSet => "statefulsets",
+            Self::ReplicaSet => "replicasets",
+        }
+    }
+
+    fn root(self) -> &'static str {
+        match self.group() {
+            "" => "/api/v1",
+            _ => "/apis/apps/v1",
+        }
+    }
+
+    /// What people call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pod => "pod",
+            Self::Node => "node",
+            Self::Service => "service",
+            Self::Deployment => "deployment",
+            Self::StatefulSet => "statefulset",
+            Self::ReplicaSet => "replicaset",
+        }
+    }
+}
+
+/// Which object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ObjectRef {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its namespace; none for a node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Its UID: another object of that name is not meant.
+    pub uid: String,
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{} {namespace}/{}", self.kind.word(), self.name),
+            None => write!(f, "{} {}", self.kind.word(), self.name),
+        }
+    }
+}
+
+impl ObjectRef {
+    fn path(&self) -> String {
+        let (root, resource, name) = (self.kind.root(), self.kind.resource(), &self.name);
+        match &self.namespace {
+            Some(namespace) => format!("{root}/namespaces/{namespace}/{resource}/{name}"),
+            None => format!("{root}/{resource}/{name}"),
+        }
+    }
+
+    /// Reads it. None: it is gone, or another one has its name.
+    pub async fn get(&self, cluster: &Cluster) -> Result<Option<Value>, ClusterError> {
+        match get(cluster, self.kind, self.namespace.as_deref(), &self.name).await {
+            Ok(object) if uid(&object) == Some(&self.uid) => Ok(Some(object)),
+            Ok(_) => Ok(None),
+            Err(error) if error.is_absence() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Patches it, if it still is as it was `read` (a conflict, if not).
+    pub async fn patch(
+        &self,
+        cluster: &Cluster,
+        read: &Value,
+        mut patch: Value,
+    ) -> Result<Value, ClusterError> {
+        let version = read.pointer("/metadata/resourceVersion").cloned().unwrap_or_default();
+        merge(&mut patch, json!({ "metadata": { "resourceVersion": version, "uid": self.uid } }));
+        let path = format!("{}?fieldManager={MANAGER}", self.path());
+        let what = format!("patch {self}");
+        send(cluster, Method::PATCH, &path, Some(("application/strategic-merge-patch+json", &patch)), what)
+            .await
+    }
+}
+
+/// Reads an object by its name.
+pub async fn get(
+    cluster: &Cluster,
+    kind: Kind,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<Value, ClusterError> {
+    let object = ObjectRef {
+        kind,
+        namespace: namespace.map(str::to_owned),
+        name: name.to_owned(),
+        uid: String::new(),
+    };
+    send(cluster, Method::GET, &object.path(), None, format!("get {object}")).await
+}
+
+/// Lists objects that carry a label, in one namespace or in all.
+pub async fn labelled(
+    cluster: &Cluster,
+    kind: Kind,
+    namespace: Option<&str>,
+    selector: &str,
+) -> Result<Vec<Value>, ClusterError> {
+    let (root, resource) = (kind.root(), kind.resource());
+    let path = match namespace.filter(|_| kind != Kind::Node) {
+        Some(namespace) => format!("{root}/namespaces/{namespace}/{resource}"),
+        None => format!("{root}/{resource}"),
+    };
+    let what = format!("list {resource}");
+    let mut list =
+        send(cluster, Method::GET, &format!("{path}?labelSelector={selector}"), None, what).await?;
+    match list["items"].take() {
+        Value::Array(items) => Ok(items),
+        _ => Ok(vec![]),
+    }
+}
+
+/// The reference to an object that was read.
+pub fn reference(kind: Kind, object: &Value) -> Option<ObjectRef> {
+    let text = |key: &str| object.pointer(key).and_then(Value::as_str).map(str::to_owned);
+    Some(ObjectRef {
+        kind,
+        namespace: text("/metadata/namespace"),
+        name: text("/metadata/name")?,
+        uid: text("/metadata/uid")?,
+    })
+}
+
+fn uid(object: &Value) -> Option<&str> {
+    object.pointer("/metadata/uid").and_then(Value::as_str)
+}
+
+async fn send(
+    cluster: &Cluster,
+    method: Method,
+    path: &str,
+    body: Option<(&str, &Value)>,
+    what: String,
+) -> Result<Value, ClusterError> {
+    let mut request = Request::builder().method(method).uri(path);
+    let body = match body {
+        Some((kind, value)) => {
+            request = request.header(CONTENT_TYPE, kind);
+            serde_json::to_vec(value).map_err(|error| ClusterError::Unfit(format!("{what}: {error}")))?
+        }
+        None => Vec::new(),
+    };
+    let request = request.body(body).map_err(|error| ClusterError::Unfit(format!("{what}: {error}")))?;
+    call(what, cluster.client().request(request)).await
+}
+
+/// Puts `more` into `into`, mapping by mapping.
+pub fn merge(into: &mut Value, more: Value) {
+    match (into, more) {
+        (Value::Object(into), Value::Object(more)) => {
+            for (key, value) in more {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, more) => *into = more,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_those_of_the_api() {
+        let at = |kind, namespace: Option<&str>| {
+            ObjectRef { kind, namespace: namespace.map(str::to_owned), name: "x".into(), uid: "u".into() }
+                .path()
+        };
+        assert_eq!(at(Kind::Pod, Some("a")), "/api/v1/namespaces/a/pods/x");
+        assert_eq!(at(Kind::Node, None), "/api/v1/nodes/x");
+        assert_eq!(at(Kind::Deployment, Some("a")), "/apis/apps/v1/namespaces/a/deployments/x");
+    }
+
+    #[test]
+    fn merging_keeps_what_is_beside() {
+        let mut value = json!({ "metadata": { "labels": { "a": "b" } } });
+        merge(&mut value, json!({ "metadata": { "uid": "u" }, "spec": 1 }));
+        assert_eq!(value, json!({ "metadata": { "labels": { "a": "b" }, "uid": "u" }, "spec": 1 }));
+    }
+}
