@@ -28,8 +28,7 @@ pub enum Kind {
 
 impl Kind {
     /// Those that faults leave marks on.
-    pub const MARKED: [Self; 5] =
-        [Self::Pod, Self::Node, Self::Service, Self::Deployment, Self::StatefulSet];
+    pub const MARKED: [Self; 5] = [Self::Pod, Self::Node, Self::Service, Self::Deployment, Self::StatefulSet];
 
     /// Group of the API; empty: the core.
     pub fn group(self) -> &'static str {

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     scenario::{
         chaos::{Chaos, KubernetesAction, LinkAction, Mode, NetworkEffect},
-        workload_patch::WorkloadPatch,
         model::{Arrivals, Executor, Expectation, Objective, RetryExpectation, Target, Think},
+        workload_patch::WorkloadPatch,
     },
     units::{RunTime, Span},
 };

@@ -450,10 +450,9 @@ impl Chaos {
         match self {
             Self::PodChaos(spec) => !matches!(spec.action, PodAction::PodFailure),
             Self::Schedule(spec) => spec.template.is_one_shot(),
-            Self::NetworkChaos(_)
-            | Self::GpuChaos(_)
-            | Self::LinkChaos(_)
-            | Self::KubernetesChaos(_) => false,
+            Self::NetworkChaos(_) | Self::GpuChaos(_) | Self::LinkChaos(_) | Self::KubernetesChaos(_) => {
+                false
+            }
         }
     }
 }

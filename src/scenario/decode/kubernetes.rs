@@ -73,7 +73,9 @@ pub(super) fn chaos(cx: &mut Context<'_>, node: &Node) -> Option<KubernetesChaos
         .collect();
     for key in given {
         let fits = match (action, key) {
-            (Some("scale"), "replicas") | (Some("rollout"), "replicas" | "container" | "image" | "env") => true,
+            (Some("scale"), "replicas") | (Some("rollout"), "replicas" | "container" | "image" | "env") => {
+                true
+            }
             (Some("endpoints"), "service") | (None, _) => true,
             (Some(_), _) => false,
         };
@@ -92,7 +94,11 @@ pub(super) fn chaos(cx: &mut Context<'_>, node: &Node) -> Option<KubernetesChaos
         "cordon" => KubernetesAction::Cordon,
         "drain" => KubernetesAction::Drain,
         "rollout" if patch.is_empty() => {
-            return cx.fail(&place, "a rollout needs something to change", "write `image:`, `env:` or `replicas:`");
+            return cx.fail(
+                &place,
+                "a rollout needs something to change",
+                "write `image:`, `env:` or `replicas:`",
+            );
         }
         "rollout" => KubernetesAction::Rollout { patch },
         _ => KubernetesAction::Endpoints { service: service? },
@@ -104,9 +110,8 @@ pub(super) fn chaos(cx: &mut Context<'_>, node: &Node) -> Option<KubernetesChaos
 pub(super) fn patch(cx: &mut Context<'_>, fields: &mut Fields<'_>) -> Option<WorkloadPatch> {
     let container = fields.optional(cx, "container", |cx, node| cx.object_name(node, "a container's name"));
     let image = fields.optional(cx, "image", |cx, node| cx.text(node, "an image"));
-    let env = fields.or(cx, "env", IndexMap::new(), |cx, node| {
-        selector::pairs(cx, node, "variables of the environment")
-    });
+    let env = fields
+        .or(cx, "env", IndexMap::new(), |cx, node| selector::pairs(cx, node, "variables of the environment"));
     let replicas = fields
         .optional(cx, "replicas", |cx, node| cx.number(node, "a number of replicas from 0", 0..=100_000));
     Some(WorkloadPatch { container: container?, image: image?, env: env?, replicas: replicas? })

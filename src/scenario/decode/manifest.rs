@@ -14,8 +14,7 @@ use crate::{
 
 pub(super) const CHAOS_MESH: &str = "chaos-mesh.org/v1alpha1";
 pub(super) const FIREDRILL: &str = "firedrill.dev/v1alpha1";
-const KINDS: [&str; 6] =
-    ["PodChaos", "NetworkChaos", "Schedule", "GPUChaos", "LinkChaos", "KubernetesChaos"];
+const KINDS: [&str; 6] = ["PodChaos", "NetworkChaos", "Schedule", "GPUChaos", "LinkChaos", "KubernetesChaos"];
 /// Kinds of Chaos Mesh that nothing here can inject.
 const UNSUPPORTED: [&str; 13] = [
     "HTTPChaos",
