@@ -71,16 +71,24 @@ pub(super) enum Command {
     Lab(Lab),
     /// The lab's replica process
     #[command(hide = true)]
-    LabReplica,
+    LabReplica(LabProcess),
     /// The lab's gateway process
     #[command(hide = true)]
-    LabGateway,
+    LabGateway(LabProcess),
     /// The lab's controller process
     #[command(hide = true)]
     LabController,
     /// The fault proxy's process
     #[command(hide = true)]
     Proxy,
+}
+
+/// Where a process of the lab runs.
+#[derive(Debug, Args)]
+pub(super) struct LabProcess {
+    /// In a pod: configured by its environment, ended by SIGTERM
+    #[arg(long)]
+    pub(super) in_pod: bool,
 }
 
 /// Which scenario.
@@ -130,4 +138,26 @@ pub(super) struct Lab {
     /// The seed of its randomness
     #[arg(long, default_value_t = 0)]
     pub(super) seed: u64,
+    /// As Deployments and Services on the kubeconfig's cluster
+    #[arg(long, conflicts_with_all = ["scenario", "port", "seed"])]
+    pub(super) kubernetes: bool,
+    #[command(flatten)]
+    pub(super) on_cluster: OnCluster,
+}
+
+/// Where on a cluster.
+#[derive(Debug, Args)]
+pub(super) struct OnCluster {
+    /// The namespace, made if there is none
+    #[arg(long, default_value = "default", requires = "kubernetes")]
+    pub(super) namespace: String,
+    /// An image of this program that the cluster has or can pull
+    #[arg(long, requires = "kubernetes")]
+    pub(super) image: Option<String>,
+    /// A context of the kubeconfig (its current one, unless given)
+    #[arg(long, requires = "kubernetes")]
+    pub(super) context: Option<String>,
+    /// Take it all away again
+    #[arg(long, requires = "kubernetes", conflicts_with_all = ["image", "replicas"])]
+    pub(super) delete: bool,
 }

@@ -56,9 +56,12 @@ async fn dispatch(command: Command) -> Exit {
             clap_complete::generate(shell, &mut Cli::command(), "firedrill", &mut std::io::stdout());
             Exit::Pass
         }
+        Command::Lab(args) if args.kubernetes => lab_on_cluster(args).await,
         Command::Lab(args) => lab_alone(args).await,
-        Command::LabReplica => process(lab::replica::serve().await),
-        Command::LabGateway => process(lab::gateway::serve().await),
+        Command::LabReplica(args) if args.in_pod => process(lab::replica::serve_in_pod().await),
+        Command::LabReplica(_) => process(lab::replica::serve().await),
+        Command::LabGateway(args) if args.in_pod => process(lab::gateway::serve_in_pod().await),
+        Command::LabGateway(_) => process(lab::gateway::serve().await),
         Command::LabController => process(lab::controller::serve().await),
         Command::Proxy => process(chaos::proxy::serve().await),
     }
@@ -136,6 +139,17 @@ async fn lab_alone(args: args::Lab) -> Exit {
     config.replicas = args.replicas.unwrap_or(config.replicas);
     config.port = args.port.or(config.port);
     process(lab::standalone::run(&config, args.seed).await)
+}
+
+/// `firedrill lab --kubernetes`
+async fn lab_on_cluster(args: args::Lab) -> Exit {
+    let args::OnCluster { namespace, image, context, delete } = args.on_cluster;
+    let wanted = lab::kubernetes::Wanted { namespace, image, replicas: args.replicas };
+    if delete {
+        process(lab::kubernetes::delete(context, &wanted).await)
+    } else {
+        process(lab::kubernetes::deploy(context, &wanted).await)
+    }
 }
 
 fn process<E: Display>(done: Result<(), E>) -> Exit {

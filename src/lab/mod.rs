@@ -1,6 +1,6 @@
 //! The built-in target: simulated GPU replicas, a gateway, a rollout
-//! controller, each its own process on loopback. README.md tells how they
-//! fit together.
+//! controller, each its own process on loopback; or replicas and gateway as pods
+//! of a cluster. README.md tells how they fit together.
 
 pub mod api;
 pub mod client;
@@ -8,6 +8,7 @@ pub mod config;
 pub mod controller;
 pub mod gateway;
 pub mod golden;
+pub mod kubernetes;
 pub mod replica;
 pub mod standalone;
 

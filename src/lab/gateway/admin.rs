@@ -1,4 +1,4 @@
-//! What the controller tells the gateway, and what the gateway tells about
+//! What the controller (on a cluster: the API server) tells the gateway, and what the gateway tells about
 //! itself.
 
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use axum::{
     Json, Router,
     extract::State,
     response::IntoResponse,
-    routing::{any, get},
+    routing::{any, get, put},
 };
 use http::{StatusCode, header};
 
 use super::{Gateway, metrics::Text, proxy};
 use crate::lab::api::{Routing, Upstream, UpstreamStatus};
 
-/// All routes.
-pub(super) fn router(gateway: Arc<Gateway>) -> Router {
+/// All routes but those by which the controller tells something.
+fn public(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route("/v1/{*path}", any(proxy::serve))
         .route("/v2/{*path}", any(proxy::serve))
@@ -23,9 +23,33 @@ pub(super) fn router(gateway: Arc<Gateway>) -> Router {
         .route("/act", any(proxy::serve))
         .route("/health", get(|| async { "alive" }))
         .route("/metrics", get(metrics))
-        .route("/admin/upstreams", get(upstreams).put(set_upstreams))
-        .route("/admin/routing", get(routing).put(set_routing))
+        .route("/admin/upstreams", get(upstreams))
+        .route("/admin/routing", get(routing))
         .with_state(gateway)
+}
+
+/// All routes.
+pub(super) fn router(gateway: Arc<Gateway>) -> Router {
+    let told = Router::new()
+        .route("/admin/upstreams", put(set_upstreams))
+        .route("/admin/routing", put(set_routing))
+        .with_state(Arc::clone(&gateway));
+    public(gateway).merge(told)
+}
+
+/// The routes of a gateway in a pod, which nobody outside may tell anything.
+pub(super) fn in_pod(gateway: Arc<Gateway>) -> Router {
+    let probe = Router::new().route("/ready", get(ready)).with_state(Arc::clone(&gateway));
+    public(gateway).merge(probe)
+}
+
+/// Ready once it knows whom to ask, and from then on: where all its replicas
+/// are gone, it has something to say to its clients.
+async fn ready(State(gateway): State<Arc<Gateway>>) -> (StatusCode, &'static str) {
+    match gateway.fleet.routing() {
+        Some(_) => (StatusCode::OK, "ready"),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "no replica was ready yet"),
+    }
 }
 
 async fn upstreams(State(gateway): State<Arc<Gateway>>) -> Json<Vec<UpstreamStatus>> {
@@ -33,10 +57,15 @@ async fn upstreams(State(gateway): State<Arc<Gateway>>) -> Json<Vec<UpstreamStat
 }
 
 async fn set_upstreams(State(gateway): State<Arc<Gateway>>, Json(list): Json<Vec<Upstream>>) -> StatusCode {
+    take_upstreams(&gateway, list);
+    StatusCode::NO_CONTENT
+}
+
+/// Replaces the list of upstreams.
+pub(super) fn take_upstreams(gateway: &Gateway, list: Vec<Upstream>) {
     let pods = list.iter().map(|upstream| upstream.pod.as_str()).collect::<Vec<_>>().join(" ");
     tracing::info!(pods, "upstreams");
     gateway.fleet.replace(list);
-    StatusCode::NO_CONTENT
 }
 
 async fn routing(State(gateway): State<Arc<Gateway>>) -> Result<Json<Routing>, StatusCode> {
@@ -50,6 +79,12 @@ async fn set_routing(
     if !(0.0..=1.0).contains(&routing.canary_weight) {
         return Err((StatusCode::BAD_REQUEST, "`canary_weight` must be between 0 and 1"));
     }
+    take_routing(&gateway, routing);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes over the split between versions.
+pub(super) fn take_routing(gateway: &Gateway, routing: Routing) {
     tracing::info!(stable = %routing.stable, weight = routing.canary_weight, purge = ?routing.purge, "routing");
     let purge = routing.purge.clone();
     // First no more requests for them, then no more answers.
@@ -57,7 +92,6 @@ async fn set_routing(
     if let Some(cache) = &gateway.cache {
         purge.iter().for_each(|version| cache.purge(version));
     }
-    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn metrics(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {

@@ -4,7 +4,8 @@
 //!
 //! `proxy` leads a request through `lookup` (`cache`, `coalesce`), `shed` and
 //! `forward` (`fleet`, `breaker`, `budget`, `attempt`, `fallback`) to the
-//! body that `relay` passes on.
+//! body that `relay` passes on. On a cluster, `discovery` finds the upstreams,
+//! and `roster` tells which is which.
 
 mod admin;
 mod answer;
@@ -14,6 +15,7 @@ mod breaker;
 mod budget;
 mod cache;
 mod coalesce;
+mod discovery;
 mod fallback;
 mod fleet;
 mod forward;
@@ -21,6 +23,7 @@ mod lookup;
 mod metrics;
 mod proxy;
 mod relay;
+mod roster;
 mod shed;
 
 use std::{
@@ -37,10 +40,15 @@ use hyper_util::{
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     api::{GatewayProcessConfig, Listening},
     config::GatewayConfig,
+    kubernetes::{
+        PodError, ending,
+        environment::{self, Serving},
+    },
 };
 use crate::process::{self, ProcessError};
 
@@ -87,6 +95,16 @@ impl Gateway {
             config,
         }
     }
+}
+
+/// Runs the gateway of a pod, until SIGTERM. It finds its upstreams by itself.
+pub async fn serve_in_pod() -> Result<(), PodError> {
+    super::log_to_stderr();
+    let Serving { config, port, drain } = environment::gateway(&environment::variables())?;
+    let discovery = discovery::Discovery::new(&config)?;
+    let gateway = Arc::new(Gateway::new(config.gateway, config.seed));
+    let _found = AbortOnDropHandle::new(tokio::spawn(discovery.run(Arc::clone(&gateway))));
+    ending::serve(port, drain, admin::in_pod(gateway)).await
 }
 
 /// Runs the gateway until its parent is gone.

@@ -37,6 +37,10 @@ use crate::{
     lab::{
         api::{Listening, ReplicaConfig, ReplicaLogLine},
         config::ModelPreset,
+        kubernetes::{
+            PodError, ending,
+            environment::{self, Serving},
+        },
     },
     process::{self, ProcessError},
 };
@@ -104,14 +108,9 @@ impl Shared {
     }
 }
 
-/// Runs the replica until its parent is gone.
-pub async fn serve() -> Result<(), ProcessError> {
-    super::log_to_stderr();
-    let (config, parent_gone) = process::lifeline::<ReplicaConfig>()?;
-    let io = |source| ProcessError::Io { command: super::api::command::REPLICA.to_owned(), source };
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port.unwrap_or(0))).await.map_err(io)?;
-    let address = listener.local_addr().map_err(io)?;
-    let log = config.request_log.as_deref().map(request_log::start).transpose().map_err(io)?;
+/// What a replica consists of, with its engine running.
+fn assemble(config: ReplicaConfig) -> std::io::Result<(Arc<Shared>, Option<request_log::Writer>)> {
+    let log = config.request_log.as_deref().map(request_log::start).transpose()?;
     let (log, writer) = log.unzip();
     let timing = sim::Timing::of(config.model);
     let (engine, commands) = mpsc::unbounded_channel();
@@ -134,6 +133,26 @@ pub async fn serve() -> Result<(), ProcessError> {
         config,
     });
     tokio::spawn(driver::run(Arc::clone(&shared), commands));
+    Ok((shared, writer))
+}
+
+/// Runs the replica of a pod, until SIGTERM.
+pub async fn serve_in_pod() -> Result<(), PodError> {
+    super::log_to_stderr();
+    let Serving { config, port, drain } = environment::replica(&environment::variables())?;
+    tracing::info!(version = %config.version, defect = ?config.defect, "replica");
+    let (shared, _) = assemble(config).map_err(|source| PodError::Serve { port, source })?;
+    ending::serve(port, drain, http::router(shared)).await
+}
+
+/// Runs the replica until its parent is gone.
+pub async fn serve() -> Result<(), ProcessError> {
+    super::log_to_stderr();
+    let (config, parent_gone) = process::lifeline::<ReplicaConfig>()?;
+    let io = |source| ProcessError::Io { command: super::api::command::REPLICA.to_owned(), source };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port.unwrap_or(0))).await.map_err(io)?;
+    let address = listener.local_addr().map_err(io)?;
+    let (shared, writer) = assemble(config).map_err(io)?;
     process::ready(&Listening { listening: address })?;
     // Tokens are small and must not wait for each other.
     let listener = listener.tap_io(|stream| {
