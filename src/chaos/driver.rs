@@ -93,9 +93,14 @@ pub trait Driver: Send + Sync + 'static {
     /// known before anything is broken is refused here.
     fn supports(&self, chaos: &Chaos, namespace: &str, pods: &[Pod]) -> Result<(), ChaosError>;
 
-    /// Whether hitting `chosen` of these pods is allowed.
-    fn permits(&self, _chosen: &[Pod], _pods: &[Pod]) -> Result<(), ChaosError> {
-        Ok(())
+    /// Whether it is allowed, and whether everything is there for it, as far
+    /// as can be known before. Changes nothing.
+    fn rehearse(
+        &self,
+        _order: Order<'_>,
+        _pods: &[Pod],
+    ) -> impl Future<Output = Result<(), ChaosError>> + Send {
+        async { Ok(()) }
     }
 
     /// Decides everything and measures what it needs to compare with later.

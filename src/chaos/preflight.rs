@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::driver::Driver;
+use super::driver::{Driver, Order};
 use crate::{
     plan::{
         self,
@@ -52,8 +52,11 @@ pub async fn preflight<D: Driver>(
     let everywhere = |what: String| PreflightProblem { id: None, what };
     match tokio::join!(driver.pods(), driver.leftovers()) {
         (Ok(pods), Ok(left)) => {
-            let acts = acts.iter().flat_map(|act| problems(driver, act, &pods, seed));
-            left.into_iter().map(everywhere).chain(acts).collect()
+            let mut all: Vec<PreflightProblem> = left.into_iter().map(everywhere).collect();
+            for act in acts {
+                all.extend(problems(driver, act, &pods, seed).await);
+            }
+            all
         }
         (Err(error), _) | (_, Err(error)) => {
             vec![everywhere(format!("the driver does not answer: {error}"))]
@@ -61,23 +64,29 @@ pub async fn preflight<D: Driver>(
     }
 }
 
-fn problems<D: Driver>(driver: &D, act: &PlannedAct, pods: &[Pod], seed: u64) -> Vec<PreflightProblem> {
-    let PlannedAction::Fault(manifest) = &act.action else { return vec![] };
+async fn problems<D: Driver>(driver: &D, act: &PlannedAct, pods: &[Pod], seed: u64) -> Vec<PreflightProblem> {
     let mut problems = Vec::new();
-    let scope = manifest.chaos.scope();
-    // The candidates, not the draw: a draw of none (`random-max-percent`) is
-    // known when its time has come.
-    if plan::candidates(&scope.selector, manifest.home(), pods).is_empty() {
-        let there: Vec<String> = pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect();
-        let what = format!("its selector selects no pod; there are: {}", there.join(", "));
-        problems.push(PreflightProblem::of(&act.id, what));
+    let mut targets = Vec::new();
+    if let PlannedAction::Fault(manifest) = &act.action {
+        let scope = manifest.chaos.scope();
+        // The candidates, not the draw: a draw of none (`random-max-percent`) is
+        // known when its time has come.
+        if plan::candidates(&scope.selector, manifest.home(), pods).is_empty() {
+            let there: Vec<String> =
+                pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect();
+            let what = format!("its selector selects no pod; there are: {}", there.join(", "));
+            problems.push(PreflightProblem::of(&act.id, what));
+        }
+        if let Err(error) = driver.supports(&manifest.chaos, manifest.home(), pods) {
+            problems.push(PreflightProblem::of(&act.id, error.to_string()));
+        }
+        targets = plan::select(scope, manifest.home(), pods, seed, act.id.as_str());
     }
-    let chosen = plan::select(scope, manifest.home(), pods, seed, act.id.as_str());
-    if let Err(error) = driver.permits(&chosen, pods) {
-        problems.push(PreflightProblem::of(&act.id, error.to_string()));
-    }
-    if let Err(error) = driver.supports(&manifest.chaos, manifest.home(), pods) {
-        problems.push(PreflightProblem::of(&act.id, error.to_string()));
+    if problems.is_empty() {
+        let order = Order { id: &act.id, action: &act.action, targets: &targets, ttl: None, seed };
+        if let Err(error) = driver.rehearse(order, pods).await {
+            problems.push(PreflightProblem::of(&act.id, error.to_string()));
+        }
     }
     problems
 }

@@ -93,12 +93,15 @@ impl KubernetesDriver {
         hit.keys().cloned().chain(marked).collect()
     }
 
+    fn allowed(&self, order: &Order<'_>, pods: &[Pod], hit: &BTreeSet<PodKey>) -> Result<(), ChaosError> {
+        let mut problems = safety::forbidden(&self.target, &safety::taken(order, pods), pods, hit);
+        problems.extend(safety::out_of_bounds(&self.target, order));
+        if problems.is_empty() { Ok(()) } else { Err(ChaosError::Unfit(problems.join("; "))) }
+    }
+
     /// Refuses what is not allowed, and notes who is hit otherwise.
     fn reserve(&self, order: &Order<'_>, pods: &[Pod]) -> Result<(), ChaosError> {
-        let problems = safety::forbidden(&self.target, order.targets, pods, &self.hit_now(pods));
-        if !problems.is_empty() {
-            return Err(ChaosError::Unfit(problems.join("; ")));
-        }
+        self.allowed(order, pods, &self.hit_now(pods))?;
         let until = Instant::now() + order.ttl.unwrap_or(HIT_FOR).max(HIT_FOR);
         let mut hit = self.hit.lock().unwrap_or_else(PoisonError::into_inner);
         hit.extend(order.targets.iter().map(|pod| (safety::key(pod), until)));
@@ -113,6 +116,11 @@ impl KubernetesDriver {
                     Some(name) => workload::named(&self.cluster, namespace, name).await?,
                     None => workload::behind(&self.cluster, &self.target).await?,
                 };
+                let floor = self.target.healthy_floor;
+                if let Some(stay) = deploy.patch.replicas.filter(|stay| *stay < floor) {
+                    let why = format!("{stay} replicas would stay, and `healthy-floor` wants {floor}");
+                    return Err(ChaosError::Unfit(why));
+                }
                 return Ok(vec![workload::rollout(&workload, &deploy.patch)?]);
             }
             PlannedAction::Fault(manifest) => &manifest.chaos,
@@ -223,13 +231,16 @@ impl Driver for KubernetesDriver {
         }
     }
 
-    fn permits(&self, chosen: &[Pod], pods: &[Pod]) -> Result<(), ChaosError> {
-        let problems = safety::forbidden(&self.target, chosen, pods, &BTreeSet::new());
-        if problems.is_empty() { Ok(()) } else { Err(ChaosError::Unfit(problems.join("; "))) }
+    async fn rehearse(&self, order: Order<'_>, pods: &[Pod]) -> Result<(), ChaosError> {
+        self.allowed(&order, pods, &BTreeSet::new())?;
+        self.steps(&order).await.map(drop)
     }
 
     async fn prepare(&self, order: Order<'_>) -> Result<KubernetesFault, ChaosError> {
         let steps = self.steps(&order).await?;
+        if let Some(idle) = steps.iter().find_map(Step::idle) {
+            return Err(ChaosError::Unfit(format!("{idle} is so already: nothing would change")));
+        }
         let pods = self.pods().await?;
         self.reserve(&order, &pods)?;
         Ok(KubernetesFault { mark: Mark { run: self.run.clone(), fault: order.id.clone() }, steps })

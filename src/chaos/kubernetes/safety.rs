@@ -3,13 +3,57 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{plan::model::Pod, scenario::kubernetes::KubernetesTarget};
+use crate::{
+    chaos::driver::Order,
+    plan::model::{PlannedAction, Pod},
+    scenario::{
+        chaos::{Chaos, KubernetesAction},
+        kubernetes::KubernetesTarget,
+    },
+};
 
 /// A pod by namespace and name.
 pub(super) type PodKey = (String, String);
 
 pub(super) fn key(pod: &Pod) -> PodKey {
     (pod.namespace.clone(), pod.name.0.clone())
+}
+
+/// The protected namespaces that an order would touch, in words.
+pub(super) fn out_of_bounds(target: &KubernetesTarget, order: &Order<'_>) -> Vec<String> {
+    let namespaces: BTreeSet<&str> = order.targets.iter().map(|pod| pod.namespace.as_str()).collect();
+    let protected = namespaces.into_iter().filter(|namespace| target.protects(namespace));
+    protected.map(|namespace| format!("the namespace {namespace} is protected")).collect()
+}
+
+/// The pods that an order takes away, as far as is known before: those that
+/// it selects, or, of a workload that gets fewer replicas, as many as go.
+pub(super) fn taken(order: &Order<'_>, pods: &[Pod]) -> Vec<Pod> {
+    let chaos = match order.action {
+        PlannedAction::Fault(manifest) => &manifest.chaos,
+        PlannedAction::Deploy(_) => return vec![],
+    };
+    let replicas = match chaos {
+        Chaos::KubernetesChaos(spec) => match &spec.action {
+            KubernetesAction::Scale { replicas } => Some(*replicas),
+            KubernetesAction::Rollout { patch } => patch.replicas,
+            // The pods stay.
+            KubernetesAction::Cordon => return vec![],
+            KubernetesAction::Drain | KubernetesAction::Endpoints { .. } => return order.targets.to_vec(),
+        },
+        Chaos::PodChaos(_)
+        | Chaos::NetworkChaos(_)
+        | Chaos::GpuChaos(_)
+        | Chaos::LinkChaos(_)
+        | Chaos::Schedule(_) => return order.targets.to_vec(),
+    };
+    // Another version comes pod by pod, at the workload's own pace.
+    let Some(replicas) = replicas else { return vec![] };
+    let workloads: BTreeSet<_> = order.targets.iter().map(|pod| (&pod.namespace, &pod.owner)).collect();
+    let all = workloads.into_iter().flat_map(|workload| {
+        pods.iter().filter(move |pod| (&pod.namespace, &pod.owner) == workload).skip(replicas as usize)
+    });
+    all.cloned().collect()
 }
 
 /// What of a fault on `chosen` is not allowed, in words; empty: nothing.
@@ -21,10 +65,6 @@ pub(super) fn forbidden(
     hit: &BTreeSet<PodKey>,
 ) -> Vec<String> {
     let mut problems = Vec::new();
-    let namespaces: BTreeSet<&str> = chosen.iter().map(|pod| pod.namespace.as_str()).collect();
-    for namespace in namespaces.into_iter().filter(|namespace| target.protects(namespace)) {
-        problems.push(format!("the namespace {namespace} is protected"));
-    }
     let faulted: BTreeSet<PodKey> = hit.iter().cloned().chain(chosen.iter().map(key)).collect();
     // Pods that do the same work, by what keeps them there; a bare pod has
     // nobody beside it.
@@ -93,11 +133,34 @@ mod tests {
         KubernetesTarget::new("serving", "gateway")
     }
 
+    /// What an order on `targets` takes, and what of that is out of bounds.
+    fn ordered(action: serde_json::Value, targets: &[Pod], pods: &[Pod]) -> (usize, Vec<String>) {
+        let mut spec = serde_json::json!({ "selector": {}, "mode": "one" });
+        crate::cluster::object::merge(&mut spec, action);
+        let manifest = serde_json::json!({ "kind": "KubernetesChaos", "spec": spec });
+        let action = PlannedAction::Fault(serde_json::from_value(manifest).expect("a manifest"));
+        let order = Order { id: &"x".into(), action: &action, targets, ttl: None, seed: 1 };
+        (taken(&order, pods).len(), out_of_bounds(&target(), &order))
+    }
+
     #[test]
-    fn a_protected_namespace_is_out_of_bounds() {
+    fn a_protected_namespace_is_out_of_bounds_whatever_is_done() {
         let system = [pod("kube-system", "dns", None, true)];
-        let said = forbidden(&target(), &system, &system, &BTreeSet::new());
+        let (_, said) = ordered(serde_json::json!({ "action": "cordon" }), &system, &system);
         assert_eq!(said, ["the namespace kube-system is protected"]);
+    }
+
+    #[test]
+    fn a_scale_takes_pods_that_nobody_selected() {
+        let mut pods = three();
+        pods.push(pod("serving", "d", Some("Deployment/other"), true));
+        let takes = |action| ordered(action, &pods[..1], &pods).0;
+        assert_eq!(takes(serde_json::json!({ "action": "scale", "replicas": 0 })), 3);
+        assert_eq!(takes(serde_json::json!({ "action": "scale", "replicas": 2 })), 1);
+        assert_eq!(takes(serde_json::json!({ "action": "scale", "replicas": 9 })), 0);
+        assert_eq!(takes(serde_json::json!({ "action": "rollout", "image": "x" })), 0);
+        assert_eq!(takes(serde_json::json!({ "action": "cordon" })), 0);
+        assert_eq!(takes(serde_json::json!({ "action": "drain" })), 1);
     }
 
     #[test]

@@ -92,7 +92,15 @@ impl Step {
         }
     }
 
-    /// Does it, between `asked` and `now`.
+    /// The object that would be as it is, if so.
+    pub(super) fn idle(&self) -> Option<&ObjectRef> {
+        match &self.act {
+            Act::Change { change, .. } if change.edits.is_empty() => Some(&change.object),
+            Act::Change { .. } | Act::Kill { .. } | Act::Evict { .. } => None,
+        }
+    }
+
+    /// Does it.
     pub(super) async fn inject(&mut self, cluster: &Cluster, mark: &Mark) -> Result<(), ClusterError> {
         match &mut self.act {
             Act::Kill { pod, grace_seconds } => kill(cluster, pod, *grace_seconds).await,

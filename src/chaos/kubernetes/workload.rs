@@ -151,9 +151,6 @@ pub(super) fn rollout(workload: &Object, patch: &WorkloadPatch) -> Result<Step, 
             edit(place, json!({ "name": name, "value": value }));
         }
     }
-    if edits.is_empty() {
-        return Err(ChaosError::Unfit(format!("{at} is so already: nothing would change")));
-    }
     let change = Change { object: at.clone(), edits };
     let effect = effect_of(&change);
     Ok(Step::change(change, effect))

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firedrill::verdict::model::RunVerdict;
+use firedrill::verdict::model::{RunVerdict, Verdict};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -84,7 +84,7 @@ target:
 workloads:
   get: {{ endpoint: {{ http: {{ path: /, good: {{ status: [200] }} }} }}, timeout: 2s }}
 load:
-  - {{ name: users, workload: get, arrivals: {{ poisson: {{ rate: 20/s }} }} }}
+  - {{ name: users, workload: get, arrivals: {{ poisson: {{ rate: 10/s }} }} }}
 phases: {{ baseline: 3s, fault: 12s }}
 slos:
   - {{ availability: ">= 90%", in: baseline }}
@@ -196,4 +196,14 @@ pub(super) fn verdict(out: &Output) -> RunVerdict {
     let folder = stdout.lines().last().unwrap_or_else(|| panic!("no run's folder: {}", said(out)));
     let text = fs::read_to_string(Path::new(folder).join("verdict.json"));
     serde_json::from_str(&text.unwrap_or_else(|_| panic!("{}", said(out)))).expect("a verdict")
+}
+
+/// Checks that do not pass, in words. How well the load generator kept up on
+/// the machine that the cluster itself runs on is not the question here.
+pub(super) fn unmet(judged: &RunVerdict) -> Vec<String> {
+    let unmet = judged
+        .checks
+        .iter()
+        .filter(|check| check.verdict != Verdict::Pass && check.id.as_str() != "generator");
+    unmet.map(|check| format!("{}: {}", check.id, check.why)).collect()
 }
