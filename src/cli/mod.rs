@@ -145,10 +145,17 @@ async fn lab_alone(args: args::Lab) -> Exit {
 async fn lab_on_cluster(args: args::Lab) -> Exit {
     let args::OnCluster { namespace, image, context, delete } = args.on_cluster;
     let wanted = lab::kubernetes::Wanted { namespace, image, replicas: args.replicas };
-    if delete {
-        process(lab::kubernetes::delete(context, &wanted).await)
+    let done = if delete {
+        lab::kubernetes::delete(context, &wanted).await
     } else {
-        process(lab::kubernetes::deploy(context, &wanted).await)
+        lab::kubernetes::deploy(context, &wanted).await
+    };
+    match done {
+        Err(error) if error.is_usage() => {
+            eprintln!("error: {error}");
+            Exit::Usage
+        }
+        done => process(done),
     }
 }
 

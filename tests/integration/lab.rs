@@ -1,6 +1,7 @@
 //! Tests of the lab's processes.
 
 mod controller;
+mod kubernetes;
 mod replica;
 mod whole;
 

@@ -58,8 +58,8 @@ async fn delete_namespace(cluster: &Cluster, name: &str) -> Result<(), DeployErr
     };
     let others = others(cluster, name).await?;
     if let Some(other) = others.first() {
-        let more = others.len() - 1;
-        println!("namespace {name} is left: it holds {other} (and {more} more)");
+        let more = if others.len() > 1 { " and more" } else { "" };
+        println!("namespace {name} is left: it holds {other}{more}");
         return Ok(());
     }
     let this = kube::api::Preconditions { uid: namespace.metadata.uid, resource_version: None };

@@ -67,6 +67,21 @@ pub enum DeployError {
     },
 }
 
+impl DeployError {
+    /// Whether it was asked for in the wrong way, and nothing was changed.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Foreign(_) | Self::Cluster(ClusterError::Config(_)) => true,
+            Self::Cluster(
+                ClusterError::Unreachable { .. } | ClusterError::Refused { .. } | ClusterError::Unfit(_),
+            )
+            | Self::Manifest { .. }
+            | Self::Stuck(_)
+            | Self::NotReady { .. } => false,
+        }
+    }
+}
+
 fn are(names: &[String]) -> String {
     format!("{} {}", names.join(", "), if names.len() == 1 { "is" } else { "are" })
 }
