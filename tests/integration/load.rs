@@ -186,6 +186,7 @@ async fn load_on<F: Future<Output = ()>>(
     let (progress, watched) = watch::channel(Progress::default());
     let job = LoadJob {
         search: Default::default(),
+        requests: None,
         plan: Arc::new(plan),
         base_url: format!("http://{address}").parse().expect("a URI"),
         clock,
