@@ -115,6 +115,9 @@ pub(super) struct Run {
     /// Where runs are kept
     #[arg(long, default_value = "runs", env = "FIREDRILL_RUNS")]
     pub(super) runs: PathBuf,
+    /// Write a line of JSON for every request here: its times in µs, and how it ended
+    #[arg(long, value_name = "FILE")]
+    pub(super) requests_log: Option<PathBuf>,
     /// How to show progress on standard error
     #[arg(long, value_enum, default_value_t)]
     pub(super) ui: UiMode,

@@ -81,6 +81,7 @@ async fn drill(args: args::Run) -> Exit {
         scenario: args.scenario.scenario,
         files: loaded.files,
         runs: args.runs,
+        requests_log: args.requests_log,
         ui: args.ui,
         yes: args.yes,
     };
@@ -102,7 +103,10 @@ async fn drill(args: args::Run) -> Exit {
         Err(error) => {
             eprintln!("error: {error}");
             match error {
-                RunError::Preflight(_) | RunError::NoFolder(_) | RunError::Url { .. } => Exit::Usage,
+                RunError::Preflight(_)
+                | RunError::NoFolder(_)
+                | RunError::RequestsLog { .. }
+                | RunError::Url { .. } => Exit::Usage,
                 RunError::LeftAtOnce(_) => Exit::ChaosLeft,
                 RunError::Folder(_)
                 | RunError::Wal(_)

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Counts of latencies in microseconds, each rounded down to 11 significant
-/// bits (an error under 0.05 %, as an HDR histogram with three digits has).
+/// bits (an error under 0.1 %, as an HDR histogram with three digits has).
 /// Merging is exact: the sum of two is the distribution of both samples.
 /// Written as `[[value, count], …]`, ascending.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -24,6 +24,7 @@ use super::{
     protocol::Protocol,
     record::Recorder,
     request::Ended,
+    request_log::{LoggedRequest, RequestLog},
     schedule::{Claim, Schedule},
 };
 use crate::{
@@ -67,6 +68,8 @@ pub(crate) struct Crew {
     pub(crate) clock: Clock,
     /// For exemplars.
     pub(crate) sink: Sink,
+    /// For every request, if somebody asked for that.
+    pub(crate) requests: Option<RequestLog>,
     /// Before the number in each `x-request-id`.
     pub(crate) id_prefix: String,
     /// The run is stopped.
@@ -170,20 +173,46 @@ impl Crew {
         turn: u32,
         ask: &Ask,
     ) -> Option<Left> {
-        let id = match turn {
-            0 => format!("{}{}-{}", self.id_prefix, self.name, claim.index),
-            turn => format!("{}{}-{}.{turn}", self.id_prefix, self.name, claim.index),
-        };
         // Takes the text over, without a copy.
-        let id = HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from(claim.index));
+        let id = HeaderValue::try_from(self.request_id(claim, turn))
+            .unwrap_or_else(|_| HeaderValue::from(claim.index));
         self.recorder.counts.sent.fetch_add(1, Ordering::Relaxed);
         self.recorder.sent(shard, self.clock.now().0.saturating_sub(claim.scheduled.0));
         let open = InFlight(&self.recorder);
         let mut ended = client.ask(&self.protocol, &self.feed, ask, &[(REQUEST_ID, id)]).await;
         let left = (ended.outcome == Outcome::Ok).then(|| ended.answer.leave());
+        if let Some(log) = &self.requests {
+            log.request(self.logged(claim, turn, &ended));
+        }
         self.record(shard, claim, &ask.prompt, ended);
         drop(open);
         left
+    }
+
+    fn request_id(&self, claim: Claim, turn: u32) -> String {
+        match turn {
+            0 => format!("{}{}-{}", self.id_prefix, self.name, claim.index),
+            turn => format!("{}{}-{}.{turn}", self.id_prefix, self.name, claim.index),
+        }
+    }
+
+    fn logged(&self, claim: Claim, turn: u32, exchange: &Exchange) -> LoggedRequest {
+        let at = |instant| self.clock.at(instant);
+        LoggedRequest {
+            id: self.request_id(claim, turn),
+            workload: self.workload_name.clone(),
+            phase: self.recorder.phase_name(claim.scheduled),
+            scheduled: claim.scheduled,
+            sent: at(exchange.sent),
+            first_byte: exchange.first_byte.map(at),
+            first_token: exchange.answer.first.map(at),
+            last_token: exchange.answer.last.map(at),
+            end: at(exchange.ended),
+            gaps: exchange.answer.gaps.clone(),
+            tokens: exchange.answer.tokens(),
+            status: exchange.status,
+            outcome: exchange.outcome,
+        }
     }
 
     fn record(&self, shard: usize, claim: Claim, prompt: &Prompt, exchange: Exchange) {

@@ -21,6 +21,7 @@ use super::{
     progress::{Progress, Reporter},
     protocol::Protocol,
     record::Recorder,
+    request_log::RequestLog,
     schedule::Schedule,
     search::Search,
 };
@@ -50,6 +51,8 @@ pub struct LoadJob {
     /// The steps of the plan's capacity search, if it has one: whoever adds
     /// them must finish it, too.
     pub search: Arc<Search>,
+    /// Where every request is written down, if anywhere.
+    pub requests: Option<RequestLog>,
     /// Told about four times a second.
     pub progress: watch::Sender<Progress>,
 }
@@ -157,6 +160,7 @@ fn squads(
                 misses: misses.clone(),
                 clock: job.clock,
                 sink: job.sink.clone(),
+                requests: job.requests.clone(),
                 // Apart from other runs' in the target's logs.
                 id_prefix: format!("fd{}-", std::process::id()),
                 cancel: cancel.clone(),

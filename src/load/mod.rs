@@ -27,6 +27,7 @@ mod prompts;
 mod protocol;
 mod record;
 mod request;
+mod request_log;
 mod schedule;
 #[cfg(test)]
 mod schedules;
@@ -40,6 +41,7 @@ mod watch;
 pub use drive::{LoadJob, LoadSummary, drive};
 pub use probe::{ProbeAnswer, probe};
 pub use progress::{Progress, Second};
+pub use request_log::{LoggedRequest, RequestLog, RequestLogWriter};
 pub use search::Search;
 
 /// Why load can't be sent. Requests that fail are no errors: they are outcomes.

@@ -15,6 +15,14 @@ pub enum RunError {
     /// There is no place for the run's folder.
     #[error("{0}\nnothing was started; choose another place with --runs")]
     NoFolder(FolderError),
+    /// There is no place for the log of all requests.
+    #[error("create the log of requests `{}`: {source}\nnothing was started", .path.display())]
+    RequestsLog {
+        /// Where it was wanted.
+        path: PathBuf,
+        /// Why it can't be there.
+        source: std::io::Error,
+    },
     /// A person left at once, faults may be in place.
     #[error("left at once; faults may still be in place: firedrill recover {}", .0.display())]
     LeftAtOnce(PathBuf),

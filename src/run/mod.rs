@@ -24,7 +24,12 @@ use std::{
 use self::{environment::Environment, finish::Judged, target::Running, ui::UiMode};
 pub use self::{error::RunError, gate::HALT};
 use crate::{
-    journal::RunFolder, plan::Plan, report::Format, scenario::SourceFile, units::FaultId,
+    journal::RunFolder,
+    load::{RequestLog, RequestLogWriter},
+    plan::Plan,
+    report::Format,
+    scenario::SourceFile,
+    units::FaultId,
     verdict::model::RunVerdict,
 };
 
@@ -37,6 +42,8 @@ pub struct Options {
     pub files: Vec<SourceFile>,
     /// Where runs are kept.
     pub runs: PathBuf,
+    /// Where every request is written down, if anywhere.
+    pub requests_log: Option<PathBuf>,
     /// How to show progress.
     pub ui: UiMode,
     /// Whether a cluster that is not on this machine may be drilled without
@@ -64,6 +71,7 @@ pub async fn drill(plan: Plan, options: Options) -> Result<Drilled, RunError> {
     if let Some(why) = gate::halted(&options.runs) {
         return Err(RunError::Preflight(vec![why]));
     }
+    let (log, log_writer) = options.requests_log.as_deref().map(create_requests_log).transpose()?.unzip();
     let folder = RunFolder::create(&options.runs, &plan.name).map_err(RunError::NoFolder)?;
     let exe = std::env::current_exe().map_err(RunError::Executable)?;
     let started = async {
@@ -93,9 +101,12 @@ pub async fn drill(plan: Plan, options: Options) -> Result<Drilled, RunError> {
         }
     };
     write_inputs(&folder, &plan, &options, target.facts().await)?;
-    let supervised = supervise::supervise(Arc::new(plan), &target, &folder, &options, interrupts).await;
+    let supervised = supervise::supervise(Arc::new(plan), &target, &folder, &options, log, interrupts).await;
     target.stop().await;
     let left_behind = supervised?;
+    if let (Some(path), Some(writer)) = (&options.requests_log, log_writer) {
+        end_requests_log(path, writer).await;
+    }
     folder.release_reserve();
     let judged = Judged::read(&folder)?;
     judged.write(folder.path(), &Format::ALL)?;
@@ -109,6 +120,21 @@ pub fn render(folder: &RunFolder, out: &Path, formats: &[Format]) -> Result<RunV
     let judged = Judged::read(folder)?;
     judged.write(out, formats)?;
     Ok(judged.verdict)
+}
+
+fn create_requests_log(path: &Path) -> Result<(RequestLog, RequestLogWriter), RunError> {
+    RequestLog::create(path).map_err(|source| RunError::RequestsLog { path: path.to_owned(), source })
+}
+
+/// The verdict does not depend on it, so what it lacks is only said.
+async fn end_requests_log(path: &Path, writer: RequestLogWriter) {
+    let (dropped, written) = writer.finish().await;
+    if let Err(error) = written {
+        eprintln!("warning: the log of requests `{}` ends early: {error}", path.display());
+    }
+    if dropped > 0 {
+        eprintln!("warning: the log of requests `{}` lacks {dropped} of them", path.display());
+    }
 }
 
 fn write_inputs(

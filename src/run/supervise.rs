@@ -27,7 +27,7 @@ use crate::{
         reader,
         writer::Writer,
     },
-    load::{self, LoadError, LoadJob, LoadSummary, Progress, Search},
+    load::{self, LoadError, LoadJob, LoadSummary, Progress, RequestLog, Search},
     observe,
     plan::Plan,
     scenario::model::Unsteady,
@@ -69,6 +69,7 @@ pub(super) async fn supervise(
     target: &Running,
     folder: &RunFolder,
     options: &Options,
+    requests: Option<RequestLog>,
     mut interrupts: Interrupts,
 ) -> Result<Vec<(FaultId, String)>, RunError> {
     let clock = Clock::starting_in(HEAD_START);
@@ -81,7 +82,8 @@ pub(super) async fn supervise(
     let view = tokio::spawn(ui::show(options.ui, frame, clock, sink.listen(), pulses, ui_done.clone()));
     sink.event(Event::RunStarted { format: FORMAT, run: folder.id(), wall_clock: wall_clock() });
 
-    let mut drill = Drill::start(&plan, target, folder, clock, sink, pulse, gate::halt_file(&options.runs))?;
+    let mut drill =
+        Drill::start(&plan, target, folder, sink, requests, pulse, gate::halt_file(&options.runs))?;
     let end = tokio::select! {
         end = drill.phases() => end,
         () = interrupt::asked(&mut interrupts, 1) => {
@@ -109,11 +111,12 @@ impl Drill {
         plan: &Arc<Plan>,
         target: &Running,
         folder: &RunFolder,
-        clock: Clock,
         sink: Sink,
+        requests: Option<RequestLog>,
         pulse: watch::Sender<Pulse>,
         halt: PathBuf,
     ) -> Result<Self, RunError> {
+        let clock = sink.clock();
         let (stop_load, stop_watching) = (CancellationToken::new(), CancellationToken::new());
         let (report, progress) = watch::channel(Progress::default());
         let search = Arc::new(Search::default());
@@ -123,6 +126,7 @@ impl Drill {
             clock,
             sink: sink.clone(),
             cancel: stop_load.clone(),
+            requests,
             search: Arc::clone(&search),
             progress: report,
         }));

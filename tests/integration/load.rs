@@ -16,7 +16,7 @@ use firedrill::{
         interval::{CacheUse, Outcome},
         sink::Line,
     },
-    load::{LoadError, LoadJob, LoadSummary, Progress, drive, probe},
+    load::{LoadError, LoadJob, LoadSummary, LoggedRequest, Progress, RequestLog, drive, probe},
     plan::{
         Plan,
         model::{GoodLimits, PlannedLoad, PlannedPhase, PlannedWorkload},
@@ -132,6 +132,7 @@ struct Driven {
     intervals: Vec<Interval>,
     exemplars: Vec<Exemplar>,
     progress: Progress,
+    requests: Vec<LoggedRequest>,
 }
 
 impl Driven {
@@ -184,8 +185,11 @@ async fn load_on<F: Future<Output = ()>>(
     let (sink, mut lines) = Sink::new(clock);
     let cancel = CancellationToken::new();
     let (progress, watched) = watch::channel(Progress::default());
+    let log = tempfile::NamedTempFile::new().expect("a file");
+    let (requests, writer) = RequestLog::create(log.path()).expect("a log");
     let job = LoadJob {
         search: Default::default(),
+        requests: Some(requests),
         plan: Arc::new(plan),
         base_url: format!("http://{address}").parse().expect("a URI"),
         clock,
@@ -207,7 +211,15 @@ async fn load_on<F: Future<Output = ()>>(
         intervals: Vec::new(),
         exemplars: Vec::new(),
         progress: watched.borrow().clone(),
+        requests: Vec::new(),
     };
+    let (dropped, written) = writer.finish().await;
+    written.expect("a log");
+    let text = std::fs::read_to_string(log.path()).expect("a log");
+    driven
+        .requests
+        .extend(text.lines().map(|line| serde_json::from_str::<LoggedRequest>(line).expect("a line")));
+    assert_eq!((driven.requests.len() as u64, dropped), (driven.summary.done, 0), "each ended once");
     while let Ok(line) = lines.try_recv() {
         match line {
             Line::Interval(interval) => driven.intervals.push(interval),

@@ -1,5 +1,7 @@
 //! Whole runs of the program on the built-in lab, and how they end.
 
+mod requests_log;
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -1,6 +1,6 @@
 //! The load against a real replica of the lab, which keeps books of its own.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use firedrill::{
     journal::interval::Outcome,
@@ -75,6 +75,18 @@ async fn the_figures_agree_with_the_replicas_books() {
     assert_eq!(tokens, lines.iter().map(|line| u64::from(line.tokens)).sum::<u64>());
     assert!(driven.cells().all(|cell| cell.key.served.pod == Some(PodName::from("replica-0"))));
     assert!(driven.cells().all(|cell| cell.key.served.version == Some(Version::from("v1"))));
+
+    // No answer is here before it was written there.
+    let written: HashMap<_, _> = lines.iter().map(|line| (line.id.as_deref(), line)).collect();
+    assert_eq!(driven.requests.len(), lines.len());
+    for request in &driven.requests {
+        let line = written[&Some(request.id.as_str())];
+        assert_eq!((request.status, request.tokens), (Some(line.status), u64::from(line.tokens)));
+        if let (Some(first), Some(theirs)) = (request.first_token, line.ttft_us) {
+            // Both sides leave out a part of a µs.
+            assert!(first.0 - request.sent.0 + 1 >= theirs, "{request:?} {line:?}");
+        }
+    }
 
     // From the sending on, which is all that the replica can see. A busy
     // machine gets more room than the millisecond that a quiet one needs.
