@@ -10,20 +10,20 @@ use firedrill::{
 
 use super::{Folder, command, run_folder, said, verdict};
 
-/// Answers of many lengths, some of them failures, before and after a phase
+/// Answers of many lengths, some of them wrong, before and after a phase
 /// begins, whole and in a stream.
 const SCENARIO: &str = r#"version: 1
 name: exact
 seed: 3
 target:
-  lab: { replicas: 2, cold-start: 500ms, error-rate: 20%, gateway: { cache: off, breaker: off, fallback: off, retries: off } }
+  lab: { replicas: 2, cold-start: 500ms, gateway: { cache: off, breaker: off, fallback: off, retries: off } }
 workloads:
   chat:
     endpoint: { openai-chat: { model: demo, stream: true } }
-    prompts: { synthetic: { input-tokens: { lognormal: { median: 60, p99: 400 } }, output-tokens: { uniform: { min: 2, max: 24 } } } }
+    prompts: { synthetic: { input-tokens: { lognormal: { median: 60, p99: 400 } }, output-tokens: { uniform: { min: 2, max: 24 } } }, golden: { share: 20%, prompts: [ { ask: "What is the capital of France?", equals: nothing } ] } }
   whole:
     endpoint: { openai-chat: { model: demo, stream: false } }
-    prompts: { synthetic: { input-tokens: 8, output-tokens: { uniform: { min: 2, max: 24 } } } }
+    prompts: { synthetic: { input-tokens: 8, output-tokens: { uniform: { min: 2, max: 24 } } }, golden: { share: 20%, prompts: [ { ask: "What is 2 + 2?", equals: nothing } ] } }
 load:
   - { name: open, workload: chat, arrivals: { poisson: { rate: 50/s } } }
   - { name: closed, workload: whole, closed: { users: 3 } }
