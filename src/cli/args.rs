@@ -102,7 +102,7 @@ pub(super) struct Scenario {
     /// Set a value of the scenario: target.lab.replicas=5
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(super) set: Vec<String>,
-    /// Drill this instead of the scenario's target: lab, a URL, or kubernetes:NAMESPACE/SERVICE[:PORT]
+    /// Drill this instead of the scenario's target: lab, a URL, or `kubernetes:NAMESPACE/SERVICE[:PORT]`
     #[arg(long)]
     pub(super) target: Option<String>,
 }
