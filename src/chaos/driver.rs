@@ -39,6 +39,13 @@ pub enum ChaosError {
     Wal(#[from] std::io::Error),
 }
 
+impl ChaosError {
+    /// This kind of fault can't be done.
+    pub(super) fn unsupported(chaos: &Chaos, why: impl Into<String>) -> Self {
+        Self::Unsupported { what: format!("{} {}", chaos.kind(), chaos.action()), why: why.into() }
+    }
+}
+
 /// A fault that is to be injected, with everything that was decided about it.
 #[derive(Debug, Clone, Copy)]
 pub struct Order<'a> {
@@ -71,6 +78,15 @@ pub enum Proof {
         /// What was looked at.
         proof: Vec<Evidence>,
     },
+}
+
+impl Proof {
+    /// What is missing, of what was missing at each of its steps.
+    pub(super) fn missing(at: &[String]) -> String {
+        let mut all: Vec<&str> = at.iter().map(String::as_str).collect();
+        all.dedup();
+        if all.is_empty() { "it has no target".to_owned() } else { all.join("; ") }
+    }
 }
 
 /// A driver of faults. Its futures are `Send`: each act is a task.

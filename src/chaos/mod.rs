@@ -8,6 +8,7 @@ mod act;
 mod driver;
 pub mod kubernetes;
 mod lab;
+mod look;
 mod preflight;
 pub mod proxy;
 mod recover;

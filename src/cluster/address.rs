@@ -4,13 +4,20 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Node, Service, ServicePort};
 use kube::{Api, api::ListParams};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
 
 use super::{Cluster, ClusterError, call};
 use crate::scenario::kubernetes::KubernetesTarget;
 
 /// How long an address may take to accept a connection.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a Service that was just made may take to be known on the nodes.
+const FORWARDED_WITHIN: Duration = Duration::from_secs(10);
+/// Between two rounds of tries.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// The base URL for the load: what the target says, or the Service's load
 /// balancer, or its node port at this machine or at a node that answers.
@@ -31,19 +38,26 @@ pub async fn address(cluster: &Cluster, target: &KubernetesTarget) -> Result<Str
              or say `url:` in the target"
         )));
     };
-    let mut tried = Vec::new();
-    if cluster.is_local() && accepts("127.0.0.1", node_port, &mut tried).await {
-        return Ok(url("127.0.0.1", node_port));
-    }
-    for host in node_addresses(cluster).await? {
-        if accepts(&host, node_port, &mut tried).await {
-            return Ok(url(&host, node_port));
+    let here = cluster.is_local().then(|| "127.0.0.1".to_owned());
+    let hosts = here.into_iter().chain(node_addresses(cluster).await?);
+    let urls: Vec<String> = hosts.map(|host| url(&host, node_port)).collect();
+    let deadline = Instant::now() + FORWARDED_WITHIN;
+    loop {
+        for url in &urls {
+            if accepts(authority(url)).await {
+                return Ok(url.clone());
+            }
         }
+        if Instant::now() >= deadline {
+            let tried: Vec<&str> = urls.iter().map(|url| authority(url)).collect();
+            return Err(ClusterError::Unfit(format!(
+                "{name}: its node port accepts no connection from here (tried {} for {} s); say `url:` in the target",
+                tried.join(", "),
+                FORWARDED_WITHIN.as_secs()
+            )));
+        }
+        sleep(PAUSE).await;
     }
-    Err(ClusterError::Unfit(format!(
-        "{name}: its node port accepts no connection from here (tried {}); say `url:` in the target",
-        tried.join(", ")
-    )))
 }
 
 /// The target's Service.
@@ -93,12 +107,13 @@ async fn node_addresses(cluster: &Cluster) -> Result<Vec<String>, ClusterError> 
     Ok(all.into_iter().map(|(_, address)| address).collect())
 }
 
-async fn accepts(host: &str, port: i32, tried: &mut Vec<String>) -> bool {
-    let at = url(host, port);
-    let authority = at.trim_start_matches("http://").to_owned();
-    let accepted = matches!(timeout(PATIENCE, TcpStream::connect(&authority)).await, Ok(Ok(_)));
-    tried.push(authority);
-    accepted
+async fn accepts(authority: &str) -> bool {
+    matches!(timeout(PATIENCE, TcpStream::connect(authority)).await, Ok(Ok(_)))
+}
+
+/// Host and port of a URL that `url` made.
+fn authority(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, authority)| authority)
 }
 
 fn url(host: &str, port: i32) -> String {

@@ -27,6 +27,9 @@ pub const MANAGER: &str = "firedrill";
 /// The context's name where there is no kubeconfig: in a pod.
 pub const IN_CLUSTER: &str = "in-cluster";
 
+/// The label of an EndpointSlice that names its Service.
+pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
+
 /// How long one call may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 

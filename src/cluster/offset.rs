@@ -53,7 +53,7 @@ pub async fn estimate(cluster: &Cluster) -> Result<Option<ClockOffset>, ClusterE
         let sent = now_ms();
         let answer = call("get /version", cluster.client().send(request)).await?;
         let received = now_ms();
-        let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok()).and_then(seconds);
+        let date = answer.headers().get(DATE).and_then(|date| seconds(date.to_str().ok()?));
         let Some(date) = date else { return Ok(None) };
         let one = ClockOffset::of(date, sent, received);
         offset = match offset {
@@ -75,13 +75,7 @@ fn now_ms() -> i64 {
 
 /// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT`.
 fn seconds(date: &str) -> Option<i64> {
-    let mut parts = date.split_once(", ")?.1.split(' ');
-    let (day, month, year, time) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let month = MONTHS.iter().position(|name| *name == month)? + 1;
-    let text = format!("{year}-{month:02}-{day:0>2}T{time}Z");
-    let at = humantime::parse_rfc3339(&text).ok()?;
+    let at = httpdate::parse_http_date(date).ok()?;
     i64::try_from(at.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
 }
 

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    convert::Infallible,
     sync::{Arc, atomic::Ordering, mpsc},
     time::Duration,
 };
@@ -103,9 +104,6 @@ impl Progress {
     }
 }
 
-/// What is never sent: only the end of the channel is waited for.
-pub(crate) enum Never {}
-
 /// Writes the intervals and keeps the progress.
 pub(crate) struct Reporter {
     clock: Clock,
@@ -150,7 +148,7 @@ impl Reporter {
 
     /// Reports until `over` is dropped, then all that is left; for a thread of
     /// its own, since it sorts all that was measured.
-    pub(crate) fn run(mut self, over: &mpsc::Receiver<Never>) -> Self {
+    pub(crate) fn run(mut self, over: &mpsc::Receiver<Infallible>) -> Self {
         while let Err(mpsc::RecvTimeoutError::Timeout) = over.recv_timeout(TICK) {
             self.tick();
         }

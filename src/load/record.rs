@@ -124,7 +124,7 @@ impl Recorder {
         let phase = self.phase(request.scheduled);
         let good = phase.map(|index| self.phases[usize::from(index)].2).unwrap_or_default();
         let good = request.is_good(good);
-        lock(&self.shards[shard]).add(phase, request, good);
+        lock(&self.shards[shard]).add(phase, request, good, |key| self.named(key));
     }
 
     fn named(&self, key: &Key) -> CellKey {
@@ -160,7 +160,7 @@ impl Recorder {
             };
             collected.lag.merge(&Distribution::of(lag));
             for (key, row) in rows {
-                let cell = row.into_cell(self.named(&key));
+                let cell = row.into_cell();
                 match merged.entry(key) {
                     Entry::Occupied(mut entry) => entry.get_mut().merge(&cell),
                     Entry::Vacant(entry) => drop(entry.insert(cell)),

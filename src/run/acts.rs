@@ -36,43 +36,30 @@ impl Acts {
         folder: &RunFolder,
         sink: Sink,
     ) -> Result<Self, RunError> {
-        let (early, early_gate) = watch::channel(ActGate::Open);
-        let (late, late_gate) = watch::channel(ActGate::Shut);
-        let mut acts = Self { early, late, cancel: CancellationToken::new(), tasks: JoinSet::new() };
+        let mut acts = Self {
+            early: watch::Sender::new(ActGate::Open),
+            late: watch::Sender::new(ActGate::Shut),
+            cancel: CancellationToken::new(),
+            tasks: JoinSet::new(),
+        };
         let cancel = acts.cancel.clone();
         match target.driver(plan, &folder.id())? {
             Drivers::None => {}
             Drivers::Lab(driver) => {
-                acts.spawn(
-                    plan,
-                    FaultContext::new(driver, folder, sink, cancel, plan)?,
-                    &early_gate,
-                    &late_gate,
-                );
+                acts.spawn(plan, &FaultContext::new(driver, folder, sink, cancel, plan)?);
             }
             Drivers::Kubernetes(driver) => {
-                acts.spawn(
-                    plan,
-                    FaultContext::new(*driver, folder, sink, cancel, plan)?,
-                    &early_gate,
-                    &late_gate,
-                );
+                acts.spawn(plan, &FaultContext::new(*driver, folder, sink, cancel, plan)?);
             }
         }
         Ok(acts)
     }
 
-    fn spawn<D: Driver>(
-        &mut self,
-        plan: &Plan,
-        context: FaultContext<D>,
-        early: &watch::Receiver<ActGate>,
-        late: &watch::Receiver<ActGate>,
-    ) {
+    fn spawn<D: Driver>(&mut self, plan: &Plan, context: &FaultContext<D>) {
         let steady_at = plan.phases.first().map_or(RunTime::ZERO, |phase| phase.end);
         for act in &plan.timeline {
-            let gate = if act.at < steady_at { early } else { late };
-            self.tasks.spawn(run_act(act.clone(), context.clone(), gate.clone()));
+            let gate = if act.at < steady_at { &self.early } else { &self.late };
+            self.tasks.spawn(run_act(act.clone(), context.clone(), gate.subscribe()));
         }
     }
 
@@ -97,8 +84,6 @@ impl Acts {
                 Err(error) => left.push((FaultId::from("unknown"), error.to_string())),
             }
         }
-        // The early gate only has to live as long as its acts.
-        let _ = &self.early;
         left
     }
 }

@@ -78,19 +78,15 @@ pub async fn drill(plan: Plan, options: Options) -> Result<Drilled, RunError> {
         let target = Running::start(&plan.target, plan.seed, &exe, &folder.file("logs"))
             .await
             .map_err(|error| RunError::Preflight(vec![error.to_string()]))?;
-        match preflight::preflight(&plan, &target, &folder.id()).await {
-            problems if problems.is_empty() => match gate::confirm(&plan, &target, options.yes) {
-                Ok(()) => Ok(target),
-                Err(why) => {
-                    target.stop().await;
-                    Err(RunError::Preflight(vec![why]))
-                }
-            },
-            problems => {
-                target.stop().await;
-                Err(RunError::Preflight(problems))
-            }
+        let mut problems = preflight::preflight(&plan, &target, &folder.id()).await;
+        if problems.is_empty() {
+            problems.extend(gate::confirm(&plan, &target, options.yes).err());
         }
+        if problems.is_empty() {
+            return Ok(target);
+        }
+        target.stop().await;
+        Err(RunError::Preflight(problems))
     };
     let target = match started.await {
         Ok(target) => target,

@@ -7,32 +7,15 @@ use serde_json::Value;
 
 use super::{
     change::Change,
+    containers::{ContainerIds, Status},
     edit::{Place, shown},
     step::Effect,
 };
 use crate::{
-    chaos::driver::evidence,
-    cluster::{Cluster, ClusterError, call, object::ObjectRef},
+    chaos::{driver::evidence, look::Look},
+    cluster::{Cluster, ClusterError, SERVICE_NAME_LABEL, call, object::ObjectRef},
     journal::event::Evidence,
 };
-
-/// What was seen of a step.
-#[derive(Debug)]
-pub(super) struct Look {
-    pub(super) acts: bool,
-    pub(super) missing: String,
-    pub(super) evidence: Vec<Evidence>,
-}
-
-impl Look {
-    fn acts(evidence: Vec<Evidence>) -> Self {
-        Self { acts: true, missing: String::new(), evidence }
-    }
-
-    pub(super) fn not(missing: impl Into<String>, evidence: Vec<Evidence>) -> Self {
-        Self { acts: false, missing: missing.into(), evidence }
-    }
-}
 
 /// A pod that must be gone, by its UID.
 pub(super) async fn gone(cluster: &Cluster, pod: &ObjectRef) -> Result<Look, ClusterError> {
@@ -97,38 +80,16 @@ pub(super) async fn changed(
 }
 
 /// Whether each container that ran before runs no more. None: so it is.
-fn stopped(
-    pod: &Value,
-    before: &[(String, Option<String>)],
-    source: &str,
-    said: &mut Vec<Evidence>,
-) -> Option<String> {
-    let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
-    let statuses: Vec<&Value> = statuses.into_iter().flatten().collect();
+fn stopped(pod: &Value, before: &ContainerIds, source: &str, said: &mut Vec<Evidence>) -> Option<String> {
     let mut missing = None;
-    for (name, id) in before {
-        let Some(status) = statuses.iter().find(|status| status["name"] == **name) else { continue };
-        let image = status["image"].as_str().unwrap_or("none");
-        let state = state(status);
-        let same = status["containerID"].as_str() == id.as_deref() && status["state"]["running"].is_object();
-        said.push(evidence(source, format!("container {name}: {state}, image {image}")));
-        if same {
-            missing = Some(format!("container {name} still runs as before"));
+    for status in Status::all(pod) {
+        let Some(id) = before.get(status.name()) else { continue };
+        said.push(evidence(source, status.to_string()));
+        if status.runs_as(id.as_deref()) {
+            missing = Some(format!("container {} still runs as before", status.name()));
         }
     }
     missing
-}
-
-/// A container's state, in a word or two.
-pub(super) fn state(status: &Value) -> String {
-    let state = status["state"].as_object().and_then(|state| state.iter().next());
-    match state {
-        Some((name, detail)) => match detail["reason"].as_str() {
-            Some(reason) => format!("{name} ({reason})"),
-            None => name.clone(),
-        },
-        None => "unknown".to_owned(),
-    }
 }
 
 /// Whether none of the pods is among the Service's endpoints. None: so it is.
@@ -140,7 +101,7 @@ async fn no_endpoints(
 ) -> Result<Option<String>, ClusterError> {
     let slices: Api<EndpointSlice> =
         Api::namespaced(cluster.client(), service.namespace.as_deref().unwrap_or_default());
-    let of = ListParams::default().labels(&format!("kubernetes.io/service-name={}", service.name));
+    let of = ListParams::default().labels(&format!("{SERVICE_NAME_LABEL}={}", service.name));
     let slices = call(format!("list endpointslices of {service}"), slices.list(&of)).await?;
     let endpoints: Vec<_> = slices.items.into_iter().flat_map(|slice| slice.endpoints).collect();
     let left: Vec<String> = endpoints

@@ -2,6 +2,7 @@
 //! server: no agent, no custom resources.
 
 mod change;
+mod containers;
 mod edit;
 mod leftovers;
 mod look;
@@ -27,9 +28,9 @@ pub use self::{
     pods::Reach,
 };
 use self::{
-    edit::{Edit, Place, containers},
+    edit::{Edit, Place},
     safety::PodKey,
-    step::{Effect, Step, container_ids},
+    step::{Effect, Step},
 };
 use super::{
     driver::{ChaosError, Driver, Order, Proof},
@@ -174,13 +175,13 @@ impl KubernetesDriver {
         let object = reference(pod)?;
         let read = object.get(&self.cluster).await?;
         let read = read.ok_or_else(|| ChaosError::Unfit(format!("{object} is gone")))?;
-        let edits = containers(Kind::Pod, &read).into_iter().map(|(container, init)| {
+        let edits = edit::containers(Kind::Pod, &read).into_iter().map(|(container, init)| {
             let place = Place::Image { container, init };
             let from = place.read(Kind::Pod, &read);
             Edit { place, from, to: json!(self.target.pause_image()) }
         });
         let edits = edits.collect();
-        let before = container_ids(&read);
+        let before = containers::ids(&read);
         Ok(Step::change(Change { object, edits }, Effect::Stopped(before)))
     }
 
@@ -254,7 +255,7 @@ impl Driver for KubernetesDriver {
         for step in &mut fault.steps {
             let asked = clock.now();
             step.inject(&self.cluster, &fault.mark).await?;
-            step.placed(Seen { not_before: asked, by: clock.now() });
+            step.timing.placed(Seen { not_before: asked, by: clock.now() });
         }
         Ok(())
     }
@@ -267,7 +268,7 @@ impl Driver for KubernetesDriver {
         for step in &mut fault.steps {
             let started = clock.now();
             let look = step.look(&self.cluster).await;
-            match step.looked(&look, started, clock.now()) {
+            match step.timing.looked(&look, true, started, clock.now()) {
                 Some(seen) if effect.is_none_or(|first| seen.by < first.by) => effect = Some(seen),
                 Some(_) => {}
                 None => missing.push(look.missing),
@@ -276,9 +277,7 @@ impl Driver for KubernetesDriver {
         }
         match effect {
             Some(effect) if missing.is_empty() => Proof::Seen { effect, proof },
-            Some(_) => Proof::NotYet { why: missing.join("; "), proof },
-            None if missing.is_empty() => Proof::NotYet { why: "it has no target".to_owned(), proof },
-            None => Proof::NotYet { why: missing.join("; "), proof },
+            Some(_) | None => Proof::NotYet { why: Proof::missing(&missing), proof },
         }
     }
 }
@@ -299,12 +298,8 @@ impl From<ClusterError> for ChaosError {
     }
 }
 
-fn unsupported(chaos: &Chaos, why: &str) -> ChaosError {
-    ChaosError::Unsupported { what: format!("{} {}", chaos.kind(), chaos.action()), why: why.to_owned() }
-}
-
 fn no_container_kill(chaos: &Chaos) -> ChaosError {
-    unsupported(
+    ChaosError::unsupported(
         chaos,
         "from inside a container nobody can send SIGKILL to its first process, so this needs an agent on the \
          node, such as Chaos Mesh's daemon; without one use `pod-kill`, or `pod-failure` with a short duration, \
@@ -327,7 +322,7 @@ fn refused(chaos: &Chaos) -> ChaosError {
         Chaos::Schedule(_) => "a schedule is unrolled by the plan",
         Chaos::PodChaos(_) | Chaos::KubernetesChaos(_) => "it is not supported",
     };
-    unsupported(chaos, why)
+    ChaosError::unsupported(chaos, why)
 }
 
 /// Takes one change back, as what is written ahead says.
@@ -338,7 +333,7 @@ pub(super) async fn take_back(
 ) -> Result<Vec<Evidence>, ClusterError> {
     let (mut proof, before) = change.take_back(cluster, mark).await?;
     if change.object.kind == Kind::Pod {
-        proof.extend(workload::runs_again(cluster, change, before).await?);
+        proof.extend(containers::runs_again(cluster, change, before).await?);
     }
     Ok(proof)
 }

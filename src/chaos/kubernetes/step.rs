@@ -5,26 +5,25 @@ use kube::{
     Api,
     api::{DeleteParams, EvictParams, Preconditions},
 };
-use serde_json::Value;
 
 use super::{
     change::{Change, Mark, Tries},
-    look::{self, Look},
+    containers::ContainerIds,
+    look,
 };
 use crate::{
-    chaos::undo::Undo,
+    chaos::{
+        look::{Look, Timing},
+        undo::Undo,
+    },
     cluster::{Cluster, ClusterError, call, object::ObjectRef},
-    units::{RunTime, Seen},
 };
 
 /// A step and when it was done.
 #[derive(Debug)]
 pub(super) struct Step {
     act: Act,
-    /// Between asking for it and the answer that it is done.
-    placed: Option<Seen>,
-    /// When its effect began. None: it was not seen yet.
-    effect: Option<Seen>,
+    pub(super) timing: Timing,
 }
 
 #[derive(Debug)]
@@ -42,8 +41,8 @@ enum Act {
 pub(super) enum Effect {
     /// The object says so.
     Said,
-    /// The pod's containers (name → id) run no more.
-    Stopped(Vec<(String, Option<String>)>),
+    /// These containers of the pod run no more.
+    Stopped(ContainerIds),
     /// The workload has (at most, at least) so many pods.
     Scaled {
         /// How many it had.
@@ -64,7 +63,7 @@ pub(super) enum Effect {
 
 impl From<Act> for Step {
     fn from(act: Act) -> Self {
-        Self { act, placed: None, effect: None }
+        Self { act, timing: Timing::default() }
     }
 }
 
@@ -112,10 +111,6 @@ impl Step {
         }
     }
 
-    pub(super) fn placed(&mut self, seen: Seen) {
-        self.placed = Some(seen);
-    }
-
     /// Looks for its effect.
     pub(super) async fn look(&mut self, cluster: &Cluster) -> Look {
         let looked = match &mut self.act {
@@ -137,18 +132,6 @@ impl Step {
             Act::Change { change, effect } => look::changed(cluster, change, effect).await,
         };
         looked.unwrap_or_else(|error| Look::not(error.to_string(), vec![]))
-    }
-
-    /// Remembers what a look saw that was begun at `started`. Some: it acts,
-    /// and since when.
-    pub(super) fn looked(&mut self, look: &Look, started: RunTime, now: RunTime) -> Option<Seen> {
-        let placed = self.placed.get_or_insert(Seen { not_before: started, by: now });
-        if !look.acts {
-            placed.not_before = placed.not_before.max(started);
-            return None;
-        }
-        let effect = Seen { not_before: placed.not_before, by: now };
-        Some(*self.effect.get_or_insert(effect))
     }
 }
 
@@ -193,13 +176,4 @@ async fn evict(cluster: &Cluster, pod: &ObjectRef) -> Result<bool, ClusterError>
         Err(error) if error.is_absence() || error.is_conflict() => Ok(true),
         Err(error) => Err(error),
     }
-}
-
-/// The ids of a pod's containers, by their names.
-pub(super) fn container_ids(pod: &Value) -> Vec<(String, Option<String>)> {
-    let all = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
-    let of = |one: &Value| {
-        Some((one["name"].as_str()?.to_owned(), one["containerID"].as_str().map(str::to_owned)))
-    };
-    all.into_iter().flatten().filter_map(of).collect()
 }

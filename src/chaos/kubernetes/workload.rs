@@ -6,29 +6,23 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1;
 use kube::{Api, api::ListParams};
 use serde_json::{Value, json};
-use tokio::time::{Duration, Instant, sleep};
 
 use super::{
     Effect, Step,
     change::Change,
     edit::{Edit, Place, containers},
-    look::{effect_of, state},
+    look::effect_of,
     reference,
 };
 use crate::{
-    chaos::driver::{ChaosError, Order, evidence},
+    chaos::driver::{ChaosError, Order},
     cluster::{
         Cluster, ClusterError, address, call,
         object::{self, Kind, ObjectRef},
     },
-    journal::event::Evidence,
     plan::model::Pod,
     scenario::{kubernetes::KubernetesTarget, workload_patch::WorkloadPatch},
 };
-
-/// How long containers may take to run again after a pod-failure.
-const RUNS_WITHIN: Duration = Duration::from_secs(30);
-const LOOK: Duration = Duration::from_millis(200);
 
 /// An object with all that it says.
 #[derive(Debug)]
@@ -58,12 +52,8 @@ pub(super) async fn named(cluster: &Cluster, namespace: &str, name: &str) -> Res
 pub(super) async fn behind(cluster: &Cluster, target: &KubernetesTarget) -> Result<Object, ChaosError> {
     let service = address::service(cluster, target).await?;
     let selector = service.spec.and_then(|spec| spec.selector).unwrap_or_default();
-    let labels: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let api: Api<v1::Pod> = Api::namespaced(cluster.client(), &target.namespace);
-    let listed =
-        call("list the service's pods", api.list(&ListParams::default().labels(&labels.join(",")))).await?;
     let mut found: BTreeMap<ObjectRef, Value> = BTreeMap::new();
-    for pod in listed.items {
+    for pod in selected(cluster, &target.namespace, &selector).await? {
         let read = serde_json::to_value(&pod).unwrap_or_default();
         if let Some(one) = owner_of(cluster, &read, &target.namespace).await? {
             found.insert(one.at, one.read);
@@ -77,6 +67,18 @@ pub(super) async fn behind(cluster: &Cluster, target: &KubernetesTarget) -> Resu
             target.service
         ))),
     }
+}
+
+/// The pods that a Service's selector selects now.
+async fn selected(
+    cluster: &Cluster,
+    namespace: &str,
+    selector: &BTreeMap<String, String>,
+) -> Result<Vec<v1::Pod>, ClusterError> {
+    let labels: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let api: Api<v1::Pod> = Api::namespaced(cluster.client(), namespace);
+    let how = ListParams::default().labels(&labels.join(","));
+    Ok(call("list the service's pods", api.list(&how)).await?.items)
 }
 
 /// The workloads of pods, each once.
@@ -96,27 +98,25 @@ pub(super) async fn of(cluster: &Cluster, pods: &[Pod]) -> Result<Vec<Object>, C
 
 /// The Deployment or StatefulSet that an object belongs to.
 async fn owner_of(cluster: &Cluster, object_: &Value, namespace: &str) -> Result<Option<Object>, ChaosError> {
-    let controller = |object: &Value| {
-        let owners = object.pointer("/metadata/ownerReferences")?.as_array()?;
-        let owner = owners.iter().find(|owner| owner["controller"] == true)?;
-        Some((owner["kind"].as_str()?.to_owned(), owner["name"].as_str()?.to_owned()))
-    };
+    let set;
     let mut of = controller(object_);
-    if let Some((kind, name)) = &of
-        && kind == "ReplicaSet"
-    {
-        let set = object(cluster, Kind::ReplicaSet, Some(namespace), name).await?;
+    if let Some(("ReplicaSet", name)) = of {
+        set = object(cluster, Kind::ReplicaSet, Some(namespace), name).await?;
         of = controller(&set.read);
     }
-    match of {
-        Some((kind, name)) if kind == "Deployment" => {
-            object(cluster, Kind::Deployment, Some(namespace), &name).await.map(Some)
-        }
-        Some((kind, name)) if kind == "StatefulSet" => {
-            object(cluster, Kind::StatefulSet, Some(namespace), &name).await.map(Some)
-        }
-        Some(_) | None => Ok(None),
-    }
+    let (kind, name) = match of {
+        Some(("Deployment", name)) => (Kind::Deployment, name),
+        Some(("StatefulSet", name)) => (Kind::StatefulSet, name),
+        Some(_) | None => return Ok(None),
+    };
+    object(cluster, kind, Some(namespace), name).await.map(Some)
+}
+
+/// Kind and name of what keeps an object.
+fn controller(object: &Value) -> Option<(&str, &str)> {
+    let owners = object.pointer("/metadata/ownerReferences")?.as_array()?;
+    let owner = owners.iter().find(|owner| owner["controller"] == true)?;
+    Some((owner["kind"].as_str()?, owner["name"].as_str()?))
 }
 
 /// Another number of replicas.
@@ -183,19 +183,16 @@ pub(super) async fn detach(
     let Some((first, _)) = selector.first_key_value() else {
         return Err(unfit("it has no selector, so that its endpoints are kept by somebody else"));
     };
-    let selected = |pod: &&Pod| selector.iter().all(|(key, value)| pod.labels.get(key) == Some(value));
-    let cut: Vec<&Pod> = order.targets.iter().filter(selected).collect();
+    let is_served = |pod: &&Pod| selector.iter().all(|(key, value)| pod.labels.get(key) == Some(value));
+    let cut: Vec<&Pod> = order.targets.iter().filter(is_served).collect();
     if cut.is_empty() {
         return Err(unfit("it sends to none of these pods"));
     }
     let pods: Vec<String> = cut.iter().filter_map(|pod| pod.uid.clone()).collect();
     let effect = Effect::NoEndpoints { service: service.at.clone(), pods };
-    let labels: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let api: Api<v1::Pod> = Api::namespaced(cluster.client(), namespace);
-    let all =
-        call("list the service's pods", api.list(&ListParams::default().labels(&labels.join(",")))).await?;
+    let all = selected(cluster, namespace, &selector).await?;
     let nobody = json!(format!("cut-by-{}", order.id).replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
-    if all.items.len() == cut.len() {
+    if all.len() == cut.len() {
         let place = Place::Selector { key: first.clone() };
         let edit = Edit { from: place.read(Kind::Service, &service.read), place, to: nobody };
         return Ok(vec![Step::change(Change { object: service.at, edits: vec![edit] }, effect)]);
@@ -221,73 +218,17 @@ pub(super) async fn detach(
 
 /// The labels that a pod's controller selects by.
 async fn owner_selector(cluster: &Cluster, pod: &Value, namespace: &str) -> Result<Vec<String>, ChaosError> {
-    let owners = pod.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-    let owner = owners.into_iter().flatten().find(|owner| owner["controller"] == true);
-    let kind = match owner.and_then(|owner| owner["kind"].as_str()) {
-        Some("ReplicaSet") => Kind::ReplicaSet,
-        Some("StatefulSet") => Kind::StatefulSet,
-        Some(other) => return Err(ChaosError::Unfit(format!("pods of a {other} can't be cut one by one"))),
+    let (kind, name) = match controller(pod) {
+        Some(("ReplicaSet", name)) => (Kind::ReplicaSet, name),
+        Some(("StatefulSet", name)) => (Kind::StatefulSet, name),
+        Some((other, _)) => {
+            return Err(ChaosError::Unfit(format!("pods of a {other} can't be cut one by one")));
+        }
         None => return Ok(vec![]),
     };
-    let name = owner.and_then(|owner| owner["name"].as_str()).unwrap_or_default();
     let set = object(cluster, kind, Some(namespace), name).await?;
     let labels = set.read.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
     let expressions = set.read.pointer("/spec/selector/matchExpressions").and_then(Value::as_array);
     let keys = expressions.into_iter().flatten().filter_map(|one| one["key"].as_str().map(str::to_owned));
     Ok(labels.into_iter().flatten().map(|(key, _)| key.clone()).chain(keys).collect())
-}
-
-/// Waits until the containers whose images were put back run again. `before`
-/// is what the pod was when that was done now.
-pub(super) async fn runs_again(
-    cluster: &Cluster,
-    change: &Change,
-    before: Option<Value>,
-) -> Result<Vec<Evidence>, ClusterError> {
-    let images = change.edits.iter().filter_map(|edit| match &edit.place {
-        Place::Image { container, init: false } => Some(container.as_str()),
-        Place::Image { init: true, .. }
-        | Place::Env { .. }
-        | Place::Replicas
-        | Place::Unschedulable
-        | Place::Label { .. }
-        | Place::Selector { .. } => None,
-    });
-    let names: Vec<&str> = images.collect();
-    let paused: BTreeMap<String, Option<String>> = before.iter().flat_map(super::container_ids).collect();
-    let object = &change.object;
-    let deadline = Instant::now() + RUNS_WITHIN;
-    loop {
-        let Some(pod) = object.get(cluster).await? else {
-            return Ok(vec![evidence(object.to_string(), "it is gone")]);
-        };
-        let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
-        let statuses: Vec<&Value> = statuses.into_iter().flatten().collect();
-        let mut waiting = Vec::new();
-        let mut proof = Vec::new();
-        for name in &names {
-            let Some(status) = statuses.iter().find(|status| status["name"] == **name) else { continue };
-            let id = status["containerID"].as_str();
-            let is_paused =
-                paused.get(*name).is_some_and(|paused| paused.is_some() && paused.as_deref() == id);
-            let said = format!(
-                "container {name}: {}, image {}",
-                state(status),
-                status["image"].as_str().unwrap_or("none")
-            );
-            if is_paused || !status["state"]["running"].is_object() {
-                waiting.push(said);
-            } else {
-                proof.push(evidence(object.to_string(), said));
-            }
-        }
-        if waiting.is_empty() {
-            return Ok(proof);
-        }
-        if Instant::now() >= deadline {
-            let why = format!("{object} has its images again, but {}", waiting.join("; "));
-            return Err(ClusterError::Unfit(why));
-        }
-        sleep(LOOK).await;
-    }
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use super::{evidence, proof};
 use crate::{
-    chaos::proxy::api::Stream,
+    chaos::{look::Look, proxy::api::Stream},
     journal::event::{Evidence, RolloutPhase},
     lab::{
         api::{DeployRequest, PodStatus, RolloutStatus},
@@ -18,26 +18,6 @@ use crate::{
 pub(super) struct Process {
     pub(super) pid: u32,
     pub(super) address: SocketAddr,
-}
-
-/// What was seen of a step.
-#[derive(Debug)]
-pub(super) struct Look {
-    pub(super) acts: bool,
-    pub(super) missing: String,
-    pub(super) evidence: Vec<Evidence>,
-    /// Time from its being in place to its first effect, where that was measured.
-    pub(super) first: Option<Duration>,
-}
-
-impl Look {
-    fn acts(evidence: Vec<Evidence>) -> Self {
-        Self { acts: true, missing: String::new(), evidence, first: None }
-    }
-
-    pub(super) fn not(missing: impl Into<String>, evidence: Vec<Evidence>) -> Self {
-        Self { acts: false, missing: missing.into(), evidence, first: None }
-    }
 }
 
 /// A process that must be gone: by the kernel, and by nobody listening.

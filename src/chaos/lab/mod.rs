@@ -10,12 +10,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use indexmap::IndexMap;
 
-use self::{
-    look::Look,
-    step::{LabStep, Part},
-};
+use self::step::{LabStep, Part};
 use super::{
     driver::{ChaosError, Driver, Order, Proof, evidence},
+    look::Look,
     undo::Undo,
 };
 use crate::{
@@ -75,14 +73,16 @@ impl Driver for LabDriver {
             Chaos::NetworkChaos(spec) => network::check(spec, namespace, pods),
             Chaos::GpuChaos(spec) if spec.slowdown > 1.0 => Ok(()),
             Chaos::GpuChaos(spec) => {
-                Err(unsupported(chaos, format!("slowdown {} slows nothing down", spec.slowdown)))
+                Err(ChaosError::unsupported(chaos, format!("slowdown {} slows nothing down", spec.slowdown)))
             }
             Chaos::LinkChaos(spec) => match spec.action {
-                LinkAction::Slice { bytes: 0, .. } => Err(unsupported(chaos, "slices of 0 bytes")),
+                LinkAction::Slice { bytes: 0, .. } => {
+                    Err(ChaosError::unsupported(chaos, "slices of 0 bytes"))
+                }
                 LinkAction::Slice { .. } | LinkAction::Reset { .. } | LinkAction::LimitData { .. } => Ok(()),
             },
-            Chaos::KubernetesChaos(_) => Err(unsupported(chaos, "the lab has no API server")),
-            Chaos::Schedule(_) => Err(unsupported(chaos, "a schedule is unrolled by the plan")),
+            Chaos::KubernetesChaos(_) => Err(ChaosError::unsupported(chaos, "the lab has no API server")),
+            Chaos::Schedule(_) => Err(ChaosError::unsupported(chaos, "a schedule is unrolled by the plan")),
         }
     }
 
@@ -117,10 +117,13 @@ impl Driver for LabDriver {
                 }
                 Chaos::GpuChaos(spec) => steps.push(self.slow(&status, spec.slowdown).await?),
                 Chaos::KubernetesChaos(_) => {
-                    return Err(unsupported(&manifest.chaos, "the lab has no API server"));
+                    return Err(ChaosError::unsupported(&manifest.chaos, "the lab has no API server"));
                 }
                 Chaos::Schedule(_) => {
-                    return Err(unsupported(&manifest.chaos, "a schedule is unrolled by the plan"));
+                    return Err(ChaosError::unsupported(
+                        &manifest.chaos,
+                        "a schedule is unrolled by the plan",
+                    ));
                 }
             }
         }
@@ -135,7 +138,7 @@ impl Driver for LabDriver {
         for step in &mut fault.steps {
             let asked = clock.now();
             step.inject(&self.lab).await?;
-            step.placed(Seen { not_before: asked, by: clock.now() });
+            step.timing.placed(Seen { not_before: asked, by: clock.now() });
         }
         Ok(())
     }
@@ -185,13 +188,8 @@ fn earlier(a: Option<Seen>, b: Option<Seen>) -> Option<Seen> {
 }
 
 fn missing(looks: &[&Look]) -> String {
-    let mut why: Vec<&str> = looks.iter().filter(|l| !l.acts).map(|look| look.missing.as_str()).collect();
-    why.dedup();
-    if why.is_empty() { "it has no target".to_owned() } else { why.join("; ") }
-}
-
-fn unsupported(chaos: &Chaos, why: impl Into<String>) -> ChaosError {
-    ChaosError::Unsupported { what: format!("{} {}", chaos.kind(), chaos.action()), why: why.into() }
+    let why = looks.iter().filter(|look| !look.acts).map(|look| look.missing.clone());
+    Proof::missing(&why.collect::<Vec<_>>())
 }
 
 fn pod(status: PodStatus) -> Pod {

@@ -1,17 +1,18 @@
 //! One thing that is done to one pod (or to the rollout), and how it is seen.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use rand::RngExt;
 
 use super::{
-    look::{self, Look, Process},
+    look::{self, Process},
     network::Planned,
     proof::{self, Steps},
 };
 use crate::{
     chaos::{
         driver::{ChaosError, Order},
+        look::{Look, Timing},
         proxy::api::{NewToxic, Stream},
         undo::Undo,
     },
@@ -28,10 +29,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct LabStep {
     act: Act,
-    /// Between asking for it and the answer that it is done.
-    placed: Option<Seen>,
-    /// When its effect began. None: it was not seen yet.
-    effect: Option<Seen>,
+    pub(super) timing: Timing,
 }
 
 #[derive(Debug)]
@@ -100,7 +98,7 @@ fn process(status: &PodStatus) -> Result<Process, ChaosError> {
 
 impl From<Act> for LabStep {
     fn from(act: Act) -> Self {
-        Self { act, placed: None, effect: None }
+        Self { act, timing: Timing::default() }
     }
 }
 
@@ -181,29 +179,10 @@ impl LabStep {
         }
     }
 
-    pub(super) fn placed(&mut self, seen: Seen) {
-        self.placed = Some(seen);
-    }
-
     /// Remembers what a look saw that was begun at `started`. Some: it acts
     /// now, and since when.
     pub(super) fn looked(&mut self, look: &Look, started: RunTime, now: RunTime) -> Option<Seen> {
-        let placed = self.placed.get_or_insert(Seen { not_before: started, by: now });
-        if !look.acts {
-            if self.act.is_seen_at_once() {
-                placed.not_before = placed.not_before.max(started);
-            }
-            return None;
-        }
-        let effect = match look.first {
-            Some(first) => {
-                // Whole milliseconds, rounded down.
-                let by = placed.by + first + Duration::from_millis(1);
-                Seen { not_before: placed.not_before + first, by: by.min(now) }
-            }
-            None => Seen { not_before: placed.not_before, by: now },
-        };
-        Some(*self.effect.get_or_insert(effect))
+        self.timing.looked(look, self.act.is_seen_at_once(), started, now)
     }
 
     /// Looks for its effect.

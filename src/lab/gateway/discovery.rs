@@ -20,6 +20,7 @@ use super::{
     roster::{Roster, Services, roster},
 };
 use crate::{
+    cluster::SERVICE_NAME_LABEL,
     lab::{
         api::Routing,
         kubernetes::{PodError, environment::GatewayPod},
@@ -29,8 +30,6 @@ use crate::{
 
 /// The label of all that belongs to the lab.
 const LAB: &str = "app.kubernetes.io/part-of=firedrill-lab";
-/// The label by which an EndpointSlice names its Service.
-const OF_SERVICE: &str = "kubernetes.io/service-name";
 
 /// The watches, not yet begun.
 pub(super) struct Discovery {
@@ -62,7 +61,8 @@ impl Discovery {
     /// Keeps the gateway informed, for ever. Where the API server does not
     /// answer, what was known last stays.
     pub(super) async fn run(self, gateway: Arc<Gateway>) {
-        let of_services = format!("{OF_SERVICE} in ({},{})", self.services.replicas, self.services.fallback);
+        let of_services =
+            format!("{SERVICE_NAME_LABEL} in ({},{})", self.services.replicas, self.services.fallback);
         let (slices, writer) = reflector::store();
         let watch = watcher(self.slices, watcher::Config::default().labels(&of_services));
         let slice_news = reflector(writer, watch.default_backoff())

@@ -11,6 +11,7 @@ use k8s_openapi::{
 };
 
 use crate::{
+    cluster::SERVICE_NAME_LABEL,
     lab::{
         api::{Role, Upstream},
         kubernetes::environment,
@@ -99,7 +100,7 @@ fn ready<'a>(
     pods: &'a [Arc<Pod>],
 ) -> impl Iterator<Item = Found> + 'a {
     let labels = slice.metadata.labels.as_ref();
-    let service = labels.and_then(|labels| labels.get("kubernetes.io/service-name"));
+    let service = labels.and_then(|labels| labels.get(SERVICE_NAME_LABEL));
     let fallback = service == Some(&services.fallback);
     let known = fallback || service == Some(&services.replicas);
     let ports = slice.ports.as_deref().unwrap_or_default();
@@ -152,7 +153,7 @@ mod tests {
 
     fn slice(service: &str, endpoints: serde_json::Value) -> Arc<EndpointSlice> {
         let slice = json!({
-            "metadata": { "name": "s", "labels": { "kubernetes.io/service-name": service } },
+            "metadata": { "name": "s", "labels": { (SERVICE_NAME_LABEL): service } },
             "addressType": "IPv4",
             "ports": [{ "name": "metrics", "port": 9 }, { "name": "http", "port": 8000 }],
             "endpoints": endpoints,

@@ -13,7 +13,6 @@ pub(crate) struct Shape {
     headers: HeaderMap,
     /// The request line and the headers, as HTTP/1 has them.
     lines: Vec<u8>,
-    states_length: bool,
 }
 
 impl Shape {
@@ -22,9 +21,13 @@ impl Shape {
         let mut lines = Vec::new();
         request_line(&mut lines, &method, &uri);
         headers.iter().for_each(|(name, value)| line(&mut lines, name, value));
-        // A server must learn that nothing follows where something could.
-        let states_length = matches!(method, Method::POST | Method::PUT | Method::PATCH);
-        Self { method, uri, headers, lines, states_length }
+        Self { method, uri, headers, lines }
+    }
+
+    /// Whether something could follow the head, so that a server must learn
+    /// when nothing does.
+    fn states_length(&self) -> bool {
+        matches!(self.method, Method::POST | Method::PUT | Method::PATCH)
     }
 }
 
@@ -53,7 +56,7 @@ impl Outgoing<'_> {
 
     /// Writes it as HTTP/1. `last`: the connection is not used again.
     pub(super) fn write(&self, out: &mut Vec<u8>, last: bool) {
-        let Shape { method, uri, headers, lines, states_length } = self.shape;
+        let Shape { method, uri, headers, lines } = self.shape;
         let replaces = self.own().any(|(name, _)| headers.contains_key(name));
         if self.uri.is_none() && !replaces {
             out.extend_from_slice(lines);
@@ -69,7 +72,7 @@ impl Outgoing<'_> {
         if last {
             line(out, &header::CONNECTION, &HeaderValue::from_static("close"));
         }
-        if *states_length || !self.body.is_empty() {
+        if self.shape.states_length() || !self.body.is_empty() {
             line(out, &header::CONTENT_LENGTH, &HeaderValue::from(self.body.len()));
         }
         out.extend_from_slice(b"\r\n");

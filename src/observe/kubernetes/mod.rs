@@ -28,7 +28,7 @@ use self::state::{Endpoints, Pods};
 use super::source::{Source, tell};
 use crate::{
     clock::Clock,
-    cluster::{Cluster, ClusterError, call},
+    cluster::{Cluster, ClusterError, SERVICE_NAME_LABEL, call},
     journal::{Sink, event::Signal},
     scenario::kubernetes::KubernetesTarget,
 };
@@ -69,7 +69,7 @@ pub async fn watch(watched: Watched, clock: Clock, sink: Sink, cancel: Cancellat
     let mut endpoints = Endpoints::default();
     let slices = Watch {
         api: Api::<EndpointSlice>::namespaced(cluster.client(), &target.namespace),
-        labels: Some(format!("kubernetes.io/service-name={service}")),
+        labels: Some(format!("{SERVICE_NAME_LABEL}={service}")),
         source: Source::expected(&format!("endpoints of {}/{service}", target.namespace)),
         clock,
         sink: &sink,
@@ -91,14 +91,15 @@ pub async fn preflight(watched: &Watched) -> Vec<String> {
     let mut problems = Vec::new();
     for namespace in namespaces {
         let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
-        if let Err(error) = call(format!("list pods in {namespace}"), pods.list(&ListParams::default())).await
+        if let Err(error) =
+            call(format!("list pods in {namespace}"), pods.list(&ListParams::default().limit(1))).await
         {
             problems.push(format!("signals: {error}"));
         }
     }
     let slices: Api<EndpointSlice> = Api::namespaced(cluster.client(), &target.namespace);
     let what = format!("list endpointslices in {}", target.namespace);
-    if let Err(error) = call(what, slices.list(&ListParams::default())).await {
+    if let Err(error) = call(what, slices.list(&ListParams::default().limit(1))).await {
         problems.push(format!("signals: {error}"));
     }
     problems
