@@ -23,13 +23,10 @@ use crate::{
     cluster::SERVICE_NAME_LABEL,
     lab::{
         api::Routing,
-        kubernetes::{PodError, environment::GatewayPod},
+        kubernetes::{self, PodError, environment::GatewayPod},
     },
     units::Version,
 };
-
-/// The label of all that belongs to the lab.
-const LAB: &str = "app.kubernetes.io/part-of=firedrill-lab";
 
 /// The watches, not yet begun.
 pub(super) struct Discovery {
@@ -68,7 +65,7 @@ impl Discovery {
         let slice_news = reflector(writer, watch.default_backoff())
             .map(news("EndpointSlices", |complete| News::Slices { complete }));
         let (pods, writer) = reflector::store();
-        let watch = watcher(self.pods, watcher::Config::default().labels(LAB));
+        let watch = watcher(self.pods, watcher::Config::default().labels(&kubernetes::selector()));
         let pod_news =
             reflector(writer, watch.default_backoff()).map(news("pods", |complete| News::Pods { complete }));
         let both = stream::select(slice_news, pod_news).filter_map(async |news| news);

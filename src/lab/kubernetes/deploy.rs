@@ -1,19 +1,16 @@
 //! `firedrill lab --kubernetes`: applies the manifests, waits until all pods
 //! serve, and says where.
 
-use std::time::Duration;
-
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api,
-    api::{DynamicObject, Patch, PatchParams, PostParams},
+    api::{Patch, PatchParams, PostParams},
 };
 use serde_json::json;
-use tokio::time::{Instant, sleep};
 
 use super::{
     DeployError,
-    manifests::{self, GATEWAY, Manifest, PART_OF, Wanted},
+    manifests::{self, GATEWAY, Manifest, PART_OF, Wanted, is_ours},
     progress,
 };
 use crate::{
@@ -21,9 +18,6 @@ use crate::{
     lab::golden::GOLDEN,
     scenario::kubernetes::KubernetesTarget,
 };
-
-/// How long a Service's address may take until it accepts connections.
-const REACHED_WITHIN: Duration = Duration::from_secs(20);
 
 /// Brings the lab to what is wanted; says on standard error how far it is, and
 /// on standard output where it is.
@@ -39,20 +33,9 @@ pub async fn deploy(context: Option<String>, wanted: &Wanted) -> Result<(), Depl
     }
     eprintln!("{} objects applied", all.len());
     progress::wait_ready(&cluster, &wanted.namespace).await?;
-    let url = reached(&cluster, &target).await?;
+    let url = address::address(&cluster, &target).await?;
     print!("{}", in_words(&url, &wanted.namespace));
     Ok(())
-}
-
-/// An object's API.
-pub(super) fn api(cluster: &Cluster, manifest: &Manifest) -> Api<DynamicObject> {
-    let namespace = manifest.object.metadata.namespace.as_deref().unwrap_or_default();
-    Api::namespaced_with(cluster.client(), namespace, &manifest.resource)
-}
-
-/// Whether something is the lab's.
-pub(super) fn is_ours(labels: Option<&std::collections::BTreeMap<String, String>>) -> bool {
-    labels.and_then(|labels| labels.get(PART_OF.0)).is_some_and(|value| value == PART_OF.1)
 }
 
 /// Makes the namespace if there is none, labelled, so that only such a one is
@@ -76,34 +59,20 @@ async fn make_namespace(cluster: &Cluster, name: &str) -> Result<(), DeployError
 async fn refuse_foreign(cluster: &Cluster, all: &[Manifest]) -> Result<(), DeployError> {
     let mut foreign = Vec::new();
     for manifest in all {
-        let name = manifest.object.metadata.name.as_deref().unwrap_or_default();
-        let found = call(format!("get {}", manifest.name()), api(cluster, manifest).get_opt(name)).await?;
-        if found.is_some_and(|object| !is_ours(object.metadata.labels.as_ref())) {
-            foreign.push(manifest.name());
+        if manifest.found(cluster).await?.is_some_and(|object| !is_ours(&object)) {
+            foreign.push(manifest.to_string());
         }
     }
     if foreign.is_empty() { Ok(()) } else { Err(DeployError::Foreign(foreign)) }
 }
 
 async fn apply(cluster: &Cluster, manifest: &Manifest) -> Result<(), ClusterError> {
-    let name = manifest.object.metadata.name.as_deref().unwrap_or_default();
     // By force: what somebody changed for a drill is set back.
     let as_firedrill = PatchParams::apply(MANAGER).force();
-    let api = api(cluster, manifest);
     let patch = Patch::Apply(&manifest.object);
-    call(format!("apply {}", manifest.name()), api.patch(name, &as_firedrill, &patch)).await?;
+    let api = manifest.api(cluster);
+    call(format!("apply {manifest}"), api.patch(manifest.name(), &as_firedrill, &patch)).await?;
     Ok(())
-}
-
-/// Nodes learn of a new Service a moment later.
-async fn reached(cluster: &Cluster, target: &KubernetesTarget) -> Result<String, ClusterError> {
-    let deadline = Instant::now() + REACHED_WITHIN;
-    loop {
-        match address::address(cluster, target).await {
-            Err(_) if Instant::now() < deadline => sleep(Duration::from_millis(500)).await,
-            result => return result,
-        }
-    }
 }
 
 fn in_words(url: &str, namespace: &str) -> String {

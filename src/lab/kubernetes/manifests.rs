@@ -1,10 +1,16 @@
 //! The files of `deploy/`, and what is asked of them: another namespace,
 //! another image, another number of replicas.
 
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use std::fmt;
+
+use kube::{
+    Api, ResourceExt,
+    core::{ApiResource, DynamicObject, GroupVersionKind},
+};
 use serde_json::{Value, json};
 
 use super::DeployError;
+use crate::cluster::{Cluster, ClusterError, call};
 
 /// The files, in the order in which they are applied. The kustomization lists
 /// the same.
@@ -40,12 +46,37 @@ pub(super) struct Manifest {
     pub(super) object: DynamicObject,
 }
 
-impl Manifest {
-    /// `deployment llm`
-    pub(super) fn name(&self) -> String {
-        let name = self.object.metadata.name.as_deref().unwrap_or_default();
-        format!("{} {name}", self.resource.kind.to_lowercase())
+/// `deployment llm`
+impl fmt::Display for Manifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.resource.kind.to_lowercase(), self.name())
     }
+}
+
+impl Manifest {
+    pub(super) fn name(&self) -> &str {
+        self.object.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn api(&self, cluster: &Cluster) -> Api<DynamicObject> {
+        let namespace = self.object.metadata.namespace.as_deref().unwrap_or_default();
+        Api::namespaced_with(cluster.client(), namespace, &self.resource)
+    }
+
+    /// The object of this name on the cluster, whosever it is.
+    pub(super) async fn found(&self, cluster: &Cluster) -> Result<Option<DynamicObject>, ClusterError> {
+        call(format!("get {self}"), self.api(cluster).get_opt(self.name())).await
+    }
+}
+
+/// Selects all that is the lab's.
+pub(in crate::lab) fn selector() -> String {
+    format!("{}={}", PART_OF.0, PART_OF.1)
+}
+
+/// Whether something is the lab's.
+pub(super) fn is_ours(object: &impl ResourceExt) -> bool {
+    object.labels().get(PART_OF.0).is_some_and(|value| value == PART_OF.1)
 }
 
 /// All objects of the lab.
@@ -117,7 +148,7 @@ mod tests {
     #[test]
     fn everything_is_labelled_and_in_the_namespace() {
         let all = manifests(&wanted()).expect("valid");
-        let names: BTreeSet<String> = all.iter().map(Manifest::name).collect();
+        let names: BTreeSet<String> = all.iter().map(ToString::to_string).collect();
         let expected = [
             "deployment fallback",
             "deployment gateway",
@@ -132,7 +163,7 @@ mod tests {
         assert_eq!(names, expected.map(str::to_owned).into());
         for manifest in &all {
             let labels = manifest.object.metadata.labels.clone().unwrap_or_default();
-            assert_eq!(labels.get(PART_OF.0).map(String::as_str), Some(PART_OF.1), "{}", manifest.name());
+            assert_eq!(labels.get(PART_OF.0).map(String::as_str), Some(PART_OF.1), "{manifest}");
             assert_eq!(manifest.object.metadata.namespace.as_deref(), Some("game-day"));
         }
     }
@@ -147,7 +178,7 @@ mod tests {
                 assert_eq!(image, "localhost/x:1");
                 images += 1;
             }
-            match manifest.name().as_str() {
+            match manifest.to_string().as_str() {
                 "deployment llm" => assert_eq!(object["spec"]["replicas"], 5),
                 "deployment gateway" => assert_eq!(object["spec"]["replicas"], 1),
                 "rolebinding gateway" => assert_eq!(object["subjects"][0]["namespace"], "game-day"),
@@ -161,7 +192,7 @@ mod tests {
     fn what_is_not_asked_for_stays_as_in_the_files() {
         let wanted = Wanted { namespace: "default".into(), image: None, replicas: None };
         let all = manifests(&wanted).expect("valid");
-        let llm = all.iter().find(|manifest| manifest.name() == "deployment llm").expect("it is there");
+        let llm = all.iter().find(|manifest| manifest.to_string() == "deployment llm").expect("it is there");
         let llm = document(llm);
         assert_eq!(llm["spec"]["replicas"], 3);
         assert_eq!(llm["spec"]["template"]["spec"]["containers"][0]["image"], "firedrill:dev");
@@ -174,7 +205,7 @@ mod tests {
     fn the_pods_have_the_labs_labels() {
         let all = manifests(&wanted()).expect("valid");
         let of = |name: &str| {
-            let manifest = all.iter().find(|manifest| manifest.name() == name).expect("it is there");
+            let manifest = all.iter().find(|manifest| manifest.to_string() == name).expect("it is there");
             document(manifest).pointer("/spec/template/metadata/labels").cloned().expect("labels")
         };
         let lab = crate::plan::lab_pods(&crate::lab::config::LabConfig::default());

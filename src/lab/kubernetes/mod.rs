@@ -15,6 +15,7 @@ mod progress;
 
 use std::time::Duration;
 
+pub(super) use self::manifests::selector;
 pub use self::{delete::delete, deploy::deploy, manifests::Wanted};
 use crate::cluster::ClusterError;
 

@@ -9,7 +9,7 @@ use kube::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{DeployError, manifests::PART_OF};
+use super::{DeployError, manifests::selector};
 use crate::cluster::{Cluster, ClusterError, call};
 
 /// How long the lab may take until it serves: images have to be pulled.
@@ -21,9 +21,8 @@ const STUCK_AFTER: Duration = Duration::from_secs(15);
 /// How often it is looked.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Parameters that list what is the lab's.
-pub(super) fn ours() -> ListParams {
-    ListParams::default().labels(&format!("{}={}", PART_OF.0, PART_OF.1))
+fn ours() -> ListParams {
+    ListParams::default().labels(&selector())
 }
 
 /// Resolves when every Deployment of the lab is as it is to be.
