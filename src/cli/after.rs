@@ -40,6 +40,10 @@ pub(super) async fn recover(path: Option<PathBuf>, runs: &Path) -> Exit {
         eprintln!("error: there is no run in {}", runs.display());
         return Exit::Usage;
     };
+    if RunFolder::never_began(&path) {
+        print!("{}", in_words(&RecoverReport::default()));
+        return Exit::Pass;
+    }
     let folder = match RunFolder::open(&path) {
         Ok(folder) => folder,
         Err(error) => {

@@ -9,6 +9,10 @@ use std::{
 
 /// Bytes set aside, so that a run on a full disk can still say how it ended.
 const RESERVE: usize = 8 << 20;
+/// Where they are.
+const RESERVE_FILE: &str = ".reserve";
+/// Written once the preflight has found nothing, before anything is broken.
+const PLAN: &str = "plan.json";
 
 /// What can go wrong with a run's folder.
 #[derive(Debug, thiserror::Error)]
@@ -53,11 +57,16 @@ impl RunFolder {
     /// A folder that exists.
     pub fn open(path: &Path) -> Result<Self, FolderError> {
         let path = fs::canonicalize(path).map_err(|e| FolderError::new("open the run", path, e))?;
-        let plan = path.join("plan.json");
+        let plan = path.join(PLAN);
         match fs::metadata(&plan) {
             Ok(_) => Ok(Self { path }),
             Err(e) => Err(FolderError::new("not a run's folder, there is no", &plan, e)),
         }
+    }
+
+    /// Whether a run died there before it began, so that it broke nothing.
+    pub fn never_began(path: &Path) -> bool {
+        path.join(RESERVE_FILE).exists() && !path.join(PLAN).exists()
     }
 
     /// Where it is.
@@ -96,7 +105,7 @@ impl RunFolder {
     }
 
     fn reserve(&self) -> PathBuf {
-        self.file(".reserve")
+        self.file(RESERVE_FILE)
     }
 }
 

@@ -7,4 +7,7 @@
 //! the binary (`ctr images import`, `kind load`, …).
 
 mod drills;
+mod kills;
+mod outages;
 mod rig;
+mod snapshot;

@@ -3,14 +3,14 @@
 use super::rig::{Rig, kubectl, recover, said, unmet, verdict};
 use crate::support::exe;
 
-fn act(id: &str, kind: &str, spec: &str) -> String {
+pub(super) fn act(id: &str, kind: &str, spec: &str) -> String {
     let group = if kind == "PodChaos" { "chaos-mesh.org" } else { "firedrill.dev" };
     format!(
         "  - id: {id}\n    at: fault + 0s\n    apply:\n      apiVersion: {group}/v1alpha1\n      kind: {kind}\n      spec: {{ {spec} }}\n"
     )
 }
 
-fn app() -> &'static str {
+pub(super) fn app() -> &'static str {
     "selector: { labelSelectors: { app: llm } }"
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Read,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::OnceLock,
@@ -9,16 +10,12 @@ use std::{
 };
 
 use firedrill::verdict::model::{RunVerdict, Verdict};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 use serde_json::Value;
 
 use crate::support::{Folder, exe};
 
 /// How long anything may take that must happen at all.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 const IMAGE: &str = "localhost/firedrill-test-server:1";
 /// Does nothing, as `pod-failure` wants it. Every kubelet has one already.
 const PAUSE: &str = "localhost/pause:1";
@@ -107,21 +104,31 @@ slos:
 
     /// Starts a drill, waits until its journal tells of `needle`, and kills it.
     pub(super) fn killed_at(&self, scenario: &str, needle: &str) -> PathBuf {
-        let mut child = Ended(self.command(scenario).spawn().expect("the program starts"));
+        let (mut child, run) = self.begun(self.command(scenario), needle);
+        child.0.kill().expect("a signal");
+        child.0.wait().expect("it ends");
+        run
+    }
+
+    /// Starts a drill, and waits until its journal tells of `needle`.
+    pub(super) fn begun(&self, mut command: Command, needle: &str) -> (Ended, PathBuf) {
+        let mut child = Ended(command.spawn().expect("the program starts"));
         let deadline = Instant::now() + PATIENCE;
         loop {
             for run in fs::read_dir(self.runs()).into_iter().flatten().flatten().map(|run| run.path()) {
                 if fs::read_to_string(run.join("events.jsonl")).is_ok_and(|text| text.contains(needle)) {
-                    kill(Pid::from_raw(i32::try_from(child.0.id()).expect("a pid")), Signal::SIGKILL)
-                        .expect("a signal");
-                    child.0.wait().expect("it ends");
-                    return run;
+                    return (child, run);
                 }
             }
             assert!(child.0.try_wait().expect("it can be asked").is_none(), "it ended before {needle}");
             assert!(Instant::now() < deadline, "the journal never told of {needle}");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Writes a file that goes with the test.
+    pub(super) fn write(&self, name: &str, text: &str) -> PathBuf {
+        self.folder.write(name, text)
     }
 
     pub(super) fn runs(&self) -> PathBuf {
@@ -172,7 +179,21 @@ impl Drop for Rig {
     }
 }
 
-struct Ended(Child);
+/// A process that ends with its test.
+pub(super) struct Ended(pub(super) Child);
+
+impl Ended {
+    /// Waits for its end, and for all that it says.
+    pub(super) fn output(mut self) -> Output {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let (out, err) = (self.0.stdout.take(), self.0.stderr.take());
+        std::thread::scope(|both| {
+            both.spawn(|| err.map(|mut pipe| pipe.read_to_end(&mut stderr)));
+            out.map(|mut pipe| pipe.read_to_end(&mut stdout))
+        });
+        Output { status: self.0.wait().expect("it ends"), stdout, stderr }
+    }
+}
 
 impl Drop for Ended {
     fn drop(&mut self) {
