@@ -3,6 +3,7 @@
 //! scenario → plan → run {load, chaos, observe} → journal → verdict → report.
 //! ARCHITECTURE.md tells what each module is and must not know.
 
+mod api_client;
 pub mod chaos;
 pub mod cli;
 pub mod clock;

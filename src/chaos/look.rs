@@ -1,7 +1,10 @@
 //! What one look at a step of a fault saw, and since when the step acts.
 
-use std::time::Duration;
+use std::{hash::Hash, time::Duration};
 
+use indexmap::IndexMap;
+
+use super::driver::Proof;
 use crate::{
     journal::event::Evidence,
     units::{RunTime, Seen},
@@ -67,5 +70,32 @@ impl Timing {
             None => Seen { not_before: placed.not_before, by: now },
         };
         Some(*self.effect.get_or_insert(effect))
+    }
+}
+
+/// The proof of a fault of several parts: of the steps of one part, one that
+/// acts is enough; all parts must act.
+pub(super) fn all_parts<P: Hash + Eq>(looks: Vec<(P, Look, Option<Seen>)>) -> Proof {
+    let (mut proof, mut missing) = (Vec::new(), Vec::new());
+    let mut parts: IndexMap<P, Option<Seen>> = IndexMap::new();
+    for (part, look, seen) in looks {
+        proof.extend(look.evidence);
+        if !look.acts {
+            missing.push(look.missing);
+        }
+        let first = parts.entry(part).or_default();
+        *first = earlier(*first, seen);
+    }
+    let effect = parts.into_values().reduce(|a, b| a.and(b).and_then(|_| earlier(a, b))).flatten();
+    match effect {
+        Some(effect) => Proof::Seen { effect, proof },
+        None => Proof::NotYet { why: Proof::missing(&missing), proof },
+    }
+}
+
+fn earlier(a: Option<Seen>, b: Option<Seen>) -> Option<Seen> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if b.by < a.by { b } else { a }),
+        (a, b) => a.or(b),
     }
 }

@@ -20,5 +20,6 @@ pub use driver::{ChaosError, Driver, Order, Proof};
 pub use kubernetes::KubernetesDriver;
 pub use lab::{LabDriver, LabFault};
 pub use preflight::{PreflightProblem, preflight};
+pub use proxy::ProxyDriver;
 pub use recover::{RecoverReport, recover};
 pub use undo::Undo;

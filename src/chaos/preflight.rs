@@ -46,7 +46,8 @@ pub async fn preflight<D: Driver>(
         return vec![];
     }
     let Some(driver) = driver else {
-        let what = "target `url` has no fault driver: nothing can be broken there";
+        let what =
+            "nothing can be broken at a URL alone: say `url: { at: …, proxy: on }` to break the way to it";
         return acts.iter().map(|act| PreflightProblem::of(&act.id, what)).collect();
     };
     let everywhere = |what: String| PreflightProblem { id: None, what };

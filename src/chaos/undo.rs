@@ -10,6 +10,7 @@ use super::{
     driver::{ChaosError, evidence},
     kubernetes::{self, Change, Mark},
     lab::proof,
+    proxy::{self, ProxyClient},
 };
 use crate::{
     cluster::{Cluster, ClusterRef},
@@ -36,8 +37,8 @@ const LOOK: Duration = Duration::from_millis(100);
 pub enum Undo {
     /// Take a toxic off a link.
     Toxic {
-        /// The lab.
-        lab: Addresses,
+        /// The proxy's admin API.
+        proxy: SocketAddr,
         /// The link.
         link: String,
         /// The toxic, whose id no other run uses.
@@ -79,7 +80,7 @@ impl Undo {
     /// its death. Can be done again.
     pub async fn perform(&self) -> Result<Vec<Evidence>, ChaosError> {
         Ok(match self {
-            Self::Toxic { lab, link, id } => toxic(&LabClient::new(*lab)?, link, id).await?,
+            Self::Toxic { proxy, link, id } => toxic(&ProxyClient::new(*proxy)?, link, id).await?,
             Self::Failure { lab, pod } => failure(&LabClient::new(*lab)?, pod).await?,
             Self::Slowdown { lab, pod, address } => slowdown(&LabClient::new(*lab)?, pod, *address).await?,
             Self::Object { cluster, mark, change } => {
@@ -100,8 +101,8 @@ impl Undo {
     pub fn by_hand(&self) -> String {
         let curl = "curl -X";
         match self {
-            Self::Toxic { lab, link, id } => {
-                format!("{curl} DELETE http://{}/links/{link}/toxics/{id}", lab.proxy)
+            Self::Toxic { proxy, link, id } => {
+                format!("{curl} DELETE http://{proxy}/links/{link}/toxics/{id}")
             }
             Self::Failure { lab, pod } => {
                 format!("{curl} DELETE http://{}/pods/{pod}/failure", lab.controller)
@@ -123,18 +124,18 @@ fn absent<T>(result: Result<T, ClientError>) -> Result<Result<T, ClientError>, C
     }
 }
 
-async fn toxic(lab: &LabClient, link: &str, id: &str) -> Result<Vec<Evidence>, ClientError> {
+async fn toxic(client: &ProxyClient, link: &str, id: &str) -> Result<Vec<Evidence>, ClientError> {
     let source = format!("proxy link {link}");
-    let last = match absent(lab.take_toxic(link, id).await)? {
-        Ok(status) => evidence(&source, format!("taken off; it had {}", proof::figures(&status))),
+    let last = match absent(client.take_toxic(link, id).await)? {
+        Ok(status) => evidence(&source, format!("taken off; it had {}", proxy::proof::figures(&status))),
         Err(error @ ClientError::Gone { .. }) => {
             return Ok(vec![evidence(source, format!("gone with the proxy ({error})"))]);
         }
         Err(_) => evidence(&source, format!("toxic {id} was gone already")),
     };
-    let now = match absent(lab.link(link).await)? {
+    let now = match absent(client.link(link).await)? {
         Ok(status) if status.toxics.iter().any(|toxic| toxic.id == id) => {
-            let url = format!("http://{}/links/{link}", lab.addresses().proxy);
+            let url = format!("http://{}/links/{link}", client.at());
             return Err(ClientError::Exchange { url, why: format!("toxic {id} is still listed") });
         }
         Ok(_) => evidence(source, format!("toxic {id} is listed no more")),
@@ -238,10 +239,7 @@ mod tests {
         let broken = listener.local_addr().expect("an address");
         tokio::spawn(async { axum::serve(listener, app).await });
         let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-        let toxic = |proxy| {
-            let lab = Addresses { gateway: nobody, controller: nobody, proxy };
-            Undo::Toxic { lab, link: "replica-0".to_owned(), id: "slow".to_owned() }
-        };
+        let toxic = |proxy| Undo::Toxic { proxy, link: "replica-0".to_owned(), id: "slow".to_owned() };
         let why = take_back(&[toxic(broken)], Duration::ZERO).await.expect_err("it stays");
         assert!(why.contains("500"), "{why}");
         assert!(

@@ -175,12 +175,11 @@ mod tests {
     use std::net::{Ipv4Addr, SocketAddr};
 
     use super::*;
-    use crate::{lab::api::Addresses, scenario::model::Deploy, units::Version};
+    use crate::{scenario::model::Deploy, units::Version};
 
     fn intent(reversible: bool) -> Step {
         let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let lab = Addresses { gateway: at(1), controller: at(2), proxy: at(3) };
-        let undo = Undo::Toxic { lab, link: "pod-0".to_owned(), id: "t".to_owned() };
+        let undo = Undo::Toxic { proxy: at(3), link: "pod-0".to_owned(), id: "t".to_owned() };
         Step::Intent {
             driver: "lab".to_owned(),
             action: PlannedAction::Deploy(Deploy {

@@ -1,6 +1,6 @@
 //! The command line, as types.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -78,9 +78,28 @@ pub(super) enum Command {
     /// The lab's controller process
     #[command(hide = true)]
     LabController,
+    /// Start the fault proxy alone, before anything that speaks TCP
+    Proxy(Proxy),
     /// The fault proxy's process
     #[command(hide = true)]
-    Proxy,
+    ProxyProcess,
+}
+
+/// `firedrill proxy`
+#[derive(Debug, Args)]
+pub(super) struct Proxy {
+    /// Where clients connect to
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(super) listen: SocketAddr,
+    /// The service that it leads to
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) upstream: String,
+    /// Where faults are asked for: `proxy:` of a target
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    pub(super) admin: SocketAddr,
+    /// Name of the link, for selectors (also its label `app`)
+    #[arg(long, default_value = "target")]
+    pub(super) name: String,
 }
 
 /// Where a process of the lab runs.

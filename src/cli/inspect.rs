@@ -6,7 +6,12 @@ use super::{args, exit::Exit};
 use crate::{
     chaos,
     plan::{self, Plan},
-    scenario::{self, Loaded, Override, kubernetes::KubernetesTarget, model::Target},
+    scenario::{
+        self, Loaded, Override,
+        kubernetes::KubernetesTarget,
+        model::Target,
+        url::{ProxyUse, UrlTarget},
+    },
 };
 
 /// Reads a scenario with its overrides and resolves it. Says what is wrong.
@@ -47,9 +52,10 @@ fn retarget(target: &mut Target, given: &str) -> Result<(), &'static str> {
         ("kubernetes", _) => {
             return Err("the scenario names no service: write `kubernetes:NAMESPACE/SERVICE`");
         }
-        (url, _) if url.starts_with("http://") || url.starts_with("https://") => {
-            *target = Target::Url(url.to_owned());
-        }
+        (url, before) if url.starts_with("http://") || url.starts_with("https://") => match before {
+            Target::Url(own) => url.clone_into(&mut own.at),
+            Target::Lab(_) | Target::Kubernetes(_) => *before = Target::Url(UrlTarget::new(url)),
+        },
         (other, before) => {
             let wanted = "wants `lab`, a URL such as `http://127.0.0.1:8000`, or \
                           `kubernetes:NAMESPACE/SERVICE[:PORT]`";
@@ -87,7 +93,7 @@ pub(super) async fn plan(args: &args::Scenario) -> Exit {
     };
     let pods = match &plan.target {
         Target::Lab(lab) => Some(plan::lab_pods(lab)),
-        Target::Url(_) => None,
+        Target::Url(url) => (url.proxy == ProxyUse::Own).then(|| vec![chaos::proxy::own_link()]),
         Target::Kubernetes(target) => match chaos::kubernetes::pods_for(&plan, target).await {
             Ok(pods) => Some(pods),
             Err(error) => {
@@ -154,7 +160,7 @@ mod tests {
         let cluster = || Target::Kubernetes(here.clone());
         assert_eq!(to(cluster(), "lab"), Ok(lab()));
         assert_eq!(to(cluster(), "kubernetes"), Ok(cluster()));
-        assert_eq!(to(lab(), "http://x"), Ok(Target::Url("http://x".into())));
+        assert_eq!(to(lab(), "http://x"), Ok(Target::Url(UrlTarget::new("http://x"))));
         let there = KubernetesTarget { port: Some(80), ..KubernetesTarget::new("c", "d") };
         assert_eq!(to(lab(), "kubernetes:c/d:80"), Ok(Target::Kubernetes(there.clone())));
         let kept = KubernetesTarget { healthy_floor: 3, ..there };

@@ -14,7 +14,8 @@ use self::{
     exit::Exit,
 };
 use crate::{
-    chaos, lab,
+    chaos::{self, proxy::alone::Alone},
+    lab,
     run::{self, RunError},
     scenario::model::Target,
 };
@@ -63,7 +64,11 @@ async fn dispatch(command: Command) -> Exit {
         Command::LabGateway(args) if args.in_pod => process(lab::gateway::serve_in_pod().await),
         Command::LabGateway(_) => process(lab::gateway::serve().await),
         Command::LabController => process(lab::controller::serve().await),
-        Command::Proxy => process(chaos::proxy::serve().await),
+        Command::Proxy(args) => {
+            let args::Proxy { listen, upstream, admin, name } = args;
+            process(chaos::proxy::alone::run(&Alone { listen, upstream, admin, name }).await)
+        }
+        Command::ProxyProcess => process(chaos::proxy::serve().await),
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::{
     mpsc,
 };
 
-use http::Uri;
 use indexmap::IndexMap;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     LoadError,
     attack::{self, Squad},
-    connection::{Base, Connections},
+    connection::{Base, Connections, Destination},
     crew::Crew,
     feed::Feed,
     misses::Misses,
@@ -37,9 +36,8 @@ use crate::{
 pub struct LoadJob {
     /// What to send, and when.
     pub plan: Arc<Plan>,
-    /// Where to: `http://host:port`, with a path that the endpoints' paths
-    /// are below, if any.
-    pub base_url: Uri,
+    /// Where to.
+    pub to: Destination,
     /// The run's clock. Let its zero lie half a second ahead
     /// ([`Clock::starting_in`]): then all users are there when it starts.
     pub clock: Clock,
@@ -85,7 +83,7 @@ pub struct LoadSummary {
 /// # Errors
 /// [`LoadError`], before anything is sent, unless Goose fails on the way.
 pub async fn drive(job: LoadJob) -> Result<LoadSummary, LoadError> {
-    let base = Base::of(&job.base_url)?;
+    let base = Base::of(&job.to)?;
     let recorder = Arc::new(Recorder::new(&job.plan));
     let cancel = job.cancel.child_token();
     // Whoever drops this future stops the users, too.

@@ -38,6 +38,7 @@ mod shard;
 mod sse;
 mod watch;
 
+pub use connection::Destination;
 pub use drive::{LoadJob, LoadSummary, drive};
 pub use probe::{ProbeAnswer, probe};
 pub use progress::{Progress, Second};

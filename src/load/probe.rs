@@ -2,13 +2,13 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::{HeaderName, HeaderValue, Uri};
+use http::{HeaderName, HeaderValue};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     LoadError,
     client::Client,
-    connection::{Base, Connections},
+    connection::{Base, Connections, Destination},
     feed::Feed,
     protocol::Protocol,
 };
@@ -47,8 +47,8 @@ pub struct ProbeAnswer {
 /// # Errors
 /// [`LoadError`] where the workload or the URL can't be used. A request that
 /// fails is no error: its outcome says how.
-pub async fn probe(base_url: &Uri, workload: &Workload) -> Result<ProbeAnswer, LoadError> {
-    let base = Base::of(base_url)?;
+pub async fn probe(to: &Destination, workload: &Workload) -> Result<ProbeAnswer, LoadError> {
+    let base = Base::of(to)?;
     let protocol = Protocol::new(&base, workload)?;
     let feed = Feed::new("probe", workload, protocol.dialect.clone(), &base, 0)?;
     // New each time, so that no cache answers for the endpoint.

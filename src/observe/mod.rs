@@ -47,8 +47,9 @@ pub async fn preflight(lab: Option<Addresses>) -> Vec<String> {
         Ok(lab) => lab,
         Err(error) => return vec![format!("signals: {error}")],
     };
+    let proxy = lab.proxy();
     let (gateway, pods, rollout, links) =
-        tokio::join!(lab.metrics(at.gateway), lab.pods(), lab.rollout(), lab.links());
+        tokio::join!(lab.metrics(at.gateway), lab.pods(), lab.rollout(), proxy.links());
     let mut problems: Vec<String> = [
         gateway.as_ref().err().map(|error| format!("signals: gateway metrics: {error}")),
         pods.as_ref().err().map(|error| format!("signals: pods: {error}")),

@@ -49,7 +49,7 @@ async fn gateway(eyes: &Eyes) {
 
 async fn links(eyes: &Eyes, proxy: &mut Source) {
     let started = eyes.clock.now();
-    let links = eyes.lab.links().await;
+    let links = eyes.lab.proxy().links().await;
     if let Some((links, _)) = proxy.heard(links, started, eyes.clock.now(), &eyes.sink) {
         tell(eyes, "proxy", started, links.iter().flat_map(of_link).collect());
     }

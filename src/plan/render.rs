@@ -11,6 +11,7 @@ use crate::{
     scenario::{
         chaos::{Chaos, KubernetesAction, LinkAction, Mode, NetworkEffect},
         model::{Arrivals, Executor, Expectation, Objective, RetryExpectation, Target, Think},
+        url::ProxyUse,
         workload_patch::WorkloadPatch,
     },
     units::{RunTime, Span},
@@ -46,7 +47,11 @@ fn head(out: &mut String, plan: &Plan) {
     }
     let target = match &plan.target {
         Target::Lab(lab) => format!("the lab, {} replicas", lab.replicas),
-        Target::Url(url) => url.clone(),
+        Target::Url(url) => match url.proxy {
+            ProxyUse::Off => url.at.clone(),
+            ProxyUse::Own => format!("{}, through a fault proxy", url.at),
+            ProxyUse::Running(at) => format!("{}, with the fault proxy at {at}", url.at),
+        },
         Target::Kubernetes(at) => {
             let context = at.context.as_deref().map(|name| format!(", context {name}")).unwrap_or_default();
             format!("service {}/{} on Kubernetes{context}", at.namespace, at.service)

@@ -173,7 +173,7 @@ fn ttft(input: &Input<'_>) -> KeyFigure {
 pub(super) fn target(input: &Input<'_>) -> String {
     match &input.plan.target {
         Target::Lab(_) => "the built-in lab".to_owned(),
-        Target::Url(url) => url.clone(),
+        Target::Url(url) => url.at.clone(),
         Target::Kubernetes(at) => format!("service {}/{} on Kubernetes", at.namespace, at.service),
     }
 }

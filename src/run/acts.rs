@@ -48,6 +48,9 @@ impl Acts {
             Drivers::Lab(driver) => {
                 acts.spawn(plan, &FaultContext::new(driver, folder, sink, cancel, plan)?);
             }
+            Drivers::Proxy(driver) => {
+                acts.spawn(plan, &FaultContext::new(driver, folder, sink, cancel, plan)?);
+            }
             Drivers::Kubernetes(driver) => {
                 acts.spawn(plan, &FaultContext::new(*driver, folder, sink, cancel, plan)?);
             }

@@ -1,20 +1,19 @@
 //! What must be right before anything is sent or broken. All problems at once.
 
-use http::Uri;
-
 use super::target::{Drivers, Running};
 use crate::{
     chaos::{self, LabDriver},
     journal::interval::Outcome,
-    load, observe,
+    load::{self, Destination},
+    observe,
     plan::Plan,
 };
 
 /// Looks at the endpoint, the sources of signals and the faults' targets.
 /// What is wrong, in words; empty where nothing is.
 pub(super) async fn preflight(plan: &Plan, target: &Running, run: &str) -> Vec<String> {
-    let mut problems = match target.base_uri() {
-        Ok(uri) => endpoints(plan, &uri).await,
+    let mut problems = match target.destination() {
+        Ok(to) => endpoints(plan, &to).await,
         Err(error) => vec![error.to_string()],
     };
     problems.extend(match target.on_cluster(plan) {
@@ -24,6 +23,7 @@ pub(super) async fn preflight(plan: &Plan, target: &Running, run: &str) -> Vec<S
     let (acts, seed) = (&plan.timeline, plan.seed);
     let found = match target.driver(plan, run) {
         Ok(Drivers::Lab(driver)) => chaos::preflight(Some(&driver), acts, seed).await,
+        Ok(Drivers::Proxy(driver)) => chaos::preflight(Some(&driver), acts, seed).await,
         Ok(Drivers::Kubernetes(driver)) => chaos::preflight(Some(&*driver), acts, seed).await,
         Ok(Drivers::None) => chaos::preflight(None::<&LabDriver>, acts, seed).await,
         Err(error) => {
@@ -36,14 +36,15 @@ pub(super) async fn preflight(plan: &Plan, target: &Running, run: &str) -> Vec<S
 }
 
 /// One request of each workload must end as it should.
-async fn endpoints(plan: &Plan, uri: &Uri) -> Vec<String> {
+async fn endpoints(plan: &Plan, to: &Destination) -> Vec<String> {
     let mut problems = Vec::new();
     for planned in &plan.workloads {
-        match load::probe(uri, &planned.workload).await {
+        match load::probe(to, &planned.workload).await {
             Ok(answer) if answer.outcome == Outcome::Ok => {}
             Ok(answer) => problems.push(format!(
-                "workload `{}`: the endpoint {uri} answered a first request with `{}`: {}",
+                "workload `{}`: the endpoint {} answered a first request with `{}`: {}",
                 planned.name,
+                to.url,
                 answer.outcome.as_str(),
                 answer.detail
             )),

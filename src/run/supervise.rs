@@ -122,7 +122,7 @@ impl Drill {
         let search = Arc::new(Search::default());
         let load = tokio::spawn(load::drive(LoadJob {
             plan: Arc::clone(plan),
-            base_url: target.base_uri()?,
+            to: target.destination()?,
             clock,
             sink: sink.clone(),
             cancel: stop_load.clone(),

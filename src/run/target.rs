@@ -3,16 +3,28 @@
 
 use std::path::Path;
 
-use http::Uri;
+use http::{Uri, uri::InvalidUri};
 
 use super::RunError;
 use crate::{
-    chaos::{KubernetesDriver, LabDriver, kubernetes::Reach},
+    chaos::{
+        KubernetesDriver, LabDriver, ProxyDriver,
+        kubernetes::Reach,
+        proxy::{
+            ProxyClient,
+            own::{OwnProxy, OwnProxyError},
+        },
+    },
     cluster::{Cluster, ClusterError, address, offset},
     lab::{Lab, LabError, api::Addresses},
+    load::Destination,
     observe::kubernetes::Watched,
     plan::Plan,
-    scenario::{kubernetes::KubernetesTarget, model::Target},
+    scenario::{
+        kubernetes::KubernetesTarget,
+        model::Target,
+        url::{ProxyUse, UrlTarget},
+    },
 };
 
 /// A target that is up.
@@ -21,7 +33,7 @@ pub(super) enum Running {
     /// The lab, ours to start and stop.
     Lab(Lab),
     /// Somebody else's service.
-    Url(String),
+    Url(Service),
     /// A service on a cluster.
     Kubernetes(Box<OnCluster>),
 }
@@ -33,8 +45,25 @@ pub(super) enum Drivers {
     None,
     /// The lab's own parts.
     Lab(LabDriver),
+    /// A fault proxy.
+    Proxy(ProxyDriver),
     /// A cluster's API server.
     Kubernetes(Box<KubernetesDriver>),
+}
+
+/// Somebody else's service, and what stands before it.
+#[derive(Debug)]
+pub(super) struct Service {
+    url: Uri,
+    proxy: Proxy,
+}
+
+#[derive(Debug)]
+enum Proxy {
+    None,
+    /// Ours: the load goes through it.
+    Own(OwnProxy),
+    Running(ProxyClient),
 }
 
 /// A service on a cluster, and how it is reached.
@@ -52,6 +81,10 @@ pub(super) enum StartError {
     Lab(#[from] LabError),
     #[error("target: {0}")]
     Cluster(#[from] ClusterError),
+    #[error("target: the fault proxy: {0}")]
+    Proxy(#[from] OwnProxyError),
+    #[error("target: {0}")]
+    Url(String),
 }
 
 impl Running {
@@ -64,7 +97,7 @@ impl Running {
     ) -> Result<Self, StartError> {
         Ok(match target {
             Target::Lab(config) => Self::Lab(Lab::start(config, seed, exe, logs).await?),
-            Target::Url(url) => Self::Url(url.clone()),
+            Target::Url(target) => Self::Url(Service::start(target, exe, logs).await?),
             Target::Kubernetes(target) => {
                 let cluster = Cluster::connect(target).await?;
                 let url = address::address(&cluster, target).await?;
@@ -74,20 +107,25 @@ impl Running {
     }
 
     /// Where the load goes.
-    pub(super) fn base_uri(&self) -> Result<Uri, RunError> {
+    pub(super) fn destination(&self) -> Result<Destination, RunError> {
         let url = match self {
             Self::Lab(lab) => format!("http://{}", lab.addresses().gateway),
-            Self::Url(url) => url.trim_end_matches('/').to_owned(),
+            Self::Url(service) => return Ok(service.destination()),
             Self::Kubernetes(on) => on.url.clone(),
         };
-        url.parse().map_err(|source| RunError::Url { url, source })
+        let uri: Result<Uri, _> = url.parse();
+        uri.map(Destination::from).map_err(|source| RunError::Url { url, source })
     }
 
     /// What injects the faults of a plan there, for the run of this name.
     pub(super) fn driver(&self, plan: &Plan, run: &str) -> Result<Drivers, RunError> {
         Ok(match self {
             Self::Lab(lab) => Drivers::Lab(LabDriver::new(*lab.addresses())?),
-            Self::Url(_) => Drivers::None,
+            Self::Url(service) => match &service.proxy {
+                Proxy::None => Drivers::None,
+                Proxy::Own(proxy) => Drivers::Proxy(ProxyDriver::new(proxy.client())),
+                Proxy::Running(client) => Drivers::Proxy(ProxyDriver::new(client.clone())),
+            },
             Self::Kubernetes(on) => {
                 let OnCluster { cluster, target, .. } = on.as_ref();
                 let driver = KubernetesDriver::new(cluster.clone(), target.clone(), plan, run);
@@ -137,7 +175,33 @@ impl Running {
     pub(super) async fn stop(self) {
         match self {
             Self::Lab(lab) => lab.stop().await,
+            Self::Url(Service { proxy: Proxy::Own(proxy), .. }) => proxy.stop().await,
             Self::Url(_) | Self::Kubernetes(_) => {}
         }
+    }
+}
+
+impl Service {
+    async fn start(target: &UrlTarget, exe: &Path, logs: &Path) -> Result<Self, StartError> {
+        let wrong = |why: String| StartError::Url(format!("`{}`: {why}", target.at));
+        let url: Uri = target.at.parse().map_err(|error: InvalidUri| wrong(error.to_string()))?;
+        let proxy = match target.proxy {
+            ProxyUse::Off => Proxy::None,
+            ProxyUse::Own => {
+                let host = url.host().ok_or_else(|| wrong("it names no host".to_owned()))?;
+                let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("https") { 443 } else { 80 });
+                Proxy::Own(OwnProxy::start(exe, logs, host.trim_matches(['[', ']']), port).await?)
+            }
+            ProxyUse::Running(at) => Proxy::Running(ProxyClient::new(at).map_err(OwnProxyError::from)?),
+        };
+        Ok(Self { url, proxy })
+    }
+
+    fn destination(&self) -> Destination {
+        let via = match &self.proxy {
+            Proxy::Own(proxy) => Some(proxy.listen()),
+            Proxy::None | Proxy::Running(_) => None,
+        };
+        Destination { url: self.url.clone(), via }
     }
 }

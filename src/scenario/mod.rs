@@ -17,6 +17,7 @@ mod source;
 pub(crate) mod template;
 mod trace;
 mod transport;
+pub mod url;
 pub mod workload_patch;
 mod yaml;
 

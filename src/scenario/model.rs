@@ -22,6 +22,7 @@ pub use super::{
         default_output_tokens, default_prompts,
     },
     transport::*,
+    url::UrlTarget,
 };
 use crate::{
     lab::config::{LabConfig, VersionDefect},
@@ -79,7 +80,7 @@ pub enum Target {
     /// The built-in lab, started and stopped by the run.
     Lab(LabConfig),
     /// Any endpoint: `http://host:port` or `https://host`.
-    Url(String),
+    Url(UrlTarget),
     /// A service on a Kubernetes cluster.
     Kubernetes(KubernetesTarget),
 }

@@ -87,7 +87,7 @@ fn plan(seconds: u64, loads: Vec<(Workload, Executor)>) -> Plan {
         name: "test".into(),
         description: None,
         seed: 1,
-        target: Target::Url(String::new()),
+        target: Target::Url(firedrill::scenario::url::UrlTarget::new("")),
         warm_up: Span::secs(0),
         phases: vec![PlannedPhase {
             name: PhaseName::from("load"),
@@ -191,7 +191,7 @@ async fn load_on<F: Future<Output = ()>>(
         search: Default::default(),
         requests: Some(requests),
         plan: Arc::new(plan),
-        base_url: format!("http://{address}").parse().expect("a URI"),
+        to: format!("http://{address}").parse::<http::Uri>().expect("a URI").into(),
         clock,
         sink,
         cancel: cancel.clone(),
@@ -528,7 +528,7 @@ async fn answers_are_told_apart_by_who_gave_them() {
 #[tokio::test]
 async fn the_probe_says_how_the_endpoint_answers() {
     let server = Server::start(Manner::default()).await;
-    let url = format!("http://{}", server.address).parse().expect("a URI");
+    let url = format!("http://{}", server.address).parse::<http::Uri>().expect("a URI").into();
     let answer = probe(&url, &workload("/None")).await.expect("an answer");
     assert_eq!((answer.outcome, answer.tokens, answer.usage), (Outcome::Ok, TOKENS as u64, true));
     assert_eq!(server.requests()[0].headers["x-firedrill-probe"], "1");
@@ -540,6 +540,6 @@ async fn the_probe_says_how_the_endpoint_answers() {
     }
     let refused = probe(&url, &workload("/None")).await.expect("an answer");
     assert_eq!(refused.outcome, Outcome::ConnectRefused);
-    let ftp = "ftp://127.0.0.1".parse().expect("a URI");
+    let ftp = "ftp://127.0.0.1".parse::<http::Uri>().expect("a URI").into();
     assert!(matches!(probe(&ftp, &workload("/None")).await, Err(LoadError::Url { .. })));
 }

@@ -1,10 +1,10 @@
 //! How it is seen that a step acts: who is asked, and what is enough.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use super::{evidence, proof};
 use crate::{
-    chaos::{look::Look, proxy::api::Stream},
+    chaos::look::Look,
     journal::event::{Evidence, RolloutPhase},
     lab::{
         api::{DeployRequest, PodStatus, RolloutStatus},
@@ -106,26 +106,6 @@ pub(super) async fn failed(lab: &LabClient, pod: &PodName, old: Process) -> Resu
             Look::acts(evidence)
         }
         Err(missing) => Look::not(missing, vec![said]),
-    })
-}
-
-pub(super) async fn toxic(lab: &LabClient, pod: &PodName, id: &str) -> Result<Look, ClientError> {
-    let link = lab.link(pod.as_str()).await?;
-    let Some(status) = link.toxics.iter().find(|toxic| toxic.id == id) else {
-        return Ok(Look::not(format!("link {pod} does not list the toxic"), vec![]));
-    };
-    let figures = match status.affected + status.held + status.untouched {
-        0 => "no traffic since the fault".to_owned(),
-        _ => proof::figures(status),
-    };
-    let way = match status.stream {
-        Stream::Upstream => "requests",
-        Stream::Downstream => "answers",
-    };
-    let evidence = vec![evidence(format!("proxy link {pod} ({way})"), figures)];
-    Ok(match proof::toxic_acts(&link, status) {
-        Ok(()) => Look { first: status.first_affected_ms.map(Duration::from_millis), ..Look::acts(evidence) },
-        Err(missing) => Look::not(missing, evidence),
     })
 }
 

@@ -6,25 +6,26 @@ mod network;
 pub(super) mod proof;
 mod step;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use indexmap::IndexMap;
 
-use self::step::{LabStep, Part};
+use self::step::LabStep;
 use super::{
     driver::{ChaosError, Driver, Order, Proof, evidence},
-    look::Look,
+    look::all_parts,
+    proxy::{
+        fault::LinkToxic,
+        network::{check_link, of_effects, of_link, tag},
+    },
     undo::Undo,
 };
 use crate::{
     clock::Clock,
-    journal::event::Evidence,
     lab::{
         api::{Addresses, PodStatus},
         client::{ClientError, LabClient},
     },
     plan::model::{PlannedAction, Pod},
-    scenario::chaos::{Chaos, LinkAction, PodAction},
+    scenario::chaos::{Chaos, PodAction},
     units::Seen,
 };
 
@@ -48,9 +49,7 @@ pub struct LabFault {
 impl LabDriver {
     /// A driver of the lab at these addresses.
     pub fn new(at: Addresses) -> Result<Self, ClientError> {
-        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.subsec_nanos());
-        let tag = format!("{:x}{nanos:x}", std::process::id());
-        Ok(Self { lab: LabClient::new(at)?, tag })
+        Ok(Self { lab: LabClient::new(at)?, tag: tag() })
     }
 }
 
@@ -63,7 +62,7 @@ impl Driver for LabDriver {
 
     async fn pods(&self) -> Result<Vec<Pod>, ChaosError> {
         // A fault in a lab without links could not act.
-        self.lab.links().await?;
+        self.lab.proxy().links().await?;
         Ok(self.lab.pods().await?.into_iter().map(pod).collect())
     }
 
@@ -75,12 +74,7 @@ impl Driver for LabDriver {
             Chaos::GpuChaos(spec) => {
                 Err(ChaosError::unsupported(chaos, format!("slowdown {} slows nothing down", spec.slowdown)))
             }
-            Chaos::LinkChaos(spec) => match spec.action {
-                LinkAction::Slice { bytes: 0, .. } => {
-                    Err(ChaosError::unsupported(chaos, "slices of 0 bytes"))
-                }
-                LinkAction::Slice { .. } | LinkAction::Reset { .. } | LinkAction::LimitData { .. } => Ok(()),
-            },
+            Chaos::LinkChaos(spec) => check_link(chaos, &spec.action),
             Chaos::KubernetesChaos(_) => Err(ChaosError::unsupported(chaos, "the lab has no API server")),
             Chaos::Schedule(_) => Err(ChaosError::unsupported(chaos, "a schedule is unrolled by the plan")),
         }
@@ -98,6 +92,7 @@ impl Driver for LabDriver {
         let mut idle = None;
         for target in order.targets {
             let status = self.lab.pod(&target.name).await?;
+            let toxic = |planned| LabStep::toxic(LinkToxic::new(planned, &target.name, &order, &self.tag));
             match &manifest.chaos {
                 Chaos::PodChaos(spec) => steps.push(match &spec.action {
                     PodAction::PodKill { grace_period } => LabStep::kill(&status, *grace_period)?,
@@ -107,14 +102,8 @@ impl Driver for LabDriver {
                 Chaos::NetworkChaos(spec) if !network::has_peer(spec, manifest.home()) => {
                     idle = Some(network::no_peer());
                 }
-                Chaos::NetworkChaos(spec) => {
-                    let toxics = network::of_effects(spec)?;
-                    steps.extend(toxics.into_iter().map(|t| LabStep::toxic(t, &status, &order, &self.tag)));
-                }
-                Chaos::LinkChaos(spec) => {
-                    let toxic = network::of_link(&spec.action);
-                    steps.push(LabStep::toxic(toxic, &status, &order, &self.tag));
-                }
+                Chaos::NetworkChaos(spec) => steps.extend(of_effects(spec)?.into_iter().map(toxic)),
+                Chaos::LinkChaos(spec) => steps.push(toxic(of_link(&spec.action))),
                 Chaos::GpuChaos(spec) => steps.push(self.slow(&status, spec.slowdown).await?),
                 Chaos::KubernetesChaos(_) => {
                     return Err(ChaosError::unsupported(&manifest.chaos, "the lab has no API server"));
@@ -131,7 +120,7 @@ impl Driver for LabDriver {
     }
 
     fn undo(&self, fault: &LabFault) -> Vec<Undo> {
-        fault.steps.iter().filter_map(|step| step.undo(self.lab.addresses())).collect()
+        fault.steps.iter().filter_map(|step| step.undo(&self.lab)).collect()
     }
 
     async fn inject(&self, fault: &mut LabFault, clock: Clock) -> Result<(), ChaosError> {
@@ -154,20 +143,7 @@ impl Driver for LabDriver {
             let seen = step.looked(&look, started, clock.now());
             looks.push((step.part(), look, seen));
         }
-        let proof: Vec<Evidence> = looks.iter().flat_map(|(_, look, _)| look.evidence.clone()).collect();
-        let mut parts: IndexMap<&Part, Option<Seen>> = IndexMap::new();
-        for (part, _, seen) in &looks {
-            let first = parts.entry(part).or_default();
-            *first = earlier(*first, *seen);
-        }
-        let effect = parts.values().copied().reduce(|a, b| a.and(b).and_then(|_| earlier(a, b))).flatten();
-        match effect {
-            Some(effect) => Proof::Seen { effect, proof },
-            None => Proof::NotYet {
-                why: missing(&looks.iter().map(|(_, look, _)| look).collect::<Vec<_>>()),
-                proof,
-            },
-        }
+        all_parts(looks)
     }
 }
 
@@ -178,18 +154,6 @@ impl LabDriver {
         let before = proof::steps(&self.lab.metrics(address).await?);
         Ok(LabStep::slow(status, address, factor, before))
     }
-}
-
-fn earlier(a: Option<Seen>, b: Option<Seen>) -> Option<Seen> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(if b.by < a.by { b } else { a }),
-        (a, b) => a.or(b),
-    }
-}
-
-fn missing(looks: &[&Look]) -> String {
-    let why = looks.iter().filter(|look| !look.acts).map(|look| look.missing.clone());
-    Proof::missing(&why.collect::<Vec<_>>())
 }
 
 fn pod(status: PodStatus) -> Pod {

@@ -1,25 +1,14 @@
-//! Chaos Mesh's network faults as toxics. A replica's only peer is the
-//! gateway, so its link is all of its network.
+//! Peers of network faults in the lab. A replica's only peer is the gateway,
+//! so its link is all of its network.
 
 use indexmap::IndexMap;
 
 use crate::{
-    chaos::{
-        driver::ChaosError,
-        proxy::api::{Stream, Toxic},
-    },
+    chaos::{driver::ChaosError, proxy::network::of_effects},
     plan::{self, model::Pod},
-    scenario::chaos::{Direction, LinkAction, NetworkChaos, NetworkEffect},
-    units::{PodName, Span},
+    scenario::chaos::NetworkChaos,
+    units::PodName,
 };
-
-/// A toxic on one direction of a link, and which effect of the fault it is.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Planned {
-    pub(super) part: usize,
-    pub(super) stream: Stream,
-    pub(super) toxic: Toxic,
-}
 
 /// The gateway as a pod, for selectors of peers.
 fn gateway() -> Pod {
@@ -66,66 +55,10 @@ pub(super) fn no_peer() -> String {
         .to_owned()
 }
 
-/// The toxics of a network fault.
-pub(super) fn of_effects(spec: &NetworkChaos) -> Result<Vec<Planned>, ChaosError> {
-    // What a pod sends is what the link's client, the gateway, receives.
-    let streams: &[Stream] = match spec.direction {
-        Direction::To => &[Stream::Downstream],
-        Direction::From => &[Stream::Upstream],
-        Direction::Both => &[Stream::Downstream, Stream::Upstream],
-    };
-    let mut planned = Vec::new();
-    for (part, effect) in spec.effects.iter().enumerate() {
-        let toxic = of_effect(effect)?;
-        planned.extend(streams.iter().map(|&stream| Planned { part, stream, toxic: toxic.clone() }));
-    }
-    Ok(planned)
-}
-
-fn of_effect(effect: &NetworkEffect) -> Result<Toxic, ChaosError> {
-    Ok(match effect {
-        NetworkEffect::Delay { latency, jitter, correlation } => {
-            Toxic::Latency { latency_ms: ms(*latency), jitter_ms: ms(*jitter), correlation: correlation.0 }
-        }
-        // TCP's checksum drops what is garbled, so that it is lost.
-        NetworkEffect::Loss { probability, correlation }
-        | NetworkEffect::Corrupt { probability, correlation } => {
-            Toxic::Loss { probability: probability.0, correlation: correlation.0 }
-        }
-        NetworkEffect::Duplicate { .. } => {
-            return Err(ChaosError::Unsupported {
-                what: "NetworkChaos duplicate".to_owned(),
-                why: "TCP hides duplicates, so that it would not be observable on the lab's links".to_owned(),
-            });
-        }
-        NetworkEffect::Partition => Toxic::Partition,
-        NetworkEffect::Bandwidth { bytes_per_second, .. } => {
-            Toxic::Bandwidth { bytes_per_second: *bytes_per_second }
-        }
-    })
-}
-
-/// The toxic of a link fault: on answers.
-pub(super) fn of_link(action: &LinkAction) -> Planned {
-    let toxic = match action {
-        LinkAction::Reset { after } => Toxic::ResetPeer { after_ms: ms(*after) },
-        LinkAction::LimitData { bytes } => Toxic::LimitData { bytes: *bytes },
-        LinkAction::Slice { bytes, delay } => Toxic::Slicer { average_size: *bytes, delay_ms: ms(*delay) },
-    };
-    Planned { part: 0, stream: Stream::Downstream, toxic }
-}
-
-fn ms(span: Span) -> u64 {
-    u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        scenario::chaos::{Mode, Scope, Selector},
-        units::Ratio,
-    };
+    use crate::scenario::chaos::{Direction, Mode, NetworkEffect, Scope, Selector};
 
     fn chaos(effects: Vec<NetworkEffect>, target: Option<&str>) -> NetworkChaos {
         let scope = |app: Option<&str>| Scope {
@@ -143,28 +76,6 @@ mod tests {
             target: target.map(|app| scope(Some(app))),
             duration: None,
         }
-    }
-
-    #[test]
-    fn what_a_pod_sends_is_downstream() {
-        let mut spec = chaos(vec![NetworkEffect::Partition], None);
-        spec.direction = Direction::To;
-        let streams = |spec: &NetworkChaos| -> Vec<_> {
-            of_effects(spec).expect("supported").into_iter().map(|planned| planned.stream).collect()
-        };
-        assert_eq!(streams(&spec), [Stream::Downstream]);
-        spec.direction = Direction::From;
-        assert_eq!(streams(&spec), [Stream::Upstream]);
-    }
-
-    #[test]
-    fn corruption_is_loss_and_duplicates_are_refused() {
-        let (probability, correlation) = (Ratio(0.25), Ratio(0.5));
-        let spec = chaos(vec![NetworkEffect::Corrupt { probability, correlation }], None);
-        let lossy = Toxic::Loss { probability: 0.25, correlation: 0.5 };
-        assert!(of_effects(&spec).expect("supported").iter().all(|planned| planned.toxic == lossy));
-        let spec = chaos(vec![NetworkEffect::Duplicate { probability, correlation }], None);
-        assert!(matches!(check(&spec, "default", &[]), Err(ChaosError::Unsupported { .. })));
     }
 
     #[test]

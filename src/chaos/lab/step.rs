@@ -2,25 +2,21 @@
 
 use std::net::SocketAddr;
 
-use rand::RngExt;
-
 use super::{
     look::{self, Process},
-    network::Planned,
     proof::{self, Steps},
 };
 use crate::{
     chaos::{
-        driver::{ChaosError, Order},
+        driver::ChaosError,
         look::{Look, Timing},
-        proxy::api::{NewToxic, Stream},
+        proxy::fault::LinkToxic,
         undo::Undo,
     },
     lab::{
-        api::{Addresses, DeployRequest, PodStatus},
+        api::{DeployRequest, PodStatus},
         client::{ClientError, LabClient},
     },
-    plan,
     scenario::model::Deploy,
     units::{PodName, RunTime, Seen},
 };
@@ -49,12 +45,7 @@ enum Act {
         pod: PodName,
         old: Process,
     },
-    Toxic {
-        pod: PodName,
-        id: String,
-        part: usize,
-        toxic: NewToxic,
-    },
+    Toxic(LinkToxic),
     Slow {
         pod: PodName,
         address: SocketAddr,
@@ -75,7 +66,7 @@ impl Act {
     fn is_seen_at_once(&self) -> bool {
         match self {
             Self::Kill { .. } | Self::KillContainer { .. } | Self::Fail { .. } | Self::Deploy { .. } => true,
-            Self::Toxic { .. } | Self::Slow { .. } => false,
+            Self::Toxic(_) | Self::Slow { .. } => false,
         }
     }
 }
@@ -116,20 +107,8 @@ impl LabStep {
         Ok(Act::Fail { pod: status.name.clone(), old: process(status)? }.into())
     }
 
-    pub(super) fn toxic(planned: Planned, status: &PodStatus, order: &Order<'_>, tag: &str) -> Self {
-        let Planned { part, stream, toxic } = planned;
-        let way = match stream {
-            Stream::Upstream => "up",
-            Stream::Downstream => "down",
-        };
-        // Some characters of an act's id mean something in a URL.
-        let safe: String = order.id.as_str().replace(|c: char| !(c.is_ascii_alphanumeric() || c == '-'), "-");
-        let id = format!("{safe}.{part}.{way}.{tag}");
-        let seed =
-            plan::stream(order.seed, &format!("chaos/{}/{}/{part}/{way}", order.id, status.name)).random();
-        let ttl_ms = order.ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
-        let toxic = NewToxic { stream, toxic, ttl_ms, seed };
-        Act::Toxic { pod: status.name.clone(), id, part, toxic }.into()
+    pub(super) fn toxic(toxic: LinkToxic) -> Self {
+        Act::Toxic(toxic).into()
     }
 
     pub(super) fn slow(status: &PodStatus, address: SocketAddr, factor: f64, before: Option<Steps>) -> Self {
@@ -145,7 +124,7 @@ impl LabStep {
     /// (a pod may get no traffic); all parts must act.
     pub(super) fn part(&self) -> Part {
         match &self.act {
-            Act::Toxic { part, .. } => Part::Effect(*part),
+            Act::Toxic(toxic) => Part::Effect(toxic.part),
             Act::Kill { pod, .. } | Act::KillContainer { pod, .. } | Act::Fail { pod, .. } => {
                 Part::Pod(pod.clone())
             }
@@ -153,9 +132,10 @@ impl LabStep {
         }
     }
 
-    pub(super) fn undo(&self, lab: Addresses) -> Option<Undo> {
+    pub(super) fn undo(&self, client: &LabClient) -> Option<Undo> {
+        let lab = client.addresses();
         match &self.act {
-            Act::Toxic { pod, id, .. } => Some(Undo::Toxic { lab, link: pod.0.clone(), id: id.clone() }),
+            Act::Toxic(toxic) => Some(toxic.undo(&client.proxy())),
             Act::Fail { pod, .. } => Some(Undo::Failure { lab, pod: pod.clone() }),
             Act::Slow { pod, address, .. } => {
                 Some(Undo::Slowdown { lab, pod: pod.clone(), address: *address })
@@ -169,7 +149,7 @@ impl LabStep {
             Act::Kill { pod, grace_seconds, .. } => lab.delete_pod(pod, *grace_seconds).await,
             Act::KillContainer { pod, .. } => lab.kill_container(pod).await,
             Act::Fail { pod, .. } => lab.fail_pod(pod).await,
-            Act::Toxic { pod, id, toxic, .. } => lab.put_toxic(pod.as_str(), id, toxic).await,
+            Act::Toxic(toxic) => toxic.inject(&lab.proxy()).await,
             Act::Slow { pod, address, factor, at, .. } => {
                 lab.slow_down(pod, *factor).await?;
                 *at = proof::steps(&lab.metrics(*address).await?);
@@ -193,7 +173,7 @@ impl LabStep {
                 look::container_killed(lab, pod, *old, *restarts).await
             }
             Act::Fail { pod, old } => look::failed(lab, pod, *old).await,
-            Act::Toxic { pod, id, .. } => look::toxic(lab, pod, id).await,
+            Act::Toxic(toxic) => toxic.look(&lab.proxy()).await,
             Act::Slow { pod, address, factor, before, at, .. } => {
                 let now = lab.metrics(*address).await.map(|metrics| proof::steps(&metrics));
                 now.map(|now| look::slowed(pod, proof::slow_acts(*before, *at, now, *factor)))

@@ -48,11 +48,24 @@ impl IntoResponse for Refused {
 
 /// The API over links that it owns.
 pub(super) fn router() -> Router {
+    over(Links::default())
+}
+
+/// The same with a link that is there from the start.
+pub(super) async fn with_link(new: NewLink) -> std::io::Result<(Router, LinkStatus)> {
+    let (links, name) = (Links::default(), new.name.clone());
+    let link = Link::open(new).await?;
+    let status = link.status();
+    links.with(|links| links.insert(name, link));
+    Ok((over(links), status))
+}
+
+fn over(links: Links) -> Router {
     Router::new()
         .route("/links", get(list).post(open))
         .route("/links/{name}", get(show).delete(close))
         .route("/links/{name}/toxics/{id}", put(poison).delete(cure))
-        .with_state(Links::default())
+        .with_state(links)
 }
 
 async fn list(State(links): State<Links>) -> Json<Vec<LinkStatus>> {

@@ -6,13 +6,16 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 /// The sub-command that is the proxy's process.
-pub const COMMAND: &str = "proxy";
+pub const COMMAND: &str = "proxy-process";
 
 /// `POST /links`: a new link; the answer is its [`LinkStatus`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NewLink {
     /// Its name, unique.
     pub name: String,
+    /// Where it listens. None: on a free port of loopback.
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
     /// Where its bytes go.
     pub upstream: SocketAddr,
 }

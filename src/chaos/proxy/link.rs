@@ -36,9 +36,9 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Listens on a free port and carries what comes.
+    /// Listens and carries what comes.
     pub(super) async fn open(new: NewLink) -> std::io::Result<Arc<Self>> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let listener = TcpListener::bind(new.listen.unwrap_or((Ipv4Addr::LOCALHOST, 0).into())).await?;
         let link = Arc::new(Self {
             new,
             listen: listener.local_addr()?,

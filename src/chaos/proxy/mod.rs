@@ -4,8 +4,15 @@
 pub mod api;
 
 mod admin;
+pub mod alone;
+mod client;
+mod driver;
+pub(super) mod fault;
 mod line;
 mod link;
+pub(super) mod network;
+pub mod own;
+pub(super) mod proof;
 mod pump;
 mod toxic;
 
@@ -14,6 +21,10 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+pub use self::{
+    client::ProxyClient,
+    driver::{ProxyDriver, own_link},
+};
 use crate::{
     lab::api::Listening,
     process::{self, ProcessError},

@@ -279,7 +279,7 @@ impl Pod {
     }
 
     async fn link(&self, listening: Listening) -> Result<LinkStatus, String> {
-        let new = NewLink { name: self.spec.name.to_string(), upstream: listening.listening };
+        let new = NewLink { name: self.spec.name.to_string(), listen: None, upstream: listening.listening };
         let post = self.controller.http.post(self.controller.proxy_url("/links")).json(&new);
         let response = post.send().await.map_err(|error| format!("link: {error}"))?;
         let status = response.status();

@@ -1,11 +1,30 @@
 //! A target's URL, taken apart.
 
+use std::net::SocketAddr;
+
 use http::{
     Uri,
     uri::{Authority, Scheme},
 };
 
 use crate::load::LoadError;
+
+/// Where load goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// `http://host:port` or `https://host`, with a path that the endpoints'
+    /// paths are below, if any.
+    pub url: Uri,
+    /// Where connections are opened instead, if elsewhere: a proxy that leads
+    /// to that host. Names and certificates stay those of the URL.
+    pub via: Option<SocketAddr>,
+}
+
+impl From<Uri> for Destination {
+    fn from(url: Uri) -> Self {
+        Self { url, via: None }
+    }
+}
 
 /// A name or address with a port, and a path that all paths are below.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +33,8 @@ pub(crate) struct Base {
     pub(super) host: String,
     /// Its port.
     pub(super) port: u16,
+    /// Where connections are opened instead.
+    pub(super) via: Option<SocketAddr>,
     /// `http` or `https`.
     pub(super) scheme: Scheme,
     /// Host and port as the URL has them: the `Host` header, `:authority`.
@@ -24,7 +45,8 @@ pub(crate) struct Base {
 
 impl Base {
     /// Takes an `http://` or `https://` URL apart.
-    pub(crate) fn of(url: &Uri) -> Result<Self, LoadError> {
+    pub(crate) fn of(destination: &Destination) -> Result<Self, LoadError> {
+        let Destination { url, via } = destination;
         let wrong = |why: &'static str| LoadError::Url { url: url.to_string(), why };
         let (scheme, port) = match url.scheme_str() {
             Some("http") => (Scheme::HTTP, 80),
@@ -36,6 +58,7 @@ impl Base {
             // Brackets belong to the URL, not to the address.
             host: authority.host().trim_matches(['[', ']']).to_owned(),
             port: authority.port_u16().unwrap_or(port),
+            via: *via,
             scheme,
             authority: authority.clone(),
             path: url.path().trim_end_matches('/').to_owned(),
@@ -67,7 +90,7 @@ mod tests {
     use super::*;
 
     fn base(url: &str) -> Result<Base, LoadError> {
-        Base::of(&url.parse().expect("a URI"))
+        Base::of(&url.parse::<Uri>().expect("a URI").into())
     }
 
     #[test]

@@ -67,7 +67,10 @@ impl Dialer {
     }
 
     async fn dial(&self) -> Result<Opened, End> {
-        let tcp = TcpStream::connect((self.base.host.as_str(), self.base.port)).await;
+        let tcp = match self.base.via {
+            Some(address) => TcpStream::connect(address).await,
+            None => TcpStream::connect((self.base.host.as_str(), self.base.port)).await,
+        };
         let tcp = tcp.map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => End::ConnectTimeout,
             _ => End::ConnectRefused(format!("connect: {error}")),

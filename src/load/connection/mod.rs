@@ -24,6 +24,7 @@ use std::{
 
 use http::HeaderMap;
 
+pub use self::base::Destination;
 pub(crate) use self::{
     base::Base,
     body::{Part, Reply},

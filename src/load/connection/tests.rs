@@ -161,7 +161,8 @@ where
 }
 
 fn connections(scheme: &str, address: SocketAddr, settings: Connection) -> Connections {
-    let base = Base::of(&format!("{scheme}://{address}").parse().expect("a URI")).expect("a base");
+    let base = Base::of(&format!("{scheme}://{address}").parse::<http::Uri>().expect("a URI").into())
+        .expect("a base");
     Connections::to(base, &settings, Duration::from_secs(10), false).expect("connections")
 }
 
@@ -267,7 +268,8 @@ async fn a_server_may_ask_who_we_are() {
 fn files_that_are_none_are_refused() {
     let authority = Authority::new();
     let why = |tls: Tls| {
-        let base = Base::of(&"https://127.0.0.1".parse().expect("a URI")).expect("a base");
+        let base =
+            Base::of(&"https://127.0.0.1".parse::<http::Uri>().expect("a URI").into()).expect("a base");
         let made = Connections::to(base, &trusting(tls), Duration::from_secs(1), false);
         made.expect_err("it can't be used").to_string()
     };

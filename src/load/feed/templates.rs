@@ -262,7 +262,7 @@ mod tests {
     use crate::load::answer::Carried;
 
     fn templates(endpoint: Json) -> Templates {
-        let base = Base::of(&"http://h:1/deep".parse().expect("a URI")).expect("a base");
+        let base = Base::of(&"http://h:1/deep".parse::<http::Uri>().expect("a URI").into()).expect("a base");
         Templates::new(&serde_json::from_value(endpoint).expect("an endpoint"), &base, 7).expect("templates")
     }
 
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn what_fails_is_told_before_anything_is_sent() {
-        let base = Base::of(&"http://h:1".parse().expect("a URI")).expect("a base");
+        let base = Base::of(&"http://h:1".parse::<http::Uri>().expect("a URI").into()).expect("a base");
         let bad = json!({"path": "/x", "body": "{{ missing }}"});
         let error =
             Templates::new(&serde_json::from_value(bad).expect("an endpoint"), &base, 7).expect_err("strict");

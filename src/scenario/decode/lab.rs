@@ -10,6 +10,7 @@ use crate::{
     },
     scenario::{
         model::Target,
+        url::{ProxyUse, UrlTarget},
         yaml::{Node, Value},
     },
     units::{Rate, Span, Version},
@@ -37,12 +38,30 @@ pub(super) fn target(cx: &mut Context<'_>, node: &Node) -> Option<Target> {
     let mut fields = Fields::of(cx, node, "Target", "a target")?;
     let target = match fields.one_of(cx, &["lab", "url", "kubernetes"]) {
         Some(("lab", node)) => lab(cx, node).map(Target::Lab),
-        Some(("url", node)) => url(cx, node).map(Target::Url),
+        Some(("url", node)) => url_target(cx, node).map(Target::Url),
         Some((_, node)) => kubernetes(cx, node).map(Target::Kubernetes),
         None => None,
     };
     fields.finish(cx);
     target
+}
+
+fn url_target(cx: &mut Context<'_>, node: &Node) -> Option<UrlTarget> {
+    if !matches!(node.value, Value::Map(_)) {
+        return url(cx, node).map(UrlTarget::new);
+    }
+    let mut fields = Fields::of(cx, node, "ProxiedUrl", "an endpoint")?;
+    let at = fields.required(cx, "at", "http://127.0.0.1:8000", url);
+    let proxy = fields.or(cx, "proxy", ProxyUse::Off, |cx, node| {
+        let what = "`on`, `off`, or the address of a fault proxy's admin API such as `127.0.0.1:9001`";
+        let text = cx.text(node, what)?;
+        match text.parse() {
+            Ok(proxy) => Some(proxy),
+            Err(()) => cx.fail(&node.place, format!("`{text}` is not {what}"), ""),
+        }
+    });
+    fields.finish(cx);
+    Some(UrlTarget { at: at?, proxy: proxy? })
 }
 
 pub(super) fn url(cx: &mut Context<'_>, node: &Node) -> Option<String> {

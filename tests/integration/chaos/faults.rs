@@ -86,9 +86,9 @@ async fn a_partition_with_traffic_is_proven_and_nothing_passes() {
     let act = rig.act("cut", on("replica-0", "NetworkChaos", spec), Some(Duration::from_secs(60)));
     let end = rig.begin(act);
     rig.next("the proof", proven).await;
-    let before = rig.lab.link("replica-0").await.expect("the link").bytes_down;
+    let before = rig.lab.proxy().link("replica-0").await.expect("the link").bytes_down;
     assert!(tokio::time::timeout(Duration::from_millis(500), rig.ask("replica-0")).await.is_err());
-    assert_eq!(rig.lab.link("replica-0").await.expect("the link").bytes_down, before);
+    assert_eq!(rig.lab.proxy().link("replica-0").await.expect("the link").bytes_down, before);
     // A cancelled run takes its faults back at once.
     rig.cancel.cancel();
     assert_eq!(end.await.expect("no panic").result, DONE);

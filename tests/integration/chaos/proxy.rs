@@ -44,7 +44,11 @@ impl Rig {
         let (proxy, Listening { listening }) =
             process::spawn(exe(), api::COMMAND, &ProxyConfig {}, None).await.expect("the proxy starts");
         let upstream = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
-        let new = NewLink { name: "pod".to_owned(), upstream: upstream.local_addr().expect("an address") };
+        let new = NewLink {
+            name: "pod".to_owned(),
+            listen: None,
+            upstream: upstream.local_addr().expect("an address"),
+        };
         let http = reqwest::Client::new();
         let admin = format!("http://{listening}");
         let link: LinkStatus = http

@@ -208,7 +208,7 @@ impl Rig {
     }
 
     pub(super) async fn toxics(&self) -> usize {
-        self.lab.links().await.expect("links").iter().map(|link| link.toxics.len()).sum()
+        self.lab.proxy().links().await.expect("links").iter().map(|link| link.toxics.len()).sum()
     }
 
     /// Requests through the links of these pods, one after the other, until

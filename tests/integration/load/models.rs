@@ -269,11 +269,11 @@ async fn grpc_is_spoken_under_tls() {
     let mut trusting = workload(json!({"kserve-grpc": images()}));
     let tls = Tls { ca: Some(ca), ..Tls::default() };
     trusting.transport.connection.tls = Some(tls);
-    let answer = probe(&url, &trusting).await.expect("it is asked");
+    let answer = probe(&url.clone().into(), &trusting).await.expect("it is asked");
     assert_eq!((answer.outcome, answer.detail.as_str()), (Outcome::Ok, ""));
     let strange = folder.write("other.pem", &other_certificate());
     trusting.transport.connection.tls = Some(Tls { ca: Some(strange), ..Tls::default() });
-    let answer = probe(&url, &trusting).await.expect("it is asked");
+    let answer = probe(&url.clone().into(), &trusting).await.expect("it is asked");
     assert_eq!(answer.outcome, Outcome::ConnectRefused, "{}", answer.detail);
     task.abort();
     child.stop(Duration::from_secs(10)).await.expect("it stops");

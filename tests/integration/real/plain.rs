@@ -32,7 +32,7 @@ async fn ask(server: &Real, path: &str) -> ProbeAnswer {
         idle_timeout: Span::secs(1),
         transport: Transport::default(),
     };
-    probe(&server.url.parse().expect("a URI"), &workload).await.expect("an answer")
+    probe(&server.url.parse::<http::Uri>().expect("a URI").into(), &workload).await.expect("an answer")
 }
 
 #[tokio::test]
