@@ -45,4 +45,6 @@ pub fn starter() -> &'static str {
 }
 
 #[cfg(test)]
+mod chaos_mesh_fields;
+#[cfg(test)]
 mod tests;

@@ -87,7 +87,7 @@ fn expected(text: &str) -> Vec<(usize, usize, &str)> {
 }
 
 /// A right scenario that applies a manifest.
-fn applying(manifest: &Path) -> String {
+pub(super) fn applying(manifest: &Path) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/valid/smallest.yaml");
     let text = fs::read_to_string(path).expect("it reads");
     format!(

@@ -173,9 +173,16 @@ pub(super) fn refuse_scheduler(cx: &mut Context<'_>, fields: &mut Fields<'_>) {
     fields.refuse(cx, "scheduler", "`scheduler` is no longer part of a spec", help);
 }
 
+/// The field `remoteCluster`, by which Chaos Mesh acts on other clusters.
+pub(super) fn refuse_remote_cluster(cx: &mut Context<'_>, fields: &mut Fields<'_>) {
+    let help = "name the cluster's context in the target";
+    fields.refuse(cx, "remoteCluster", "`remoteCluster` is not supported here", help);
+}
+
 fn pod(cx: &mut Context<'_>, node: &Node) -> Option<PodChaos> {
     let mut fields = Fields::of(cx, node, "PodChaos", "the spec of a PodChaos")?;
     refuse_scheduler(cx, &mut fields);
+    refuse_remote_cluster(cx, &mut fields);
     let action = fields.required(cx, "action", "pod-kill", |cx, node| {
         let actions = ["pod-kill", "pod-failure", "container-kill"];
         cx.choice(node, "an action of a PodChaos", &actions)

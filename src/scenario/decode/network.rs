@@ -35,14 +35,10 @@ pub(super) fn network(cx: &mut Context<'_>, node: &Node) -> Option<NetworkChaos>
     }
     fields.refuse(cx, "externalTargets", "`externalTargets` is not supported here", "");
     fields.refuse(cx, "rate", "`rate` is not supported here", "`action: bandwidth` limits the rate");
-    for ignored in ["device", "targetDevice"] {
-        if let Some(node) = fields.get(ignored) {
-            cx.report(Diagnostic::warning(
-                &node.place,
-                format!("`{ignored}` is ignored: there are no interfaces to choose from"),
-            ));
-        }
-    }
+    let device = "there are no interfaces to choose from: leave it out";
+    fields.refuse(cx, "device", "`device` is not supported here", device);
+    fields.refuse(cx, "targetDevice", "`targetDevice` is not supported here", device);
+    manifest::refuse_remote_cluster(cx, &mut fields);
     fields.finish(cx);
     let spec = NetworkChaos {
         effects: effects?,
@@ -171,11 +167,8 @@ fn bandwidth(cx: &mut Context<'_>, node: &Node) -> Option<NetworkEffect> {
     let size = |cx: &mut Context<'_>, node: &Node| cx.number(node, "a number of bytes from 1", 1..);
     let limit = fields.required(cx, "limit", "20000", size);
     let buffer = fields.required(cx, "buffer", "10000", size);
-    for ignored in ["peakrate", "minburst"] {
-        if let Some(node) = fields.get(ignored) {
-            cx.report(Diagnostic::warning(&node.place, format!("`{ignored}` is ignored here")));
-        }
-    }
+    fields.refuse(cx, "peakrate", "`peakrate` is not supported here", "");
+    fields.refuse(cx, "minburst", "`minburst` is not supported here", "");
     fields.finish(cx);
     Some(NetworkEffect::Bandwidth { bytes_per_second: rate?, limit: limit?, buffer: buffer? })
 }
