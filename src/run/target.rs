@@ -1,13 +1,16 @@
 //! What is drilled, once it is up: the lab's processes, a URL, or a service on
 //! a cluster.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use http::Uri;
 
 use super::RunError;
 use crate::{
-    chaos::{KubernetesDriver, LabDriver, kubernetes::Reach},
+    chaos::{
+        KubernetesDriver, LabDriver,
+        kubernetes::{Gaps, Reach, gaps, needs},
+    },
     cluster::{Cluster, ClusterError, address, offset},
     lab::{Lab, LabError, api::Addresses},
     observe::kubernetes::Watched,
@@ -52,21 +55,35 @@ pub(super) enum StartError {
     Lab(#[from] LabError),
     #[error("target: {0}")]
     Cluster(#[from] ClusterError),
+    #[error("target: what the account may do there is not known: {0}")]
+    Review(ClusterError),
+    #[error(
+        "target: {gaps}\n    `firedrill rbac {}`, with the same options, prints the role that allows it",
+        .scenario.display()
+    )]
+    Rights { gaps: Gaps, scenario: PathBuf },
 }
 
 impl Running {
-    /// Starts what is ours to start.
+    /// Starts what is ours to start. `scenario` is the file that the plan is
+    /// of.
     pub(super) async fn start(
-        target: &Target,
-        seed: u64,
+        plan: &Plan,
+        scenario: &Path,
         exe: &Path,
         logs: &Path,
     ) -> Result<Self, StartError> {
-        Ok(match target {
-            Target::Lab(config) => Self::Lab(Lab::start(config, seed, exe, logs).await?),
+        Ok(match &plan.target {
+            Target::Lab(config) => Self::Lab(Lab::start(config, plan.seed, exe, logs).await?),
             Target::Url(url) => Self::Url(url.clone()),
             Target::Kubernetes(target) => {
                 let cluster = Cluster::connect(target).await?;
+                // Before anything else is asked for, so that what is missing
+                // is told at once and as a right.
+                match gaps(&cluster, &needs(plan, target)).await.map_err(StartError::Review)? {
+                    None => {}
+                    Some(gaps) => return Err(StartError::Rights { gaps, scenario: scenario.to_owned() }),
+                }
                 let url = address::address(&cluster, target).await?;
                 Self::Kubernetes(Box::new(OnCluster { cluster, target: target.clone(), url }))
             }
