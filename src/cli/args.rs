@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{report::Format, run::ui::UiMode};
+use crate::{chaos::kubernetes::Account, report::Format, run::ui::UiMode};
 
 /// Fire drills for inference services: load, faults and reactions, judged on
 /// one clock.
@@ -62,6 +62,8 @@ pub(super) enum Command {
         #[arg(long, default_value = "runs", env = "FIREDRILL_RUNS")]
         runs: PathBuf,
     },
+    /// Print the least that an account must be allowed on the scenario's cluster, for `kubectl apply -f -`
+    Rbac(Rbac),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -143,6 +145,16 @@ pub(super) struct Run {
     /// Don't ask before breaking things on a cluster that is not on this machine
     #[arg(long)]
     pub(super) yes: bool,
+}
+
+/// For whom.
+#[derive(Debug, Args)]
+pub(super) struct Rbac {
+    #[command(flatten)]
+    pub(super) scenario: Scenario,
+    /// The account that drills (`firedrill` in the target's namespace, unless given)
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub(super) service_account: Option<Account>,
 }
 
 /// Which lab.

@@ -1,11 +1,15 @@
-//! Commands that start nothing: plan, validate, schema, init.
+//! Commands that start nothing: plan, rbac, validate, schema, init.
 
 use std::{fs, io::IsTerminal, path::Path};
 
 use super::{args, exit::Exit};
 use crate::{
-    chaos,
-    plan::{self, Plan},
+    chaos::{
+        kubernetes::{Account, Reach, gaps, list_pods, needs, role},
+        proxy::own_link,
+    },
+    cluster::{Cluster, ClusterError},
+    plan::{self, Plan, model::Pod},
     scenario::{
         self, Loaded, Override,
         kubernetes::KubernetesTarget,
@@ -93,8 +97,8 @@ pub(super) async fn plan(args: &args::Scenario) -> Exit {
     };
     let pods = match &plan.target {
         Target::Lab(lab) => Some(plan::lab_pods(lab)),
-        Target::Url(url) => (url.proxy == ProxyUse::Own).then(|| vec![chaos::proxy::own_link()]),
-        Target::Kubernetes(target) => match chaos::kubernetes::pods_for(&plan, target).await {
+        Target::Url(url) => (url.proxy == ProxyUse::Own).then(|| vec![own_link()]),
+        Target::Kubernetes(target) => match on_cluster(&plan, target).await {
             Ok(pods) => Some(pods),
             Err(error) => {
                 eprintln!("warning: who would be hit is not known: {error}");
@@ -104,6 +108,44 @@ pub(super) async fn plan(args: &args::Scenario) -> Exit {
     };
     print!("{}", plan::render_text(&plan, pods.as_deref()));
     Exit::Pass
+}
+
+/// The pods that a plan would choose from now. Says what the account may not
+/// do.
+async fn on_cluster(plan: &Plan, target: &KubernetesTarget) -> Result<Vec<Pod>, ClusterError> {
+    let cluster = Cluster::connect(target).await?;
+    if let Some(gaps) = gaps(&cluster, &needs(plan, target)).await? {
+        eprintln!("warning: {gaps}");
+    }
+    list_pods(&cluster, &Reach::of(plan, target)).await
+}
+
+/// `firedrill rbac`
+pub(super) fn rbac(args: &args::Rbac) -> Exit {
+    let (_, plan) = match resolve(&args.scenario) {
+        Ok(resolved) => resolved,
+        Err(exit) => return exit,
+    };
+    let file = args.scenario.scenario.display();
+    let what = match &plan.target {
+        Target::Kubernetes(target) => {
+            let own = || Account { namespace: target.namespace.clone(), name: "firedrill".to_owned() };
+            let account = args.service_account.clone().unwrap_or_else(own);
+            // Another service, drilled by the same scenario, has another role.
+            let name = format!("firedrill-{}-{}", plan.name, target.namespace);
+            println!("# What `firedrill run {file}` must be allowed on its cluster, and no more.");
+            println!("# A token: kubectl -n {} create token {}", account.namespace, account.name);
+            print!("{}", role(&needs(&plan, target), &name, &account));
+            return Exit::Pass;
+        }
+        Target::Lab(_) => "the lab",
+        Target::Url(_) => "a URL",
+    };
+    eprintln!(
+        "error: {file}: the target is {what}, which knows no roles; name a Service on a cluster with \
+         `--target kubernetes:NAMESPACE/SERVICE`"
+    );
+    Exit::Usage
 }
 
 /// `firedrill validate`

@@ -53,6 +53,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Report { run, out, format } => after::report(&run, out.as_deref(), &format),
         Command::Recover { leftovers: true, namespace, .. } => after::clear(namespace).await,
         Command::Recover { run, runs, .. } => after::recover(run, &runs).await,
+        Command::Rbac(args) => inspect::rbac(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "firedrill", &mut std::io::stdout());
             Exit::Pass

@@ -23,7 +23,7 @@ pub use profile::rate_at;
 pub use random::stream;
 pub use render::render_text;
 pub use resolve::{PlanError, resolve};
-pub use select::{POD_FIELDS, candidates, select};
+pub use select::{candidates, select};
 pub use users::peak_rate;
 
 #[cfg(test)]

@@ -64,9 +64,6 @@ fn holds(expression: &LabelExpression, pod: &Pod) -> bool {
     }
 }
 
-/// The fields that a pod may be selected by.
-pub const POD_FIELDS: [&str; 4] = ["metadata.name", "metadata.namespace", "spec.nodeName", "status.phase"];
-
 fn has_field(pod: &Pod, field: &str, value: &str) -> bool {
     match field {
         "metadata.name" => pod.name.as_str() == value,

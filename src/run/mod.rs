@@ -75,7 +75,7 @@ pub async fn drill(plan: Plan, options: Options) -> Result<Drilled, RunError> {
     let folder = RunFolder::create(&options.runs, &plan.name).map_err(RunError::NoFolder)?;
     let exe = std::env::current_exe().map_err(RunError::Executable)?;
     let started = async {
-        let target = Running::start(&plan.target, plan.seed, &exe, &folder.file("logs"))
+        let target = Running::start(&plan, &options.scenario, &exe, &folder.file("logs"))
             .await
             .map_err(|error| RunError::Preflight(vec![error.to_string()]))?;
         let mut problems = preflight::preflight(&plan, &target, &folder.id()).await;

@@ -1,7 +1,7 @@
 //! What is drilled, once it is up: the lab's processes, a URL, or a service on
 //! a cluster.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use http::{Uri, uri::InvalidUri};
 
@@ -9,7 +9,7 @@ use super::RunError;
 use crate::{
     chaos::{
         KubernetesDriver, LabDriver, ProxyDriver,
-        kubernetes::Reach,
+        kubernetes::{Gaps, Reach, gaps, needs},
         proxy::{
             ProxyClient,
             own::{OwnProxy, OwnProxyError},
@@ -85,21 +85,35 @@ pub(super) enum StartError {
     Proxy(#[from] OwnProxyError),
     #[error("target: {0}")]
     Url(String),
+    #[error("target: what the account may do there is not known: {0}")]
+    Review(ClusterError),
+    #[error(
+        "target: {gaps}\n    `firedrill rbac {}`, with the same options, prints the role that allows it",
+        .scenario.display()
+    )]
+    Rights { gaps: Gaps, scenario: PathBuf },
 }
 
 impl Running {
-    /// Starts what is ours to start.
+    /// Starts what is ours to start. `scenario` is the file that the plan is
+    /// of.
     pub(super) async fn start(
-        target: &Target,
-        seed: u64,
+        plan: &Plan,
+        scenario: &Path,
         exe: &Path,
         logs: &Path,
     ) -> Result<Self, StartError> {
-        Ok(match target {
-            Target::Lab(config) => Self::Lab(Lab::start(config, seed, exe, logs).await?),
+        Ok(match &plan.target {
+            Target::Lab(config) => Self::Lab(Lab::start(config, plan.seed, exe, logs).await?),
             Target::Url(target) => Self::Url(Service::start(target, exe, logs).await?),
             Target::Kubernetes(target) => {
                 let cluster = Cluster::connect(target).await?;
+                // Before anything else is asked for, so that what is missing
+                // is told at once and as a right.
+                match gaps(&cluster, &needs(plan, target)).await.map_err(StartError::Review)? {
+                    None => {}
+                    Some(gaps) => return Err(StartError::Rights { gaps, scenario: scenario.to_owned() }),
+                }
                 let url = address::address(&cluster, target).await?;
                 Self::Kubernetes(Box::new(OnCluster { cluster, target: target.clone(), url }))
             }

@@ -1,6 +1,8 @@
 //! Chaos Mesh's manifests (`chaos-mesh.org/v1alpha1`) as types, and the two
 //! kinds of our own for what Chaos Mesh lacks (`firedrill.dev/v1alpha1`).
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,7 +31,20 @@ impl Manifest {
     pub fn home(&self) -> &str {
         self.namespace.as_deref().unwrap_or("default")
     }
+
+    /// The namespaces that its selector looks in.
+    pub fn namespaces(&self) -> BTreeSet<&str> {
+        let selector = &self.chaos.scope().selector;
+        match (selector.pods.is_empty(), selector.namespaces.is_empty()) {
+            (false, _) => selector.pods.keys().map(String::as_str).collect(),
+            (true, false) => selector.namespaces.iter().map(String::as_str).collect(),
+            (true, true) => BTreeSet::from([self.home()]),
+        }
+    }
 }
+
+/// The fields that pods can be selected by.
+pub const POD_FIELDS: [&str; 4] = ["metadata.name", "metadata.namespace", "spec.nodeName", "status.phase"];
 
 /// A kind with its spec.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -8,6 +8,8 @@ mod leftovers;
 mod look;
 mod needs;
 mod pods;
+mod rights;
+mod role;
 mod safety;
 mod step;
 mod workload;
@@ -24,8 +26,10 @@ pub(crate) use self::pods::is_ready;
 pub use self::{
     change::{Change, Mark},
     leftovers::{Leftover, clear, leftovers},
-    needs::{Need, needs},
-    pods::Reach,
+    needs::{Need, Needs, Why, needs},
+    pods::{Reach, list as list_pods},
+    rights::{Gaps, gaps},
+    role::{Account, role},
 };
 use self::{
     edit::{Edit, Place},
@@ -280,11 +284,6 @@ impl Driver for KubernetesDriver {
             Some(_) | None => Proof::NotYet { why: Proof::missing(&missing), proof },
         }
     }
-}
-
-/// The pods that a plan would choose from now.
-pub async fn pods_for(plan: &Plan, target: &KubernetesTarget) -> Result<Vec<Pod>, ClusterError> {
-    pods::list(&Cluster::connect(target).await?, &Reach::of(plan, target)).await
 }
 
 fn reference(pod: &Pod) -> Result<ObjectRef, ChaosError> {

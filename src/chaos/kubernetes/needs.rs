@@ -1,15 +1,21 @@
 //! Which verbs on which resources a plan needs on its cluster: what a role
 //! must allow, and what can be asked about beforehand.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use super::Reach;
 use crate::{
+    cluster::object::Kind,
     plan::{Plan, model::PlannedAction},
     scenario::{
         chaos::{Chaos, KubernetesAction, PodAction},
         kubernetes::KubernetesTarget,
+        model::Deploy,
     },
+    units::FaultId,
 };
 
 /// One permission.
@@ -36,56 +42,113 @@ impl fmt::Display for Need {
     }
 }
 
-/// Resources of a namespace that a run's marks are looked for on.
-const MARKED: [(&str, &str); 4] =
-    [("", "pods"), ("", "services"), ("apps", "deployments"), ("apps", "statefulsets")];
+/// What a permission is needed for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Why {
+    /// To find where the Service is reached.
+    Address,
+    /// To observe.
+    Signals,
+    /// To choose pods.
+    Choice,
+    /// To refuse to start over what other runs left.
+    Leftovers,
+    /// For an act: to do it, to prove it, to take it back. A schedule's acts
+    /// have one id.
+    Act(FaultId),
+}
 
-/// All that a plan needs to be watched, done, proven and taken back. What is
-/// only nice to have (finding a node's address where the Service has a `url`,
-/// telling clusters apart) is not among it.
-pub fn needs(plan: &Plan, target: &KubernetesTarget) -> BTreeSet<Need> {
-    let reach = Reach::of(plan, target);
-    let mut needs = Needs::default();
-    for namespace in &reach.namespaces {
-        needs.verbs(Some(namespace), "", "pods", &["get", "list", "watch"]);
-        if !plan.timeline.is_empty() {
-            for (group, resource) in MARKED {
-                needs.verbs(Some(namespace), group, resource, &["list"]);
-            }
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address => f.write_str("address of the Service"),
+            Self::Signals => f.write_str("signals"),
+            Self::Choice => f.write_str("choice of pods"),
+            Self::Leftovers => f.write_str("leftovers of other runs"),
+            Self::Act(id) => write!(f, "chaos `{id}`"),
         }
     }
+}
+
+/// Several of them, in words.
+pub(super) fn reasons<'a>(why: impl IntoIterator<Item = &'a Why>) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut acts = 0;
+    for one in why {
+        match one {
+            Why::Act(id) if acts > 0 => words.push(format!("`{id}`")),
+            Why::Address | Why::Signals | Why::Choice | Why::Leftovers | Why::Act(_) => {
+                words.push(one.to_string());
+            }
+        }
+        acts += usize::from(matches!(one, Why::Act(_)));
+    }
+    words.join(", ")
+}
+
+/// Permissions, and what each is needed for.
+pub type Needs = BTreeMap<Need, BTreeSet<Why>>;
+
+/// All that a plan needs to be watched, done, proven and taken back. What is
+/// only nice to have (telling clusters apart) is not among it.
+pub fn needs(plan: &Plan, target: &KubernetesTarget) -> Needs {
+    let reach = Reach::of(plan, target);
     let home = &target.namespace;
-    needs.verbs(Some(home), "", "services", &["get"]);
+    let mut needs = Collector { all: Needs::new(), why: Why::Address };
+    if target.url.is_none() {
+        needs.verbs(Some(home), "", "services", &["get"]);
+        // For the Service's node port.
+        needs.verbs(None, "", "nodes", &["list"]);
+    }
+    needs.why = Why::Signals;
+    for namespace in &reach.namespaces {
+        needs.verbs(Some(namespace), "", "pods", &["list", "watch"]);
+    }
     needs.verbs(Some(home), "discovery.k8s.io", "endpointslices", &["list", "watch"]);
+    if plan.timeline.is_empty() {
+        return needs.all;
+    }
+    needs.why = Why::Leftovers;
+    for namespace in &reach.namespaces {
+        for kind in Kind::MARKED.into_iter().filter(|kind| *kind != Kind::Node) {
+            needs.verbs(Some(namespace), kind.group(), kind.resource(), &["list"]);
+        }
+    }
+    needs.why = Why::Choice;
+    for namespace in &reach.namespaces {
+        needs.verbs(Some(namespace), "", "pods", &["list"]);
+    }
     if reach.node_labels {
         needs.verbs(None, "", "nodes", &["list"]);
     }
     for act in &plan.timeline {
-        let manifest = match &act.action {
-            PlannedAction::Deploy(_) => {
-                needs.workloads(home);
-                continue;
+        needs.why = Why::Act(entry(&act.id));
+        match &act.action {
+            PlannedAction::Deploy(deploy) => needs.deploy(deploy, home),
+            PlannedAction::Fault(manifest) => {
+                for namespace in manifest.namespaces() {
+                    needs.of(&manifest.chaos, namespace);
+                }
             }
-            PlannedAction::Fault(manifest) => manifest,
-        };
-        let selector = &manifest.chaos.scope().selector;
-        let own = [manifest.home().to_owned()];
-        let namespaces: Vec<&String> = match (selector.pods.is_empty(), selector.namespaces.is_empty()) {
-            (false, _) => selector.pods.keys().collect(),
-            (true, false) => selector.namespaces.iter().collect(),
-            (true, true) => own.iter().collect(),
-        };
-        for namespace in namespaces {
-            needs.of(&manifest.chaos, namespace);
         }
     }
-    needs.0
+    needs.all
 }
 
-#[derive(Default)]
-struct Needs(BTreeSet<Need>);
+/// The scenario's entry that an act comes from: those of a schedule are
+/// numbered.
+fn entry(id: &FaultId) -> FaultId {
+    id.as_str().split_once('#').map_or_else(|| id.clone(), |(entry, _)| FaultId::from(entry))
+}
 
-impl Needs {
+/// Needs, as they are found.
+struct Collector {
+    all: Needs,
+    /// What those are for that are found now.
+    why: Why,
+}
+
+impl Collector {
     fn verbs(
         &mut self,
         namespace: Option<&str>,
@@ -93,10 +156,13 @@ impl Needs {
         resource: &'static str,
         verbs: &[&'static str],
     ) {
-        let namespace = namespace.map(str::to_owned);
-        self.0.extend(verbs.iter().map(|verb| Need { namespace: namespace.clone(), group, resource, verb }));
+        for verb in verbs {
+            let need = Need { namespace: namespace.map(str::to_owned), group, resource, verb };
+            self.all.entry(need).or_default().insert(self.why.clone());
+        }
     }
 
+    /// The workloads of pods: which kind they are is not known before.
     fn workloads(&mut self, namespace: &str) {
         for resource in ["deployments", "statefulsets"] {
             self.verbs(Some(namespace), "apps", resource, &["get", "patch"]);
@@ -104,26 +170,39 @@ impl Needs {
         self.verbs(Some(namespace), "apps", "replicasets", &["get"]);
     }
 
+    fn deploy(&mut self, deploy: &Deploy, home: &str) {
+        if deploy.deployment.is_some() {
+            self.verbs(Some(home), "apps", "deployments", &["get", "patch"]);
+        } else {
+            self.verbs(Some(home), "", "services", &["get"]);
+            self.verbs(Some(home), "", "pods", &["list"]);
+            self.workloads(home);
+        }
+    }
+
     fn of(&mut self, chaos: &Chaos, namespace: &str) {
         let at = Some(namespace);
         match chaos {
             Chaos::PodChaos(spec) => match spec.action {
-                PodAction::PodKill { .. } => self.verbs(at, "", "pods", &["delete"]),
-                PodAction::PodFailure => self.verbs(at, "", "pods", &["patch"]),
+                PodAction::PodKill { .. } => self.verbs(at, "", "pods", &["get", "delete"]),
+                PodAction::PodFailure => self.verbs(at, "", "pods", &["get", "patch"]),
                 PodAction::ContainerKill { .. } => {}
             },
             Chaos::KubernetesChaos(spec) => match spec.action {
                 KubernetesAction::Scale { .. } | KubernetesAction::Rollout { .. } => {
-                    self.workloads(namespace)
+                    self.verbs(at, "", "pods", &["get"]);
+                    self.workloads(namespace);
                 }
-                KubernetesAction::Cordon => self.verbs(None, "", "nodes", &["get", "list", "patch"]),
+                KubernetesAction::Cordon => self.cordon(),
                 KubernetesAction::Drain => {
-                    self.verbs(None, "", "nodes", &["get", "list", "patch"]);
+                    self.cordon();
+                    self.verbs(at, "", "pods", &["get"]);
                     self.verbs(at, "", "pods/eviction", &["create"]);
                 }
                 KubernetesAction::Endpoints { .. } => {
+                    // Which of the two is changed depends on the pods.
                     self.verbs(at, "", "services", &["get", "patch"]);
-                    self.verbs(at, "", "pods", &["patch"]);
+                    self.verbs(at, "", "pods", &["get", "list", "patch"]);
                     self.verbs(at, "apps", "replicasets", &["get"]);
                     self.verbs(at, "apps", "statefulsets", &["get"]);
                     self.verbs(at, "discovery.k8s.io", "endpointslices", &["list"]);
@@ -133,31 +212,128 @@ impl Needs {
             Chaos::NetworkChaos(_) | Chaos::GpuChaos(_) | Chaos::LinkChaos(_) | Chaos::Schedule(_) => {}
         }
     }
+
+    fn cordon(&mut self) {
+        self.verbs(None, "", "nodes", &["get", "patch"]);
+        let act = std::mem::replace(&mut self.why, Why::Leftovers);
+        self.verbs(None, "", "nodes", &["list"]);
+        self.why = act;
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::{plan, scenario};
 
-    #[test]
-    fn a_plan_needs_what_its_faults_do_where_they_do_it() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/valid/kubernetes.yaml");
-        let scenario = scenario::load(&path, &[]).expect("it reads").scenario;
+    /// What a scenario needs whose acts are these, by what it is for.
+    fn needed(target: &str, chaos: &str) -> Vec<(String, String)> {
+        let text = format!(
+            "version: 1\nname: x\ntarget: {{ kubernetes: {{ namespace: serving, service: gateway{target} }} }}\n\
+             workloads: {{ get: {{ endpoint: {{ http: {{ path: / }} }} }} }}\n\
+             load: [{{ name: users, workload: get, closed: {{ users: 1 }} }}]\n\
+             phases: {{ fault: 60s }}\n{chaos}"
+        );
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("x.yaml");
+        std::fs::write(&file, text).expect("it writes");
+        let scenario = match scenario::load(&file, &[]) {
+            Ok(loaded) => loaded.scenario,
+            Err(wrong) => panic!("{}", wrong.render(false)),
+        };
         let scenario::model::Target::Kubernetes(target) = &scenario.target else { panic!("a cluster") };
         let plan = plan::resolve(&scenario, 1).expect("a plan");
-        let all: Vec<String> = needs(&plan, target).iter().map(ToString::to_string).collect();
-        for need in [
-            "watch pods in serving",
-            "patch deployments.apps in serving",
-            "create pods/eviction in serving",
-            "patch nodes in the whole cluster",
+        needs(&plan, target).iter().map(|(need, why)| (need.to_string(), reasons(why))).collect()
+    }
+
+    fn acts(specs: &[(&str, &str)]) -> String {
+        let act = |(id, spec): &(&str, &str)| {
+            let (group, kind) = match spec.contains("pod-") {
+                true => ("chaos-mesh.org", "PodChaos"),
+                false => ("firedrill.dev", "KubernetesChaos"),
+            };
+            format!(
+                "  - {{ id: {id}, at: fault, apply: {{ apiVersion: {group}/v1alpha1, kind: {kind}, \
+                 spec: {{ action: {spec}, mode: one }} }} }}\n"
+            )
+        };
+        format!("chaos:\n{}", specs.iter().map(act).collect::<String>())
+    }
+
+    fn of(why: &str, all: &[(String, String)]) -> Vec<String> {
+        all.iter().filter(|(_, reasons)| reasons.contains(why)).map(|(need, _)| need.clone()).collect()
+    }
+
+    #[test]
+    fn who_only_looks_needs_to_look() {
+        let url = ", url: \"http://127.0.0.1:1\"";
+        let signals = [
             "list endpointslices.discovery.k8s.io in serving",
-        ] {
-            assert!(all.iter().any(|one| one == need), "{need} in {all:#?}");
-        }
-        assert!(!all.iter().any(|one| one.starts_with("delete")), "nothing is killed: {all:#?}");
+            "list pods in serving",
+            "watch endpointslices.discovery.k8s.io in serving",
+            "watch pods in serving",
+        ];
+        let mut looks: Vec<String> = needed(url, "").into_iter().map(|(need, _)| need).collect();
+        looks.sort();
+        assert_eq!(looks, signals);
+        assert_eq!(
+            of("address", &needed("", "")),
+            ["list nodes in the whole cluster", "get services in serving"]
+        );
+    }
+
+    #[test]
+    fn each_act_needs_what_it_does_where_it_does_it() {
+        let there = "selector: { namespaces: [other] }";
+        let all = needed(
+            "",
+            &acts(&[
+                ("kill", &format!("pod-kill, {there}")),
+                ("named", "pod-failure, selector: { namespaces: [nowhere], pods: { third: [a] } }"),
+                ("drain", &format!("drain, {there}")),
+                ("many", "scale, replicas: 0, selector: { nodeSelectors: { gpu: h100 } }"),
+            ]),
+        );
+        assert_eq!(of("`kill`", &all), ["delete pods in other", "get pods in other"]);
+        assert_eq!(of("`named`", &all), ["get pods in third", "patch pods in third"]);
+        assert_eq!(
+            of("`drain`", &all),
+            [
+                "get nodes in the whole cluster",
+                "patch nodes in the whole cluster",
+                "get pods in other",
+                "create pods/eviction in other",
+            ]
+        );
+        assert!(of("choice", &all).contains(&"list nodes in the whole cluster".to_owned()));
+        assert!(of("leftovers", &all).contains(&"list statefulsets.apps in third".to_owned()));
+        assert!(!all.iter().any(|(need, _)| need.contains("nowhere")), "{all:#?}");
+        let deletes = all.iter().filter(|(need, _)| need.starts_with("delete"));
+        assert_eq!(deletes.count(), 1);
+    }
+
+    #[test]
+    fn a_rollout_of_a_deployment_that_is_named_needs_no_other() {
+        let deploy = |more| {
+            let all =
+                format!("chaos:\n  - {{ id: v2, at: fault, deploy: {{ version: v2, image: x{more} }} }}\n");
+            of("`v2`", &needed("", &all))
+        };
+        assert_eq!(
+            deploy(", deployment: llm"),
+            ["get deployments.apps in serving", "patch deployments.apps in serving"]
+        );
+        assert!(deploy("").contains(&"get replicasets.apps in serving".to_owned()));
+    }
+
+    #[test]
+    fn the_acts_of_a_schedule_have_one_name() {
+        let chaos = "chaos:\n  - { id: again, at: fault, apply: { apiVersion: chaos-mesh.org/v1alpha1, kind: Schedule, \
+                     spec: { schedule: \"@every 10s\", type: PodChaos, podChaos: { action: pod-kill, mode: one, selector: {} } } } }\n";
+        let all = needed("", chaos);
+        assert!(
+            all.iter().any(|(need, why)| need == "delete pods in serving" && why == "chaos `again`"),
+            "{all:#?}"
+        );
     }
 }

@@ -34,19 +34,16 @@ impl Reach {
         let mut reach = Self { namespaces: BTreeSet::from([target.namespace.clone()]), node_labels: false };
         for act in &plan.timeline {
             let PlannedAction::Fault(manifest) = &act.action else { continue };
+            reach.namespaces.extend(manifest.namespaces().into_iter().map(str::to_owned));
             let selector = &manifest.chaos.scope().selector;
-            reach.namespaces.extend(selector.pods.keys().chain(&selector.namespaces).cloned());
-            if selector.pods.is_empty() && selector.namespaces.is_empty() {
-                reach.namespaces.insert(manifest.home().to_owned());
-            }
-            reach.node_labels |= !selector.node_selectors.is_empty();
+            reach.node_labels |= selector.pods.is_empty() && !selector.node_selectors.is_empty();
         }
         reach
     }
 }
 
 /// The pods of these namespaces that are not on their way out.
-pub(super) async fn list(cluster: &Cluster, reach: &Reach) -> Result<Vec<Pod>, ClusterError> {
+pub async fn list(cluster: &Cluster, reach: &Reach) -> Result<Vec<Pod>, ClusterError> {
     let nodes = if reach.node_labels { node_labels(cluster).await? } else { BTreeMap::new() };
     let mut pods = Vec::new();
     for namespace in &reach.namespaces {

@@ -4,13 +4,10 @@ use indexmap::IndexMap;
 
 use super::{Context, Fields, listed};
 use crate::scenario::{
-    chaos::{LabelExpression, LabelOperator, Mode, Scope, Selector},
+    chaos::{LabelExpression, LabelOperator, Mode, POD_FIELDS, Scope, Selector},
     diagnostic::Diagnostic,
     yaml::{Node, Value},
 };
-
-/// Fields that a pod can be selected by.
-const POD_FIELDS: [&str; 4] = ["metadata.name", "metadata.namespace", "spec.nodeName", "status.phase"];
 
 /// `selector`, `mode` and `value` of a spec.
 pub(super) fn scope(cx: &mut Context<'_>, fields: &mut Fields<'_>) -> Option<Scope> {
