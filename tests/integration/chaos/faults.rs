@@ -297,7 +297,8 @@ async fn the_preflight_says_what_can_not_be_done() {
 
     acts.truncate(1);
     let problems = said(None, &acts).await;
-    assert_eq!(problems, ["chaos `none`: target `url` has no fault driver: nothing can be broken there"]);
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].contains("proxy: on"), "{problems:#?}");
 
     let good = rig.act("kill", on("replica-0", "PodChaos", json!({"action": "pod-kill"})), None);
     assert_eq!(said(Some(&driver), &[good]).await, Vec::<String>::new());
