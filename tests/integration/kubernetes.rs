@@ -9,5 +9,6 @@
 mod drills;
 mod kills;
 mod outages;
+mod rbac;
 mod rig;
 mod snapshot;
