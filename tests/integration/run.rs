@@ -6,18 +6,15 @@ mod requests_log;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
+    process::{Command, Output, Stdio},
+    time::Duration,
 };
 
 use firedrill::verdict::model::{RunVerdict, Verdict};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{Folder, exe};
+use crate::support::{Folder, Running, exe};
 
 /// A short drill: `{CHAOS}` and further keys follow.
 const DRILL: &str = r#"version: 1
@@ -189,44 +186,10 @@ fn a_stop_condition_aborts_and_recovers() {
     assert!(verdict(&run_folder(&out)).faults[0].recovered_at.is_some(), "{}", said(&out));
 }
 
-/// A drill that ends with its test.
-struct Running(Option<Child>);
-
-impl Running {
-    fn signal(&self, signal: Signal) {
-        let child = self.0.as_ref().expect("it runs");
-        kill(Pid::from_raw(i32::try_from(child.id()).expect("a pid")), signal).expect("a signal");
-    }
-
-    fn ended(mut self) -> Output {
-        self.0.take().expect("it runs").wait_with_output().expect("it ends")
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.0.take() {
-            // It may have ended by itself.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
 /// Starts a drill and waits until its journal tells of `needle`.
 fn started(folder: &Folder, scenario: &str, needle: &str) -> (Running, PathBuf) {
-    let child = Running(Some(command(folder, scenario).spawn().expect("the program starts")));
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let runs = fs::read_dir(folder.path().join("runs")).into_iter().flatten().flatten();
-        for run in runs.map(|run| run.path()) {
-            if fs::read_to_string(run.join("events.jsonl")).is_ok_and(|text| text.contains(needle)) {
-                return (child, run);
-            }
-        }
-        assert!(Instant::now() < deadline, "the journal never told of {needle}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let (mut command, runs) = (command(folder, scenario), folder.path().join("runs"));
+    Running::drill(&mut command, &runs, needle, Duration::from_secs(30))
 }
 
 fn long_delay() -> String {
@@ -240,7 +203,7 @@ fn long_delay() -> String {
 #[test]
 fn ctrl_c_recovers_and_says_aborted() {
     let folder = Folder::new();
-    let (child, run) = started(&folder, &long_delay(), "\"proven\"");
+    let (mut child, run) = started(&folder, &long_delay(), "\"proven\"");
     child.signal(Signal::SIGINT);
     let out = child.ended();
     assert_eq!(out.status.code(), Some(4), "{}", said(&out));
@@ -252,7 +215,7 @@ fn ctrl_c_recovers_and_says_aborted() {
 #[test]
 fn after_a_sigkill_the_lab_is_gone_the_journal_reads_and_recover_finishes() {
     let folder = Folder::new();
-    let (child, run) = started(&folder, &long_delay(), "\"proven\"");
+    let (mut child, run) = started(&folder, &long_delay(), "\"proven\"");
     child.signal(Signal::SIGKILL);
     child.ended();
     let recover = Command::new(exe()).arg("recover").arg(&run).output().expect("the program starts");

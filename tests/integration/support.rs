@@ -3,6 +3,13 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Output},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
 
 /// The program under test.
@@ -28,5 +35,69 @@ impl Folder {
         let path = self.path().join(name);
         fs::write(&path, text).expect("the file is written");
         path
+    }
+}
+
+/// A process that ends with its test.
+#[derive(Debug)]
+pub(crate) struct Running(Option<Child>);
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self(Some(command.spawn().expect("the program starts")))
+    }
+
+    /// Starts a drill, and waits until the journal of a run below `runs` tells
+    /// of `needle`. The drill, and that run's folder.
+    pub(crate) fn drill(
+        command: &mut Command,
+        runs: &Path,
+        needle: &str,
+        patience: Duration,
+    ) -> (Self, PathBuf) {
+        let mut drill = Self::start(command);
+        let deadline = Instant::now() + patience;
+        loop {
+            for run in fs::read_dir(runs).into_iter().flatten().flatten().map(|run| run.path()) {
+                if fs::read_to_string(run.join("events.jsonl")).is_ok_and(|text| text.contains(needle)) {
+                    return (drill, run);
+                }
+            }
+            assert!(!drill.is_over(), "it ended before {needle}");
+            assert!(Instant::now() < deadline, "the journal never told of {needle}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn child(&mut self) -> &mut Child {
+        self.0.as_mut().expect("it runs")
+    }
+
+    /// What it says, where that is a pipe. Once.
+    pub(crate) fn stdout(&mut self) -> ChildStdout {
+        self.child().stdout.take().expect("a pipe")
+    }
+
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.child().try_wait().expect("it can be asked").is_some()
+    }
+
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child().id()).expect("a pid")), signal).expect("a signal");
+    }
+
+    /// Waits for its end, and for all that it says.
+    pub(crate) fn ended(mut self) -> Output {
+        self.0.take().expect("it runs").wait_with_output().expect("it ends")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }

@@ -1,18 +1,16 @@
 //! A harness that is killed at any moment leaves nothing that `recover` does
 //! not take back. `tests/kill-harness` does this a hundred times.
 
-use std::{
-    fs,
-    process::Output,
-    thread::sleep,
-    time::{Duration, Instant},
-};
+use std::{fs, process::Output, thread::sleep, time::Duration};
+
+use nix::sys::signal::Signal;
 
 use super::{
     drills::{act, app},
-    rig::{Ended, PATIENCE, Rig, recover, said},
+    rig::{Rig, recover, said},
     snapshot::Snapshot,
 };
+use crate::support::Running;
 
 /// How often, unless `FIREDRILL_KILLS` says otherwise.
 const KILLS: u64 = 4;
@@ -43,19 +41,6 @@ fn moment(kill: u64) -> Duration {
     Duration::from_millis((kill + 1) * 61_803 % 100_000 * LENGTH_MS / 100_000)
 }
 
-/// Waits until the cluster is as it was before, or says what differs.
-pub(super) fn eventually_as(rig: &Rig, before: &Snapshot, what: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let different = before.differences(&Snapshot::take(rig));
-        if different.is_empty() {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{what}: {}", different.join("\n"));
-        sleep(Duration::from_millis(300));
-    }
-}
-
 fn recovered(rig: &Rig, what: &str) -> Output {
     let runs: Vec<_> = fs::read_dir(rig.runs()).into_iter().flatten().flatten().collect();
     let newest = runs.iter().map(fs::DirEntry::path).max().expect("a run");
@@ -76,16 +61,14 @@ fn nothing_is_left_of_a_harness_that_is_killed_at_any_moment() {
     for kill in 0..kills {
         let after = moment(kill);
         let what = format!("kill {kill}, after {after:?}");
-        let mut harness = Ended(rig.command(&scenario).spawn().expect("the program starts"));
+        let mut harness = Running::start(&mut rig.command(&scenario));
         // The moment is what the test is about, so time alone may tell it.
         sleep(after);
-        if harness.0.try_wait().expect("it can be asked").is_some() {
-            let out = harness.output();
-            assert_ne!(out.status.code(), Some(2), "{what}: {}", said(&out));
-        } else {
-            harness.0.kill().expect("a signal");
-            harness.0.wait().expect("it ends");
+        if !harness.is_over() {
+            harness.signal(Signal::SIGKILL);
         }
+        let out = harness.ended();
+        assert_ne!(out.status.code(), Some(2), "{what}: {}", said(&out));
         left += usize::from(Snapshot::marked(&rig) > 0);
         // Killed before it had a folder, it touched nothing.
         if fs::read_dir(rig.runs()).is_ok_and(|mut runs| runs.next().is_some()) {
@@ -94,7 +77,7 @@ fn nothing_is_left_of_a_harness_that_is_killed_at_any_moment() {
             assert_eq!(Snapshot::marked(&rig), 0, "{what}: {again}");
         }
         rig.settled();
-        eventually_as(&rig, &before, &what);
+        before.comes_back(&rig, &what);
         println!("{what}: recovered");
     }
     println!("{kills} kills, {left} of them with something in place; nothing is left");

@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     process::Output,
     time::Duration,
 };
@@ -20,10 +21,10 @@ use tokio::{
 
 use super::{
     drills::{act, app},
-    kills::eventually_as,
-    rig::{Ended, Rig, kubectl, recover, said, verdict},
+    rig::{Rig, kubectl, recover, said, verdict},
     snapshot::Snapshot,
 };
+use crate::support::Running;
 
 /// How long it is gone.
 const OUTAGE: Duration = Duration::from_secs(10);
@@ -49,7 +50,7 @@ fn ended_well(rig: &Rig, before: &Snapshot, out: &Output) {
     for fault in &judged.faults {
         assert!(fault.recovered_at.is_some(), "{}: {}", fault.id, said(out));
     }
-    eventually_as(rig, before, &said(out));
+    before.comes_back(rig, &said(out));
     assert_eq!(Snapshot::marked(rig), 0);
 }
 
@@ -88,7 +89,7 @@ fn an_api_server_that_stands_still_for_ten_seconds_delays_a_recovery_and_loses_n
     // The outage's length is what the test is about.
     std::thread::sleep(OUTAGE);
     drop(stopped);
-    ended_well(&rig, &before, &harness.output());
+    ended_well(&rig, &before, &harness.ended());
 }
 
 /// A way to the API server that can be cut: what is under way is lost without
@@ -126,7 +127,7 @@ async fn carry(mut client: TcpStream, server: SocketAddr, mut cuts: watch::Recei
 
 /// A drill that reaches the API server by a way of its own, once both faults
 /// are proven.
-async fn on_its_way(rig: &Rig) -> (Way, Ended, std::path::PathBuf) {
+async fn on_its_way(rig: &Rig) -> (Way, Running, PathBuf) {
     let config = kubectl(&["config", "view", "--raw", "--minify", "--flatten", "-o", "json"]);
     let mut config: Value = serde_json::from_str(&config).expect("a kubeconfig");
     let server = &mut config["clusters"][0]["cluster"]["server"];
@@ -150,7 +151,7 @@ async fn a_network_that_is_cut_for_ten_seconds_delays_a_recovery_and_loses_none(
     way.cut.send_replace(true);
     sleep(OUTAGE).await;
     way.cut.send_replace(false);
-    let out = tokio::task::block_in_place(|| harness.output());
+    let out = tokio::task::block_in_place(|| harness.ended());
     ended_well(&rig, &before, &out);
 }
 
@@ -161,7 +162,7 @@ async fn a_network_that_stays_cut_is_an_exit_with_advice_and_recover_finishes_el
     let before = Snapshot::take(&rig);
     let (way, harness, run) = on_its_way(&rig).await;
     way.cut.send_replace(true);
-    let out = tokio::task::block_in_place(|| harness.output());
+    let out = tokio::task::block_in_place(|| harness.ended());
     assert_eq!(out.status.code(), Some(5), "{}", said(&out));
     assert!(said(&out).contains("kubectl -n"), "{}", said(&out));
     assert!(said(&out).contains("firedrill recover"), "{}", said(&out));
@@ -171,6 +172,6 @@ async fn a_network_that_stays_cut_is_an_exit_with_advice_and_recover_finishes_el
     let out = tokio::task::block_in_place(|| recover(&run));
     assert_eq!(out.status.code(), Some(0), "{}", said(&out));
     rig.settled();
-    eventually_as(&rig, &before, &said(&out));
+    before.comes_back(&rig, &said(&out));
     assert_eq!(Snapshot::marked(&rig), 0);
 }

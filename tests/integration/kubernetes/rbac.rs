@@ -12,8 +12,8 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::rig::{Ended, PATIENCE, Rig, kubectl, said, unmet, verdict};
-use crate::support::{Folder, exe};
+use super::rig::{PATIENCE, Rig, kubectl, said, unmet, verdict};
+use crate::support::{Folder, Running, exe};
 
 /// Every act of a drill with what each needs of a cluster, one after another.
 const ACTS: [(&str, u32, &str); 7] = [
@@ -180,7 +180,7 @@ fn replace(object: &Value) {
 /// A proxy to the API server that writes down what it is asked, with the
 /// rights of a kubeconfig.
 struct Recorder {
-    _child: Ended,
+    _child: Running,
     log: PathBuf,
     server: String,
 }
@@ -188,16 +188,15 @@ struct Recorder {
 impl Recorder {
     fn start(rig: &Rig, kubeconfig: &Path) -> Self {
         let log = rig.write("proxy.log", "");
-        let mut child = Command::new("kubectl")
+        let mut kubectl = Command::new("kubectl");
+        kubectl
             .args(["proxy", "--port", "0", "-v", "6", "--kubeconfig"])
             .arg(kubeconfig)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(File::create(&log).expect("a file"))
-            .spawn()
-            .expect("kubectl starts");
-        let stdout = child.stdout.take().expect("a pipe");
-        let child = Ended(child);
+            .stderr(File::create(&log).expect("a file"));
+        let mut child = Running::start(&mut kubectl);
+        let stdout = child.stdout();
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
         let (_, at) = line.trim().rsplit_once(' ').expect("`Starting to serve on …`");

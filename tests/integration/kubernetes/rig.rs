@@ -2,17 +2,17 @@
 
 use std::{
     fs,
-    io::Read,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output, Stdio},
     sync::OnceLock,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use firedrill::verdict::model::{RunVerdict, Verdict};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{Folder, exe};
+use crate::support::{Folder, Running, exe};
 
 /// How long anything may take that must happen at all.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
@@ -104,26 +104,15 @@ slos:
 
     /// Starts a drill, waits until its journal tells of `needle`, and kills it.
     pub(super) fn killed_at(&self, scenario: &str, needle: &str) -> PathBuf {
-        let (mut child, run) = self.begun(self.command(scenario), needle);
-        child.0.kill().expect("a signal");
-        child.0.wait().expect("it ends");
+        let (mut drill, run) = self.begun(self.command(scenario), needle);
+        drill.signal(Signal::SIGKILL);
+        drill.ended();
         run
     }
 
     /// Starts a drill, and waits until its journal tells of `needle`.
-    pub(super) fn begun(&self, mut command: Command, needle: &str) -> (Ended, PathBuf) {
-        let mut child = Ended(command.spawn().expect("the program starts"));
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            for run in fs::read_dir(self.runs()).into_iter().flatten().flatten().map(|run| run.path()) {
-                if fs::read_to_string(run.join("events.jsonl")).is_ok_and(|text| text.contains(needle)) {
-                    return (child, run);
-                }
-            }
-            assert!(child.0.try_wait().expect("it can be asked").is_none(), "it ended before {needle}");
-            assert!(Instant::now() < deadline, "the journal never told of {needle}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+    pub(super) fn begun(&self, mut command: Command, needle: &str) -> (Running, PathBuf) {
+        Running::drill(&mut command, &self.runs(), needle, PATIENCE)
     }
 
     /// Writes a file that goes with the test.
@@ -143,7 +132,12 @@ slos:
             kubectl(&["-n", &self.namespace, "get", all, "-o", "json"]),
             kubectl(&["get", "nodes", "-o", "json"]),
         ];
-        objects.iter().map(|text| plain(serde_json::from_str(text).expect("JSON"))).collect()
+        let plain = |text: &String| {
+            let mut list: Value = serde_json::from_str(text).expect("JSON");
+            list["items"].as_array_mut().into_iter().flatten().for_each(plain);
+            list["items"].take()
+        };
+        objects.iter().map(plain).collect()
     }
 
     /// The pods, as the API server has them.
@@ -154,21 +148,18 @@ slos:
     }
 }
 
-/// Without what changes by itself.
-fn plain(mut list: Value) -> Value {
-    for object in list["items"].as_array_mut().into_iter().flatten() {
-        let object = object.as_object_mut().expect("an object");
-        object.remove("status");
-        let meta = object.get_mut("metadata").and_then(Value::as_object_mut).expect("metadata");
-        for key in ["resourceVersion", "generation", "managedFields"] {
-            meta.remove(key);
-        }
-        if let Some(annotations) = meta.get_mut("annotations").and_then(Value::as_object_mut) {
-            // Counts rollouts, there and back.
-            annotations.remove("deployment.kubernetes.io/revision");
-        }
+/// Takes away what changes by itself.
+pub(super) fn plain(object: &mut Value) {
+    let object = object.as_object_mut().expect("an object");
+    object.remove("status");
+    let meta = object.get_mut("metadata").and_then(Value::as_object_mut).expect("metadata");
+    for key in ["resourceVersion", "generation", "managedFields"] {
+        meta.remove(key);
     }
-    list["items"].clone()
+    if let Some(annotations) = meta.get_mut("annotations").and_then(Value::as_object_mut) {
+        // Counts rollouts, there and back.
+        annotations.remove("deployment.kubernetes.io/revision");
+    }
 }
 
 impl Drop for Rig {
@@ -176,30 +167,6 @@ impl Drop for Rig {
         let gone = ["delete", "namespace", &self.namespace, "--wait=false"];
         // A test that failed says so already.
         let _ = Command::new("kubectl").args(gone).stdout(Stdio::null()).status();
-    }
-}
-
-/// A process that ends with its test.
-pub(super) struct Ended(pub(super) Child);
-
-impl Ended {
-    /// Waits for its end, and for all that it says.
-    pub(super) fn output(mut self) -> Output {
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let (out, err) = (self.0.stdout.take(), self.0.stderr.take());
-        std::thread::scope(|both| {
-            both.spawn(|| err.map(|mut pipe| pipe.read_to_end(&mut stderr)));
-            out.map(|mut pipe| pipe.read_to_end(&mut stdout))
-        });
-        Output { status: self.0.wait().expect("it ends"), stdout, stderr }
-    }
-}
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

@@ -1,11 +1,15 @@
 //! All that a namespace holds, and all that belongs to no namespace, without
 //! what changes by itself.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
-use super::rig::{Rig, kubectl};
+use super::rig::{PATIENCE, Rig, kubectl, plain};
 
 /// Objects by kind and name; what controllers make, by what it is like, with
 /// how many there are.
@@ -39,7 +43,7 @@ impl Snapshot {
         );
         let mut found = BTreeMap::new();
         for object in all {
-            let (name, what) = plain(object);
+            let (name, what) = compared(object);
             if what.is_null() {
                 continue;
             }
@@ -52,6 +56,19 @@ impl Snapshot {
         Self(found)
     }
 
+    /// Waits until the cluster is as it was here, or says what differs.
+    pub(super) fn comes_back(&self, rig: &Rig, what: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let different = self.differences(&Self::take(rig));
+            if different.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{what}: {}", different.join("\n"));
+            sleep(Duration::from_millis(300));
+        }
+    }
+
     /// How many objects carry a run's mark.
     pub(super) fn marked(rig: &Rig) -> usize {
         let label = ["-l", "firedrill.dev/run"];
@@ -60,7 +77,7 @@ impl Snapshot {
     }
 
     /// What is another way now, in words.
-    pub(super) fn differences(&self, now: &Self) -> Vec<String> {
+    fn differences(&self, now: &Self) -> Vec<String> {
         let names = self.0.keys().chain(now.0.keys().filter(|name| !self.0.contains_key(*name)));
         let different = names.filter(|name| self.0.get(*name) != now.0.get(*name));
         let show = |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
@@ -71,7 +88,7 @@ impl Snapshot {
 }
 
 /// A name to compare under, and what is compared: null for what says nothing.
-fn plain(mut object: Value) -> (String, Value) {
+fn compared(mut object: Value) -> (String, Value) {
     let kind = object["kind"].as_str().unwrap_or_default().to_owned();
     let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let owners = object["metadata"]["ownerReferences"].as_array();
@@ -79,17 +96,11 @@ fn plain(mut object: Value) -> (String, Value) {
     if is_made {
         return made(&kind, &object);
     }
-    let fields = object.as_object_mut().expect("an object");
-    fields.remove("status");
-    let meta = fields.get_mut("metadata").and_then(Value::as_object_mut).expect("metadata");
-    for key in ["resourceVersion", "generation", "managedFields"] {
-        meta.remove(key);
-    }
+    plain(&mut object);
+    let meta = object["metadata"].as_object_mut().expect("metadata");
     if let Some(annotations) = meta.get_mut("annotations").and_then(Value::as_object_mut) {
-        // Counts rollouts, there and back; and when an endpoint last changed.
-        for key in ["deployment.kubernetes.io/revision", "endpoints.kubernetes.io/last-change-trigger-time"] {
-            annotations.remove(key);
-        }
+        // When an endpoint last changed.
+        annotations.remove("endpoints.kubernetes.io/last-change-trigger-time");
         if annotations.is_empty() {
             meta.remove("annotations");
         }

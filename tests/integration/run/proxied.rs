@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
 use firedrill::{
@@ -12,7 +12,7 @@ use firedrill::{
 };
 
 use super::{Folder, command, run_folder, said, verdict};
-use crate::support::exe;
+use crate::support::{Running, exe};
 
 /// A drill of a URL in which the way there gets slow, then cut; `proxy` is as
 /// in the scenario.
@@ -83,25 +83,14 @@ async fn the_way_to_a_url_is_broken_by_a_proxy_of_the_runs_own() {
     lab.stop().await;
 }
 
-/// Ends with its test.
-struct Alone(Child);
-
-impl Drop for Alone {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_runs_alone_is_used_and_left_clean() {
     let folder = Folder::new();
     let lab = lab(&folder).await;
     let mut proxy = Command::new(exe());
     proxy.args(["proxy", "--listen", "127.0.0.1:0", "--upstream", &lab.addresses().gateway.to_string()]);
-    let mut proxy = Alone(proxy.stdout(Stdio::piped()).spawn().expect("the program starts"));
-    let mut lines = BufReader::new(proxy.0.stdout.take().expect("a pipe")).lines();
+    let mut proxy = Running::start(proxy.stdout(Stdio::piped()));
+    let mut lines = BufReader::new(proxy.stdout()).lines();
     let mut line = || lines.next().expect("a line").expect("text");
     let listen = line().split(" -> ").next().expect("an address").to_owned();
     let admin = line();
