@@ -80,15 +80,6 @@ pub enum Proof {
     },
 }
 
-impl Proof {
-    /// What is missing, of what was missing at each of its steps.
-    pub(super) fn missing(at: &[String]) -> String {
-        let mut all: Vec<&str> = at.iter().map(String::as_str).collect();
-        all.dedup();
-        if all.is_empty() { "it has no target".to_owned() } else { all.join("; ") }
-    }
-}
-
 /// A driver of faults. Its futures are `Send`: each act is a task.
 pub trait Driver: Send + Sync + 'static {
     /// A fault that it has prepared.

@@ -89,7 +89,12 @@ pub(super) fn all_parts<P: Hash + Eq>(looks: Vec<(P, Look, Option<Seen>)>) -> Pr
     let effect = parts.into_values().reduce(|a, b| a.and(b).and_then(|_| earlier(a, b))).flatten();
     match effect {
         Some(effect) => Proof::Seen { effect, proof },
-        None => Proof::NotYet { why: Proof::missing(&missing), proof },
+        None => {
+            missing.dedup();
+            let nobody = || "it has no target".to_owned();
+            let why = if missing.is_empty() { nobody() } else { missing.join("; ") };
+            Proof::NotYet { why, proof }
+        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! The pods that the lab starts with, known before it starts.
 
-use indexmap::IndexMap;
-
 use super::model::Pod;
 use crate::{lab::config::LabConfig, units::PodName};
 
@@ -11,20 +9,11 @@ const NODES: usize = 3;
 /// The lab's pods at the start: its replicas in the namespace `default`, and
 /// the fallback's in `fallback`.
 pub fn lab_pods(lab: &LabConfig) -> Vec<Pod> {
-    let pod = |name: &str, at: usize, [namespace, app, version]: [&str; 3]| Pod {
-        name: PodName(format!("{name}-{at}")),
-        namespace: namespace.to_owned(),
-        labels: [("app", app), ("version", version), ("track", "stable")]
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect(),
-        annotations: IndexMap::new(),
-        node: format!("node-{}", at % NODES),
-        phase: "Running".to_owned(),
-        ready: true,
-        uid: None,
-        owner: None,
-        node_labels: IndexMap::new(),
+    let pod = |name: &str, at: usize, [namespace, app, version]: [&str; 3]| {
+        let labels = [("app", app), ("version", version), ("track", "stable")];
+        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let node = format!("node-{}", at % NODES);
+        Pod { node, ..Pod::running(namespace, PodName(format!("{name}-{at}")), labels) }
     };
     let replicas =
         (0..usize::from(lab.replicas)).map(|at| pod("replica", at, ["default", "llm", lab.version.as_str()]));

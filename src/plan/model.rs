@@ -199,3 +199,21 @@ pub struct Pod {
     #[serde(default, skip_serializing_if = "indexmap::IndexMap::is_empty")]
     pub node_labels: indexmap::IndexMap<String, String>,
 }
+
+impl Pod {
+    /// A pod that runs and is ready, on no node that is known.
+    pub fn running(namespace: &str, name: PodName, labels: indexmap::IndexMap<String, String>) -> Self {
+        Self {
+            name,
+            namespace: namespace.to_owned(),
+            labels,
+            annotations: indexmap::IndexMap::new(),
+            node: String::new(),
+            phase: "Running".to_owned(),
+            ready: true,
+            uid: None,
+            owner: None,
+            node_labels: indexmap::IndexMap::new(),
+        }
+    }
+}

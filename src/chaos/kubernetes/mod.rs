@@ -38,6 +38,7 @@ use self::{
 };
 use super::{
     driver::{ChaosError, Driver, Order, Proof},
+    look::all_parts,
     undo::Undo,
 };
 use crate::{
@@ -266,23 +267,14 @@ impl Driver for KubernetesDriver {
 
     /// All of its steps must act; the effect is there with the first.
     async fn prove(&self, fault: &mut KubernetesFault, clock: Clock) -> Proof {
-        let mut proof: Vec<Evidence> = Vec::new();
-        let mut missing: Vec<String> = Vec::new();
-        let mut effect: Option<Seen> = None;
-        for step in &mut fault.steps {
+        let mut looks = Vec::with_capacity(fault.steps.len());
+        for (part, step) in fault.steps.iter_mut().enumerate() {
             let started = clock.now();
             let look = step.look(&self.cluster).await;
-            match step.timing.looked(&look, true, started, clock.now()) {
-                Some(seen) if effect.is_none_or(|first| seen.by < first.by) => effect = Some(seen),
-                Some(_) => {}
-                None => missing.push(look.missing),
-            }
-            proof.extend(look.evidence);
+            let seen = step.timing.looked(&look, true, started, clock.now());
+            looks.push((part, look, seen));
         }
-        match effect {
-            Some(effect) if missing.is_empty() => Proof::Seen { effect, proof },
-            Some(_) | None => Proof::NotYet { why: Proof::missing(&missing), proof },
-        }
+        all_parts(looks)
     }
 }
 

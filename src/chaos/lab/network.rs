@@ -12,18 +12,8 @@ use crate::{
 
 /// The gateway as a pod, for selectors of peers.
 fn gateway() -> Pod {
-    Pod {
-        name: PodName::from("gateway"),
-        namespace: "platform".to_owned(),
-        labels: IndexMap::from([("app".to_owned(), "gateway".to_owned())]),
-        annotations: IndexMap::new(),
-        node: "node-0".to_owned(),
-        phase: "Running".to_owned(),
-        ready: true,
-        uid: None,
-        owner: None,
-        node_labels: IndexMap::new(),
-    }
+    let labels = IndexMap::from([("app".to_owned(), "gateway".to_owned())]);
+    Pod { node: "node-0".to_owned(), ..Pod::running("platform", PodName::from("gateway"), labels) }
 }
 
 /// Refuses what the lab can't do, before anything is broken.

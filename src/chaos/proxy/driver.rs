@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use super::{
     ProxyClient,
     fault::LinkToxic,
-    network::{check_link, of_effects, of_link, tag},
+    network::{Planned, check_link, of_effects, of_link, tag},
     own::LINK,
 };
 use crate::{
@@ -63,17 +63,7 @@ impl Driver for ProxyDriver {
     }
 
     fn supports(&self, chaos: &Chaos, _: &str, _: &[Pod]) -> Result<(), ChaosError> {
-        match chaos {
-            Chaos::NetworkChaos(spec) if spec.target.is_some() => {
-                Err(ChaosError::unsupported(chaos, "a link has one peer, so `target` can't choose any"))
-            }
-            Chaos::NetworkChaos(spec) => of_effects(spec).map(drop),
-            Chaos::LinkChaos(spec) => check_link(chaos, &spec.action),
-            Chaos::PodChaos(_) | Chaos::GpuChaos(_) | Chaos::KubernetesChaos(_) | Chaos::Schedule(_) => {
-                let why = "a proxy can only break the way to a service: use NetworkChaos or LinkChaos";
-                Err(ChaosError::unsupported(chaos, why))
-            }
-        }
+        planned(chaos).map(drop)
     }
 
     async fn rehearse(&self, order: Order<'_>, _: &[Pod]) -> Result<(), ChaosError> {
@@ -121,19 +111,30 @@ impl ProxyDriver {
                 return Err(ChaosError::Unsupported { what: "deploy".to_owned(), why: why.to_owned() });
             }
         };
-        self.supports(&manifest.chaos, manifest.home(), order.targets)?;
-        let planned = match &manifest.chaos {
-            Chaos::NetworkChaos(spec) => of_effects(spec)?,
-            Chaos::LinkChaos(spec) => vec![of_link(&spec.action)],
-            Chaos::PodChaos(_) | Chaos::GpuChaos(_) | Chaos::KubernetesChaos(_) | Chaos::Schedule(_) => {
-                vec![]
-            }
-        };
+        let planned = planned(&manifest.chaos)?;
         let on = |link: &Pod| {
             let toxic = |planned| LinkToxic::new(planned, &link.name, order, &self.tag);
             planned.iter().cloned().map(toxic).collect::<Vec<_>>()
         };
         Ok(order.targets.iter().flat_map(on).collect())
+    }
+}
+
+/// The toxics of a fault for each link that it hits.
+fn planned(chaos: &Chaos) -> Result<Vec<Planned>, ChaosError> {
+    match chaos {
+        Chaos::NetworkChaos(spec) if spec.target.is_some() => {
+            Err(ChaosError::unsupported(chaos, "a link has one peer, so `target` can't choose any"))
+        }
+        Chaos::NetworkChaos(spec) => of_effects(spec),
+        Chaos::LinkChaos(spec) => {
+            check_link(chaos, &spec.action)?;
+            Ok(vec![of_link(&spec.action)])
+        }
+        Chaos::PodChaos(_) | Chaos::GpuChaos(_) | Chaos::KubernetesChaos(_) | Chaos::Schedule(_) => {
+            let why = "a proxy can only break the way to a service: use NetworkChaos or LinkChaos";
+            Err(ChaosError::unsupported(chaos, why))
+        }
     }
 }
 
@@ -143,16 +144,6 @@ pub fn own_link() -> Pod {
 }
 
 fn pod(link: String) -> Pod {
-    Pod {
-        labels: IndexMap::from([("app".to_owned(), link.clone())]),
-        name: PodName(link),
-        namespace: NAMESPACE.to_owned(),
-        annotations: IndexMap::new(),
-        node: String::new(),
-        phase: "Running".to_owned(),
-        ready: true,
-        uid: None,
-        owner: None,
-        node_labels: IndexMap::new(),
-    }
+    let labels = IndexMap::from([("app".to_owned(), link.clone())]);
+    Pod::running(NAMESPACE, PodName(link), labels)
 }
