@@ -202,9 +202,9 @@ impl Service {
         let proxy = match target.proxy {
             ProxyUse::Off => Proxy::None,
             ProxyUse::Own => {
-                let host = url.host().ok_or_else(|| wrong("it names no host".to_owned()))?;
-                let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("https") { 443 } else { 80 });
-                Proxy::Own(OwnProxy::start(exe, logs, host.trim_matches(['[', ']']), port).await?)
+                let apart = Destination::from(url.clone()).host_and_port();
+                let (host, port) = apart.map_err(|error| wrong(error.to_string()))?;
+                Proxy::Own(OwnProxy::start(exe, logs, &host, port).await?)
             }
             ProxyUse::Running(at) => Proxy::Running(ProxyClient::new(at).map_err(OwnProxyError::from)?),
         };

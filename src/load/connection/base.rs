@@ -26,6 +26,13 @@ impl From<Uri> for Destination {
     }
 }
 
+impl Destination {
+    /// Host (a name or an address, without brackets) and port of its URL.
+    pub fn host_and_port(&self) -> Result<(String, u16), LoadError> {
+        Base::of(self).map(|base| (base.host, base.port))
+    }
+}
+
 /// A name or address with a port, and a path that all paths are below.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Base {
