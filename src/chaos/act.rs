@@ -6,7 +6,7 @@ use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    driver::{ChaosError, Driver, Order, Proof},
+    driver::{ChaosError, Driver, LastWord, Order, Proof},
     lab::LabDriver,
     undo::{Undo, take_back},
     wal::{Step, Wal},
@@ -15,7 +15,7 @@ use crate::{
     clock::Clock,
     journal::{
         Event, RunFolder, Sink,
-        event::{Evidence, FaultStep},
+        event::{Evidence, FaultStep, ToolVerdict},
     },
     plan::{
         self, Plan,
@@ -30,7 +30,9 @@ const LOOK: Duration = Duration::from_millis(100);
 const SEEN_WITHIN: Duration = Duration::from_secs(30);
 /// A fault that the harness does not recover ends by itself so much after it
 /// should have.
-const TTL_SLACK: Duration = Duration::from_secs(5);
+pub(super) const TTL_SLACK: Duration = Duration::from_secs(5);
+/// How long a tool's own verdict on its fault is waited for.
+const LAST_WORD_WITHIN: Duration = Duration::from_secs(30);
 /// How long recovery is tried.
 const RECOVER_WITHIN: Duration = Duration::from_secs(8);
 
@@ -195,11 +197,15 @@ impl<D: Driver> Running<'_, D> {
         // to go on to its recovery, and the intent is on the disk.
         let _ = self.context.wal.write(&self.act.id, Step::Injected).await;
         self.journal(FaultStep::Injected);
-        let proven = self.prove(&mut fault, undo.is_empty()).await;
+        let one_shot = self.context.driver.one_shot(&fault);
+        let proven = self.prove(&mut fault, one_shot).await;
         if undo.is_empty() {
             return ActResult::Done { proven };
         }
-        self.until_its_end().await;
+        if !one_shot {
+            self.until_its_end().await;
+            self.last_word(&fault).await;
+        }
         self.recover(&undo).await.unwrap_or(ActResult::Done { proven })
     }
 
@@ -275,6 +281,29 @@ impl<D: Driver> Running<'_, D> {
         tokio::select! {
             () = end => {}
             () = self.context.cancel.cancelled() => {}
+        }
+    }
+
+    /// Journals what the tool that does it says of it, if it is one that does.
+    async fn last_word(&self, fault: &D::Fault) {
+        let deadline = self.context.clock().now() + LAST_WORD_WITHIN;
+        loop {
+            let over = self.context.cancel.is_cancelled() || self.context.clock().now() >= deadline;
+            match self.context.driver.last_word(fault).await {
+                LastWord::None => return,
+                LastWord::Given { by, verdict, said } => {
+                    return self.journal(FaultStep::Judged { by, verdict, why: said });
+                }
+                LastWord::Awaited { by, said } if over => {
+                    let why = format!("it was still awaited ({said})");
+                    return self.journal(FaultStep::Judged { by, verdict: ToolVerdict::Unknown, why });
+                }
+                LastWord::Awaited { .. } => {}
+            }
+            tokio::select! {
+                () = sleep(LOOK) => {}
+                () = self.context.cancel.cancelled() => {}
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use super::undo::Undo;
 use crate::{
     clock::Clock,
     cluster::ClusterError,
-    journal::event::Evidence,
+    journal::event::{Evidence, ToolVerdict},
     lab::client::ClientError,
     plan::model::{PlannedAction, Pod},
     scenario::chaos::Chaos,
@@ -80,6 +80,29 @@ pub enum Proof {
     },
 }
 
+/// What a tool that does a fault says of it when its time is over.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LastWord {
+    /// It gives no verdict.
+    None,
+    /// It will, but has not yet.
+    Awaited {
+        /// Who.
+        by: String,
+        /// What it says so far.
+        said: String,
+    },
+    /// It did.
+    Given {
+        /// Who.
+        by: String,
+        /// What.
+        verdict: ToolVerdict,
+        /// In words.
+        said: String,
+    },
+}
+
 /// A driver of faults. Its futures are `Send`: each act is a task.
 pub trait Driver: Send + Sync + 'static {
     /// A fault that it has prepared.
@@ -118,6 +141,12 @@ pub trait Driver: Send + Sync + 'static {
     /// happens at an instant.
     fn undo(&self, fault: &Self::Fault) -> Vec<Undo>;
 
+    /// Whether it happens at an instant: it needs no end, and what takes it
+    /// back is only clearing up.
+    fn one_shot(&self, fault: &Self::Fault) -> bool {
+        self.undo(fault).is_empty()
+    }
+
     /// Injects it. After an error a part of it may be in place.
     fn inject(
         &self,
@@ -128,6 +157,11 @@ pub trait Driver: Send + Sync + 'static {
     /// Looks for its effect, once. A look that finds none is remembered: the
     /// effect came after it.
     fn prove(&self, fault: &mut Self::Fault, clock: Clock) -> impl Future<Output = Proof> + Send;
+
+    /// What the tool that does it says of it now, when its time is over.
+    fn last_word(&self, _fault: &Self::Fault) -> impl Future<Output = LastWord> + Send {
+        async { LastWord::None }
+    }
 }
 
 /// Evidence in short.

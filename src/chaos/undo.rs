@@ -8,7 +8,10 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     driver::{ChaosError, evidence},
-    kubernetes::{self, Change, Mark},
+    kubernetes::{
+        self, Change, Mark,
+        custom::{self, Handed},
+    },
     lab::proof,
     proxy::{self, ProxyClient},
 };
@@ -72,6 +75,17 @@ pub enum Undo {
         #[serde(flatten)]
         change: Change,
     },
+    /// Delete what was created for a tool's controller.
+    Handed {
+        /// The cluster.
+        cluster: ClusterRef,
+        /// Whose it is.
+        #[serde(flatten)]
+        mark: Mark,
+        /// The object.
+        #[serde(flatten)]
+        handed: Handed,
+    },
 }
 
 impl Undo {
@@ -86,6 +100,9 @@ impl Undo {
             Self::Object { cluster, mark, change } => {
                 kubernetes::take_back(&Cluster::again(cluster).await?, mark, change).await?
             }
+            Self::Handed { cluster, mark, handed } => {
+                custom::take_back(&Cluster::again(cluster).await?, mark, handed).await?
+            }
         })
     }
 
@@ -93,7 +110,7 @@ impl Undo {
     fn patience(&self) -> Duration {
         match self {
             Self::Toxic { .. } | Self::Failure { .. } | Self::Slowdown { .. } => Duration::ZERO,
-            Self::Object { .. } => CLUSTER_WITHIN,
+            Self::Object { .. } | Self::Handed { .. } => CLUSTER_WITHIN,
         }
     }
 
@@ -112,6 +129,7 @@ impl Undo {
                 lab.controller
             ),
             Self::Object { mark, change, .. } => kubernetes::by_hand(mark, change),
+            Self::Handed { mark, handed, .. } => custom::by_hand(mark, handed),
         }
     }
 }

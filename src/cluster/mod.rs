@@ -2,6 +2,7 @@
 //! again by another process, and whom its API server says that it is.
 
 pub mod address;
+pub mod custom;
 mod error;
 pub mod object;
 pub mod offset;
@@ -22,6 +23,8 @@ use crate::scenario::kubernetes::KubernetesTarget;
 pub const RUN_LABEL: &str = "firedrill.dev/run";
 /// The annotation that says how what was changed is taken back.
 pub const UNDO_ANNOTATION: &str = "firedrill.dev/undo";
+/// The annotation of an object that is a fault itself: which fault it is.
+pub const FAULT_ANNOTATION: &str = "firedrill.dev/fault";
 /// Who changes things, in the objects' `managedFields`.
 pub const MANAGER: &str = "firedrill";
 /// The context's name where there is no kubeconfig: in a pod.

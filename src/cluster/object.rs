@@ -176,11 +176,12 @@ pub fn reference(kind: Kind, object: &Value) -> Option<ObjectRef> {
     })
 }
 
-fn uid(object: &Value) -> Option<&str> {
+/// The UID of an object that was read.
+pub fn uid(object: &Value) -> Option<&str> {
     object.pointer("/metadata/uid").and_then(Value::as_str)
 }
 
-async fn send(
+pub(super) async fn send(
     cluster: &Cluster,
     method: Method,
     path: &str,

@@ -170,6 +170,15 @@ pub enum FaultStep {
         /// On what that stands.
         proof: Vec<Evidence>,
     },
+    /// The tool that did it gave its own verdict.
+    Judged {
+        /// Who: `LitmusChaos`.
+        by: String,
+        /// What.
+        verdict: ToolVerdict,
+        /// What it says, in words.
+        why: String,
+    },
     /// It is gone, and was seen to be gone.
     Recovered {
         /// On what that stands.
@@ -180,6 +189,18 @@ pub enum FaultStep {
         /// Why, and what to do by hand.
         why: String,
     },
+}
+
+/// What a chaos tool says of the fault that it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToolVerdict {
+    /// It and its probes are content.
+    Pass,
+    /// They are not.
+    Fail,
+    /// It came to none.
+    Unknown,
 }
 
 /// A figure that a verdict or a proof stands on.

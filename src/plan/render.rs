@@ -282,6 +282,7 @@ fn what(act: &PlannedAct) -> String {
     let chaos = &manifest.chaos;
     let detail = match chaos {
         Chaos::PodChaos(_) | Chaos::Schedule(_) => String::new(),
+        Chaos::Custom(spec) => format!("by {}", spec.object.tool().name()),
         Chaos::NetworkChaos(spec) => spec.effects.iter().map(effect).collect::<Vec<_>>().join(", "),
         Chaos::GpuChaos(spec) => format!("{}x", spec.slowdown),
         Chaos::LinkChaos(spec) => match &spec.action {

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::workload_patch::WorkloadPatch;
+use super::{custom::CustomChaos, workload_patch::WorkloadPatch};
 use crate::units::{Ratio, Span};
 
 /// A manifest that was read without an error.
@@ -65,6 +65,8 @@ pub enum Chaos {
     /// `KubernetesChaos` (`firedrill.dev/v1alpha1`): what the API server of a
     /// cluster can do by itself.
     KubernetesChaos(KubernetesChaos),
+    /// Any kind that a tool's own controller on the cluster acts on.
+    Custom(CustomChaos),
 }
 
 /// Where a fault acts: the selector and the mode.
@@ -399,6 +401,7 @@ impl Chaos {
             Self::GpuChaos(spec) => &spec.scope,
             Self::LinkChaos(spec) => &spec.scope,
             Self::KubernetesChaos(spec) => &spec.scope,
+            Self::Custom(spec) => &spec.scope,
         }
     }
 
@@ -411,11 +414,12 @@ impl Chaos {
             Self::GpuChaos(_) => "GPUChaos",
             Self::LinkChaos(_) => "LinkChaos",
             Self::KubernetesChaos(_) => "KubernetesChaos",
+            Self::Custom(spec) => spec.object.name(),
         }
     }
 
     /// What it does, in one word: `pod-kill`, `delay`…
-    pub fn action(&self) -> &'static str {
+    pub fn action(&self) -> &str {
         match self {
             Self::PodChaos(spec) => match spec.action {
                 PodAction::PodKill { .. } => "pod-kill",
@@ -445,6 +449,7 @@ impl Chaos {
                 KubernetesAction::Rollout { .. } => "rollout",
                 KubernetesAction::Endpoints { .. } => "endpoints",
             },
+            Self::Custom(spec) => &spec.action,
         }
     }
 
@@ -457,6 +462,7 @@ impl Chaos {
             Self::GpuChaos(spec) => spec.duration,
             Self::LinkChaos(spec) => spec.duration,
             Self::KubernetesChaos(spec) => spec.duration,
+            Self::Custom(spec) => spec.duration,
         }
     }
 
@@ -465,6 +471,7 @@ impl Chaos {
         match self {
             Self::PodChaos(spec) => !matches!(spec.action, PodAction::PodFailure),
             Self::Schedule(spec) => spec.template.is_one_shot(),
+            Self::Custom(spec) => spec.is_one_shot(),
             Self::NetworkChaos(_) | Self::GpuChaos(_) | Self::LinkChaos(_) | Self::KubernetesChaos(_) => {
                 false
             }

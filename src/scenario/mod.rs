@@ -2,6 +2,7 @@
 
 pub mod chaos;
 pub mod cron;
+pub mod custom;
 mod decode;
 mod diagnostic;
 pub mod endpoint;

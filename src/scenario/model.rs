@@ -149,6 +149,22 @@ pub struct Act {
     /// How long it lasts, over the manifest's own `duration`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<Span>,
+    /// Who does it on a cluster. None: Firedrill itself, and a tool where only
+    /// that can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<FaultDriver>,
+}
+
+/// Who does a fault on a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultDriver {
+    /// Firedrill, with nothing but the API server.
+    Native,
+    /// Chaos Mesh's controller, by its custom resource.
+    ChaosMesh,
+    /// LitmusChaos' operator, by its ChaosEngine.
+    Litmus,
 }
 
 /// An instant relative to a phase: `fault + 10s`, `recovery`.

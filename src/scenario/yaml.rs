@@ -62,6 +62,19 @@ impl Node {
         }
     }
 
+    /// A scalar as JSON: what is written without quotes may be a number, a
+    /// boolean or nothing.
+    pub(crate) fn scalar(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Scalar { text, plain: true } if !self.is_null() => match serde_json::from_str(text) {
+                Ok(value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_))) => value,
+                Ok(_) | Err(_) => text.as_str().into(),
+            },
+            Value::Scalar { text, plain: false } => text.as_str().into(),
+            Value::Scalar { plain: true, .. } | Value::List(_) | Value::Map(_) => serde_json::Value::Null,
+        }
+    }
+
     /// What kind of thing it is, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.value {

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use crate::{
     journal::{
         Cell, Event, RunRecord,
-        event::{BreakerState, Evidence, FaultStep, RolloutPhase, RunEnd, Signal},
+        event::{BreakerState, Evidence, FaultStep, RolloutPhase, RunEnd, Signal, ToolVerdict},
     },
     plan::{
         Plan,
@@ -51,6 +51,8 @@ pub(super) struct FaultHistory<'a> {
     pub(super) recovered: Option<RunTime>,
     /// Why it could not be taken back, if that is the last word.
     pub(super) stuck: Option<&'a str>,
+    /// What the tool that did it says of it: who, what, in which words.
+    pub(super) judged: Option<(&'a str, ToolVerdict, &'a str)>,
 }
 
 impl FaultHistory<'_> {
@@ -215,6 +217,7 @@ impl<'a> FaultHistory<'a> {
                 self.recovered = Some(at);
                 self.stuck = None;
             }
+            FaultStep::Judged { by, verdict, why } => self.judged = Some((by, *verdict, why)),
             FaultStep::RecoveryFailed { why } => self.stuck = Some(why),
         }
     }

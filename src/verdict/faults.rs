@@ -1,14 +1,18 @@
 //! Whether each act of the timeline really happened, and ended.
 
 use super::{
-    facts::{Facts, describe},
+    facts::{Facts, FaultHistory, describe},
     finding::{Finding, counted},
     model::FaultFigures,
     times::interval,
 };
 use crate::{
-    journal::event::RunEnd,
-    plan::model::PlannedAction,
+    journal::event::{RunEnd, ToolVerdict},
+    plan::model::{PlannedAct, PlannedAction},
+    scenario::{
+        chaos::{Chaos, Manifest},
+        custom::Tool,
+    },
     units::{FaultId, RunTime},
 };
 
@@ -39,11 +43,13 @@ pub(super) fn judge(facts: &Facts<'_>, id: &FaultId) -> Finding {
         (None, Some(_)) if lasts && history.recovered.is_none() => {
             Finding::inconclusive(format!("it acted{targets}, and was never seen to end"))
         }
-        (None, Some(effect)) => Finding::pass(format!(
-            "seen to act{targets} at {}, by {} of proof",
-            interval(effect),
-            counted(history.proof.len() as u64, "piece")
-        )),
+        (None, Some(effect)) => content(act, history, || {
+            Finding::pass(format!(
+                "seen to act{targets} at {}, by {} of proof",
+                interval(effect),
+                counted(history.proof.len() as u64, "piece")
+            ))
+        }),
         (None, None) => Finding::inconclusive(match (history.unproven, history.skipped) {
             (Some(why), _) => format!("it was never seen to act: {why}"),
             (None, Some(why)) => format!("it was not injected: {why}"),
@@ -59,6 +65,29 @@ pub(super) fn judge(facts: &Facts<'_>, id: &FaultId) -> Finding {
         _ => finding,
     };
     finding.with(history.proof.to_vec())
+}
+
+/// What an act that acted and ended comes to, where the tool that did it may
+/// have a verdict of its own. None that should be there is no pass.
+fn content(act: &PlannedAct, history: &FaultHistory<'_>, pass: impl FnOnce() -> Finding) -> Finding {
+    match (history.judged, awaits_verdict(&act.action)) {
+        (Some((by, ToolVerdict::Fail, why)), _) => Finding::fail(format!("{by}'s own verdict: {why}")),
+        (Some((by, ToolVerdict::Unknown, why)), _) => {
+            Finding::inconclusive(format!("it acted, and {by} came to no verdict: {why}"))
+        }
+        (Some((by, ToolVerdict::Pass, why)), _) => pass().on(by, why),
+        (None, Some(by)) => Finding::inconclusive(format!("it acted, and {by} was not heard of it")),
+        (None, None) => pass(),
+    }
+}
+
+/// The tool that has to give a verdict, if one has to.
+fn awaits_verdict(action: &PlannedAction) -> Option<&'static str> {
+    let PlannedAction::Fault(Manifest { chaos: Chaos::Custom(custom), .. }) = action else { return None };
+    match custom.object.tool() {
+        Tool::ChaosMesh => None,
+        Tool::Litmus => Some(Tool::Litmus.name()),
+    }
 }
 
 /// What an act's check demands, in words.

@@ -6,9 +6,11 @@
 //! that `FIREDRILL_TEST_IMAGE` names: it is called with the image's name and
 //! the binary (`ctr images import`, `kind load`, …).
 
+mod controllers;
 mod drills;
 mod kills;
 mod outages;
 mod rbac;
 mod rig;
 mod snapshot;
+mod tools;

@@ -3,33 +3,37 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use super::change::{Change, Mark, marked_by, marks};
+use super::{
+    change::{Change, Mark, marked_by, marks},
+    custom,
+};
 use crate::{
     chaos::{
         recover::RecoverReport,
         undo::{Undo, take_back},
     },
     cluster::{
-        Cluster, ClusterError, RUN_LABEL,
-        object::{Kind, ObjectRef, labelled, reference},
+        Cluster, ClusterError, ClusterRef, RUN_LABEL,
+        object::{Kind, labelled, reference},
     },
+    units::FaultId,
 };
 
-/// An object that still has faults of a run.
+/// An object that still has faults of a run, or is one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Leftover {
-    /// The object.
-    pub object: ObjectRef,
+    /// The object, in words.
+    pub object: String,
     /// The run, as its label.
     pub run: String,
     /// What takes the faults back, in the order in which they have to be.
-    pub changes: Vec<(Mark, Change)>,
+    pub faults: Vec<(FaultId, Undo)>,
 }
 
 impl fmt::Display for Leftover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} has a fault of the run {}", self.object, self.run)?;
-        let faults: Vec<&str> = self.changes.iter().map(|(mark, _)| mark.fault.as_str()).collect();
+        let faults: Vec<&str> = self.faults.iter().map(|(fault, _)| fault.as_str()).collect();
         if faults.is_empty() { Ok(()) } else { write!(f, " ({})", faults.join(", ")) }
     }
 }
@@ -50,26 +54,30 @@ pub async fn leftovers(
         };
         for namespace in places {
             match labelled(cluster, kind, namespace, RUN_LABEL).await {
-                Ok(objects) => found.extend(objects.iter().filter_map(|object| of(kind, object))),
+                Ok(objects) => {
+                    found.extend(objects.iter().filter_map(|object| of(cluster.at(), kind, object)));
+                }
                 // A role for one namespace need not know nodes.
                 Err(ClusterError::Refused { code: 403, .. }) if namespaces.is_some() => {}
                 Err(error) => return Err(error),
             }
         }
     }
+    found.extend(custom::leftovers(cluster, namespaces).await?);
     Ok(found)
 }
 
-fn of(kind: Kind, read: &serde_json::Value) -> Option<Leftover> {
+fn of(at: &ClusterRef, kind: Kind, read: &serde_json::Value) -> Option<Leftover> {
     let object = reference(kind, read)?;
     let run = marked_by(read)?.to_owned();
     // The last that came goes first.
-    let changes = marks(read)
-        .into_iter()
-        .rev()
-        .map(|(fault, edits)| (Mark { run: run.clone(), fault }, Change { object: object.clone(), edits }));
-    let changes = changes.collect();
-    Some(Leftover { object, run, changes })
+    let faults = marks(read).into_iter().rev().map(|(fault, edits)| {
+        let mark = Mark { run: run.clone(), fault: fault.clone() };
+        let change = Change { object: object.clone(), edits };
+        (fault, Undo::Object { cluster: at.clone(), mark, change })
+    });
+    let faults = faults.collect();
+    Some(Leftover { object: object.to_string(), run, faults })
 }
 
 /// Takes all of it back, of one run or of any.
@@ -79,14 +87,12 @@ pub async fn clear(
 ) -> Result<RecoverReport, ClusterError> {
     let mut report = RecoverReport::default();
     for leftover in leftovers(cluster, namespaces).await? {
-        if leftover.changes.is_empty() {
+        if leftover.faults.is_empty() {
             let by_hand =
                 format!("its annotation says nothing; look at it, then remove its label {RUN_LABEL}");
             report.failed.push((leftover.run.as_str().into(), format!("{}: {by_hand}", leftover.object)));
         }
-        for (mark, change) in leftover.changes {
-            let id = mark.fault.clone();
-            let undo = Undo::Object { cluster: cluster.at().clone(), mark, change };
+        for (id, undo) in leftover.faults {
             match take_back(&[undo], std::time::Duration::ZERO).await {
                 Ok(proof) => report.recovered.push((id, proof)),
                 Err(why) => report.failed.push((id, why)),
@@ -110,13 +116,14 @@ mod tests {
             "name": "llm", "namespace": "serving", "uid": "u",
             "labels": { (RUN_LABEL): "run-1" }, "annotations": { (UNDO_ANNOTATION): undo },
         } });
-        let leftover = of(Kind::Deployment, &object).expect("it is marked");
-        let faults: Vec<_> = leftover.changes.iter().map(|(mark, _)| mark.fault.0.as_str()).collect();
+        let at = ClusterRef { kubeconfig: None, context: "c".into(), server: "s".into(), uid: None };
+        let leftover = of(&at, Kind::Deployment, &object).expect("it is marked");
+        let faults: Vec<_> = leftover.faults.iter().map(|(fault, _)| fault.as_str()).collect();
         assert_eq!(faults, ["second", "first"]);
         assert_eq!(
             leftover.to_string(),
             "deployment serving/llm has a fault of the run run-1 (second, first)"
         );
-        assert_eq!(of(Kind::Deployment, &json!({ "metadata": { "name": "llm", "uid": "u" } })), None);
+        assert_eq!(of(&at, Kind::Deployment, &json!({ "metadata": { "name": "llm", "uid": "u" } })), None);
     }
 }

@@ -56,7 +56,7 @@ pub(super) async fn changed(
     let observed = number("/status/observedGeneration") >= number("/metadata/generation");
     let missing = match effect {
         Effect::Said => None,
-        Effect::Stopped(before) => stopped(&now, before, &source, &mut said),
+        Effect::Stopped(before) => still_runs(&now, before, &source, &mut said),
         Effect::Scaled { from, to } => {
             let (pods, ready) = (number("/status/replicas"), number("/status/readyReplicas"));
             said.push(evidence(&source, format!("{pods} replicas, {ready} ready")));
@@ -79,8 +79,24 @@ pub(super) async fn changed(
     })
 }
 
-/// Whether each container that ran before runs no more. None: so it is.
-fn stopped(pod: &Value, before: &ContainerIds, source: &str, said: &mut Vec<Evidence>) -> Option<String> {
+/// Whether these containers of a pod run no more.
+pub(super) async fn stopped(
+    cluster: &Cluster,
+    pod: &ObjectRef,
+    before: &ContainerIds,
+) -> Result<Look, ClusterError> {
+    let Some(now) = pod.get(cluster).await? else {
+        return Ok(Look::not(format!("{pod} is gone"), vec![]));
+    };
+    let mut said = Vec::new();
+    Ok(match still_runs(&now, before, &pod.to_string(), &mut said) {
+        None => Look::acts(said),
+        Some(missing) => Look::not(missing, said),
+    })
+}
+
+/// A container that runs as before. None: there is none.
+fn still_runs(pod: &Value, before: &ContainerIds, source: &str, said: &mut Vec<Evidence>) -> Option<String> {
     let mut missing = None;
     for status in Status::all(pod) {
         let Some(id) = before.get(status.name()) else { continue };

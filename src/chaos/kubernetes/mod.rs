@@ -3,6 +3,7 @@
 
 mod change;
 mod containers;
+pub(super) mod custom;
 mod edit;
 mod leftovers;
 mod look;
@@ -32,12 +33,13 @@ pub use self::{
     role::{Account, role},
 };
 use self::{
+    custom::CustomFault,
     edit::{Edit, Place},
     safety::PodKey,
     step::{Effect, Step},
 };
 use super::{
-    driver::{ChaosError, Driver, Order, Proof},
+    driver::{ChaosError, Driver, LastWord, Order, Proof},
     look::all_parts,
     undo::Undo,
 };
@@ -54,7 +56,8 @@ use crate::{
         model::{PlannedAction, Pod},
     },
     scenario::{
-        chaos::{Chaos, KubernetesAction, PodAction},
+        chaos::{Chaos, KubernetesAction, Manifest, PodAction},
+        custom::CustomChaos,
         kubernetes::KubernetesTarget,
     },
     units::{FaultId, Seen},
@@ -77,7 +80,16 @@ pub struct KubernetesDriver {
 
 /// A fault on a cluster.
 #[derive(Debug)]
-pub struct KubernetesFault {
+pub enum KubernetesFault {
+    /// Done here, step by step.
+    Own(OwnFault),
+    /// Done by a tool's controller.
+    Handed(CustomFault),
+}
+
+/// What is changed on a cluster, and whose it is.
+#[derive(Debug)]
+pub struct OwnFault {
     mark: Mark,
     steps: Vec<Step>,
 }
@@ -87,6 +99,10 @@ impl KubernetesDriver {
     pub fn new(cluster: Cluster, target: KubernetesTarget, plan: &Plan, run: &str) -> Self {
         let reach = Reach::of(plan, &target);
         Self { cluster, target, reach, run: run_label(run), hit: Arc::default() }
+    }
+
+    fn mark(&self, order: &Order<'_>) -> Mark {
+        Mark { run: self.run.clone(), fault: order.id.clone() }
     }
 
     /// What other faults hit now: by their marks, and by what this driver
@@ -168,9 +184,11 @@ impl KubernetesDriver {
                     steps = workload::detach(&self.cluster, order, service).await?;
                 }
             },
-            Chaos::NetworkChaos(_) | Chaos::GpuChaos(_) | Chaos::LinkChaos(_) | Chaos::Schedule(_) => {
-                return Err(refused(chaos));
-            }
+            Chaos::NetworkChaos(_)
+            | Chaos::GpuChaos(_)
+            | Chaos::LinkChaos(_)
+            | Chaos::Schedule(_)
+            | Chaos::Custom(_) => return Err(refused(chaos)),
         }
         Ok(steps)
     }
@@ -215,7 +233,8 @@ impl Driver for KubernetesDriver {
     }
 
     async fn leftovers(&self) -> Result<Vec<String>, ChaosError> {
-        let found = leftovers(&self.cluster, Some(&self.reach.namespaces)).await?;
+        let Reach { namespaces, created_in, .. } = &self.reach;
+        let found = leftovers(&self.cluster, Some(&(namespaces | created_in))).await?;
         let how = "take it back with `firedrill recover RUN`, or `firedrill recover --leftovers`";
         Ok(found.iter().map(|leftover| format!("{leftover}: {how}")).collect())
     }
@@ -230,7 +249,7 @@ impl Driver for KubernetesDriver {
                 PodAction::PodKill { .. } | PodAction::PodFailure => Ok(()),
                 PodAction::ContainerKill { .. } => Err(no_container_kill(chaos)),
             },
-            Chaos::KubernetesChaos(_) => Ok(()),
+            Chaos::KubernetesChaos(_) | Chaos::Custom(_) => Ok(()),
             Chaos::NetworkChaos(_) | Chaos::GpuChaos(_) | Chaos::LinkChaos(_) | Chaos::Schedule(_) => {
                 Err(refused(chaos))
             }
@@ -239,27 +258,55 @@ impl Driver for KubernetesDriver {
 
     async fn rehearse(&self, order: Order<'_>, pods: &[Pod]) -> Result<(), ChaosError> {
         self.allowed(&order, pods, &BTreeSet::new())?;
-        self.steps(&order).await.map(drop)
+        match handed(&order) {
+            Some((manifest, chaos)) => {
+                custom::rehearse(&self.cluster, &order, manifest, chaos, &self.mark(&order)).await
+            }
+            None => self.steps(&order).await.map(drop),
+        }
     }
 
     async fn prepare(&self, order: Order<'_>) -> Result<KubernetesFault, ChaosError> {
+        let mark = self.mark(&order);
+        if let Some((manifest, chaos)) = handed(&order) {
+            let pods = self.pods().await?;
+            let fault = custom::prepare(&self.cluster, &order, manifest, chaos, mark, &pods).await?;
+            self.reserve(&order, &pods)?;
+            return Ok(KubernetesFault::Handed(fault));
+        }
         let steps = self.steps(&order).await?;
         if let Some(idle) = steps.iter().find_map(Step::idle) {
             return Err(ChaosError::Unfit(format!("{idle} is so already: nothing would change")));
         }
         let pods = self.pods().await?;
         self.reserve(&order, &pods)?;
-        Ok(KubernetesFault { mark: Mark { run: self.run.clone(), fault: order.id.clone() }, steps })
+        Ok(KubernetesFault::Own(OwnFault { mark, steps }))
     }
 
     fn undo(&self, fault: &KubernetesFault) -> Vec<Undo> {
-        fault.steps.iter().filter_map(|step| step.undo(&self.cluster, &fault.mark)).collect()
+        match fault {
+            KubernetesFault::Own(OwnFault { mark, steps }) => {
+                steps.iter().filter_map(|step| step.undo(&self.cluster, mark)).collect()
+            }
+            KubernetesFault::Handed(fault) => vec![fault.undo(&self.cluster)],
+        }
+    }
+
+    fn one_shot(&self, fault: &KubernetesFault) -> bool {
+        match fault {
+            KubernetesFault::Own(_) => self.undo(fault).is_empty(),
+            KubernetesFault::Handed(fault) => fault.one_shot(),
+        }
     }
 
     async fn inject(&self, fault: &mut KubernetesFault, clock: Clock) -> Result<(), ChaosError> {
-        for step in &mut fault.steps {
+        let (mark, steps) = match fault {
+            KubernetesFault::Own(OwnFault { mark, steps }) => (mark, steps),
+            KubernetesFault::Handed(fault) => return fault.inject(&self.cluster, clock).await,
+        };
+        for step in steps {
             let asked = clock.now();
-            step.inject(&self.cluster, &fault.mark).await?;
+            step.inject(&self.cluster, mark).await?;
             step.timing.placed(Seen { not_before: asked, by: clock.now() });
         }
         Ok(())
@@ -267,14 +314,36 @@ impl Driver for KubernetesDriver {
 
     /// All of its steps must act; the effect is there with the first.
     async fn prove(&self, fault: &mut KubernetesFault, clock: Clock) -> Proof {
-        let mut looks = Vec::with_capacity(fault.steps.len());
-        for (part, step) in fault.steps.iter_mut().enumerate() {
+        let steps = match fault {
+            KubernetesFault::Own(OwnFault { steps, .. }) => steps,
+            KubernetesFault::Handed(fault) => return fault.prove(&self.cluster, clock).await,
+        };
+        let mut looks = Vec::with_capacity(steps.len());
+        for (part, step) in steps.iter_mut().enumerate() {
             let started = clock.now();
             let look = step.look(&self.cluster).await;
             let seen = step.timing.looked(&look, true, started, clock.now());
             looks.push((part, look, seen));
         }
         all_parts(looks)
+    }
+
+    async fn last_word(&self, fault: &KubernetesFault) -> LastWord {
+        match fault {
+            KubernetesFault::Own(_) => LastWord::None,
+            KubernetesFault::Handed(fault) => fault.last_word(&self.cluster).await,
+        }
+    }
+}
+
+/// What is to be handed to a tool, if so.
+fn handed<'a>(order: &Order<'a>) -> Option<(&'a Manifest, &'a CustomChaos)> {
+    match order.action {
+        PlannedAction::Fault(manifest) => match &manifest.chaos {
+            Chaos::Custom(chaos) => Some((manifest, chaos)),
+            _ => None,
+        },
+        PlannedAction::Deploy(_) => None,
     }
 }
 
@@ -311,7 +380,7 @@ fn refused(chaos: &Chaos) -> ChaosError {
             "only the lab's accelerators can be slowed; on a cluster roll out a slow version"
         }
         Chaos::Schedule(_) => "a schedule is unrolled by the plan",
-        Chaos::PodChaos(_) | Chaos::KubernetesChaos(_) => "it is not supported",
+        Chaos::PodChaos(_) | Chaos::KubernetesChaos(_) | Chaos::Custom(_) => "it is not supported",
     };
     ChaosError::unsupported(chaos, why)
 }

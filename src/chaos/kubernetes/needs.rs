@@ -12,6 +12,7 @@ use crate::{
     plan::{Plan, model::PlannedAction},
     scenario::{
         chaos::{Chaos, KubernetesAction, PodAction},
+        custom::{CustomChaos, Tool},
         kubernetes::KubernetesTarget,
         model::Deploy,
     },
@@ -129,6 +130,9 @@ pub fn needs(plan: &Plan, target: &KubernetesTarget) -> Needs {
                 for namespace in manifest.namespaces() {
                     needs.of(&manifest.chaos, namespace);
                 }
+                if let Chaos::Custom(chaos) = &manifest.chaos {
+                    needs.handed(chaos, manifest.home());
+                }
             }
         }
     }
@@ -208,9 +212,24 @@ impl Collector {
                     self.verbs(at, "discovery.k8s.io", "endpointslices", &["list"]);
                 }
             },
+            Chaos::Custom(spec) if spec.takes_pods() => self.verbs(at, "", "pods", &["get"]),
+            Chaos::Custom(_) => {}
             // These are refused.
             Chaos::NetworkChaos(_) | Chaos::GpuChaos(_) | Chaos::LinkChaos(_) | Chaos::Schedule(_) => {}
         }
+    }
+
+    /// The object itself, where it is created.
+    fn handed(&mut self, chaos: &CustomChaos, home: &str) {
+        let (at, group) = (Some(home), chaos.object.tool().group());
+        self.verbs(at, group, chaos.object.resource(), &["get", "create", "delete"]);
+        if chaos.object.tool() == Tool::Litmus {
+            self.verbs(at, group, "chaosexperiments", &["get"]);
+            self.verbs(at, group, "chaosresults", &["get", "delete"]);
+        }
+        let act = std::mem::replace(&mut self.why, Why::Leftovers);
+        self.verbs(at, group, chaos.object.resource(), &["list"]);
+        self.why = act;
     }
 
     fn cordon(&mut self) {

@@ -15,7 +15,7 @@ use crate::{
         Plan,
         model::{PlannedAction, Pod},
     },
-    scenario::kubernetes::KubernetesTarget,
+    scenario::{chaos::Chaos, kubernetes::KubernetesTarget},
     units::PodName,
 };
 
@@ -24,6 +24,8 @@ use crate::{
 pub struct Reach {
     /// The namespaces.
     pub namespaces: BTreeSet<String>,
+    /// Where objects are created for a tool.
+    pub created_in: BTreeSet<String>,
     /// Whether nodes must be read.
     pub node_labels: bool,
 }
@@ -31,10 +33,14 @@ pub struct Reach {
 impl Reach {
     /// What a plan needs.
     pub fn of(plan: &Plan, target: &KubernetesTarget) -> Self {
-        let mut reach = Self { namespaces: BTreeSet::from([target.namespace.clone()]), node_labels: false };
+        let namespaces = BTreeSet::from([target.namespace.clone()]);
+        let mut reach = Self { namespaces, ..Self::default() };
         for act in &plan.timeline {
             let PlannedAction::Fault(manifest) = &act.action else { continue };
             reach.namespaces.extend(manifest.namespaces().into_iter().map(str::to_owned));
+            if let Chaos::Custom(_) = manifest.chaos {
+                reach.created_in.insert(manifest.home().to_owned());
+            }
             let selector = &manifest.chaos.scope().selector;
             reach.node_labels |= selector.pods.is_empty() && !selector.node_selectors.is_empty();
         }

@@ -45,7 +45,8 @@ pub(super) fn taken(order: &Order<'_>, pods: &[Pod]) -> Vec<Pod> {
         | Chaos::NetworkChaos(_)
         | Chaos::GpuChaos(_)
         | Chaos::LinkChaos(_)
-        | Chaos::Schedule(_) => return order.targets.to_vec(),
+        | Chaos::Schedule(_)
+        | Chaos::Custom(_) => return order.targets.to_vec(),
     };
     // Another version comes pod by pod, at the workload's own pace.
     let Some(replicas) = replicas else { return vec![] };

@@ -77,6 +77,7 @@ impl Driver for LabDriver {
             Chaos::LinkChaos(spec) => check_link(chaos, &spec.action),
             Chaos::KubernetesChaos(_) => Err(ChaosError::unsupported(chaos, "the lab has no API server")),
             Chaos::Schedule(_) => Err(ChaosError::unsupported(chaos, "a schedule is unrolled by the plan")),
+            Chaos::Custom(custom) => Err(ChaosError::unsupported(chaos, custom.only_on_a_cluster())),
         }
     }
 
@@ -105,6 +106,9 @@ impl Driver for LabDriver {
                 Chaos::NetworkChaos(spec) => steps.extend(of_effects(spec)?.into_iter().map(toxic)),
                 Chaos::LinkChaos(spec) => steps.push(toxic(of_link(&spec.action))),
                 Chaos::GpuChaos(spec) => steps.push(self.slow(&status, spec.slowdown).await?),
+                Chaos::Custom(custom) => {
+                    return Err(ChaosError::unsupported(&manifest.chaos, custom.only_on_a_cluster()));
+                }
                 Chaos::KubernetesChaos(_) => {
                     return Err(ChaosError::unsupported(&manifest.chaos, "the lab has no API server"));
                 }

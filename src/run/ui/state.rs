@@ -86,7 +86,10 @@ impl State {
                     fault.proven = true;
                 }
             }
-            FaultStep::Injected | FaultStep::Unproven { .. } | FaultStep::RecoveryFailed { .. } => {}
+            FaultStep::Injected
+            | FaultStep::Unproven { .. }
+            | FaultStep::Judged { .. }
+            | FaultStep::RecoveryFailed { .. } => {}
             FaultStep::Skipped { .. } | FaultStep::Recovered { .. } => {
                 self.faults.shift_remove(id);
             }
@@ -161,6 +164,7 @@ fn step_in_words(step: &FaultStep) -> Option<String> {
             format!("took effect{first}")
         }
         FaultStep::Unproven { why, .. } => format!("not proven: {why}"),
+        FaultStep::Judged { by, why, .. } => format!("{by} says: {why}"),
         FaultStep::Recovered { .. } => "recovered".to_owned(),
         FaultStep::RecoveryFailed { why } => format!("NOT RECOVERED: {why}"),
     })

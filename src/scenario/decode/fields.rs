@@ -214,6 +214,13 @@ impl<'n> Fields<'n> {
         unknown.is_empty()
     }
 
+    /// What was not asked for is for others to judge.
+    pub(super) fn finish_partly(mut self, cx: &mut Context<'_>) {
+        let known: Vec<&'static str> = self.asked.clone();
+        self.entries.retain(|(key, _)| known.contains(&key.text.as_str()));
+        self.finish(cx);
+    }
+
     fn is_known(&self, key: &str) -> bool {
         self.asked.contains(&key) || self.refused.contains(&key)
     }

@@ -1,11 +1,14 @@
 //! Chaos Mesh's documents, and ours of the same shape.
 
-use super::{Context, Fields, kubernetes, network, scalars::unit, schedule, selector};
+use serde_json::Value as Json;
+
+use super::{Context, Fields, custom, kubernetes, network, scalars::unit, schedule, selector};
 use crate::{
     scenario::{
         chaos::{Chaos, GpuChaos, LinkAction, LinkChaos, Manifest, PodAction, PodChaos},
+        custom::{CustomKind, Tool},
         diagnostic::Diagnostic,
-        model::Applied,
+        model::{Applied, FaultDriver},
         source::SourceFile,
         yaml::{self, Node},
     },
@@ -14,14 +17,23 @@ use crate::{
 
 pub(super) const CHAOS_MESH: &str = "chaos-mesh.org/v1alpha1";
 pub(super) const FIREDRILL: &str = "firedrill.dev/v1alpha1";
-const KINDS: [&str; 6] = ["PodChaos", "NetworkChaos", "Schedule", "GPUChaos", "LinkChaos", "KubernetesChaos"];
-/// Kinds of Chaos Mesh that nothing here can inject.
-const UNSUPPORTED: [&str; 13] = [
+const LITMUS: &str = "litmuschaos.io/v1alpha1";
+const KINDS: [&str; 12] = [
+    "PodChaos",
+    "NetworkChaos",
+    "Schedule",
+    "GPUChaos",
+    "LinkChaos",
+    "KubernetesChaos",
     "HTTPChaos",
-    "IOChaos",
     "StressChaos",
-    "TimeChaos",
+    "IOChaos",
     "DNSChaos",
+    "TimeChaos",
+    "ChaosEngine",
+];
+/// Kinds of Chaos Mesh that are not for pods.
+const UNSUPPORTED: [&str; 8] = [
     "JVMChaos",
     "KernelChaos",
     "BlockChaos",
@@ -33,12 +45,18 @@ const UNSUPPORTED: [&str; 13] = [
 ];
 
 /// Reads the file that `node` names. What is wrong in it is located in it.
-pub(super) fn file(cx: &mut Context<'_>, node: &Node, name: &str) -> Option<Applied> {
+pub(super) fn file(
+    cx: &mut Context<'_>,
+    node: &Node,
+    name: &str,
+    driver: Option<FaultDriver>,
+) -> Option<Applied> {
     let (path, text) = match (cx.resolver)(name) {
         Ok(found) => found,
         Err(why) => return cx.fail(&node.place, format!("read the manifest `{name}`: {why}"), ""),
     };
-    if let Some((_, manifest)) = cx.manifests.iter().find(|(known, _)| *known == path) {
+    let known = cx.manifests.iter().find(|(known, by, _)| *known == path && *by == driver);
+    if let Some((_, _, manifest)) = known {
         return manifest.clone().map(|manifest| Applied { path: Some(path), manifest });
     }
     let index = cx.files.len();
@@ -48,7 +66,7 @@ pub(super) fn file(cx: &mut Context<'_>, node: &Node, name: &str) -> Option<Appl
     let manifest = match documents {
         Ok(documents) => {
             match documents.iter().filter(|document| !document.is_null()).collect::<Vec<_>>().as_slice() {
-                [document] => manifest(cx, document),
+                [document] => manifest(cx, document, driver),
                 [] => cx.fail(&node.place, format!("the manifest `{name}` is empty"), ""),
                 [_, second, ..] => {
                     let help = "split the file, and give each manifest an entry of its own in `chaos:`";
@@ -61,29 +79,38 @@ pub(super) fn file(cx: &mut Context<'_>, node: &Node, name: &str) -> Option<Appl
             None
         }
     };
-    cx.manifests.push((path.clone(), manifest.clone()));
+    cx.manifests.push((path.clone(), driver, manifest.clone()));
     manifest.map(|manifest| Applied { path: Some(path), manifest })
 }
 
 /// Reads a manifest.
-pub(super) fn manifest(cx: &mut Context<'_>, node: &Node) -> Option<Manifest> {
+pub(super) fn manifest(cx: &mut Context<'_>, node: &Node, driver: Option<FaultDriver>) -> Option<Manifest> {
     let mut fields = Fields::of(cx, node, "Manifest", "a Chaos Mesh manifest")?;
-    let kind = fields.required(cx, "kind", "PodChaos", kind);
+    let kind = fields.required(cx, "kind", "PodChaos", |cx, node| {
+        let kind = kind(cx, node)?;
+        check_driver(cx, node, &kind, driver)?;
+        Some(kind)
+    });
     let api_version = fields.required(cx, "apiVersion", CHAOS_MESH, |cx, node| {
         let text = cx.text(node, "an API version")?;
         check_api_version(cx, node, &text, kind.as_deref())?;
         Some(text)
     });
+    let given = fields.get("metadata").map_or(Some(Json::Null), |node| custom::metadata(cx, node));
     let metadata = fields.optional(cx, "metadata", metadata);
     // What a cluster adds to an exported object.
     fields.get("status");
     let spec = fields.required(cx, "spec", "{ action: …, mode: one, selector: … }", |cx, node| {
-        spec(cx, node, kind.as_deref()?)
+        spec(cx, node, kind.as_deref()?, driver)
     });
     fields.finish(cx);
     let (name, namespace) = metadata?.unwrap_or_default();
     api_version?;
-    Some(Manifest { name, namespace, chaos: spec? })
+    let (mut chaos, given) = (spec?, given?);
+    if let Chaos::Custom(custom) = &mut chaos {
+        custom.metadata = given;
+    }
+    Some(Manifest { name, namespace, chaos })
 }
 
 fn kind(cx: &mut Context<'_>, node: &Node) -> Option<String> {
@@ -107,9 +134,39 @@ fn kind(cx: &mut Context<'_>, node: &Node) -> Option<String> {
     None
 }
 
+/// Whether whoever is to do it knows the kind.
+pub(super) fn check_driver(
+    cx: &mut Context<'_>,
+    node: &Node,
+    kind: &str,
+    driver: Option<FaultDriver>,
+) -> Option<()> {
+    let tool = match kind {
+        "Schedule" => Some(Tool::ChaosMesh),
+        kind => CustomKind::named(kind).map(CustomKind::tool),
+    };
+    let is_native = !CustomKind::named(kind).is_some_and(CustomKind::needs_its_tool);
+    let fits = match driver {
+        None => true,
+        Some(FaultDriver::Native) => is_native,
+        Some(FaultDriver::ChaosMesh) => tool == Some(Tool::ChaosMesh),
+        Some(FaultDriver::Litmus) => tool == Some(Tool::Litmus),
+    };
+    if fits {
+        return Some(());
+    }
+    let help = match tool {
+        None => "leave `driver` out: Firedrill does it itself".to_owned(),
+        Some(tool) if is_native => format!("write `driver: native`, or one with which {} does it", tool.name()),
+        Some(tool) => format!("only {} can do it: leave `driver` out", tool.name()),
+    };
+    cx.fail(&node.place, format!("`{kind}` is not for this driver"), help)
+}
+
 fn check_api_version(cx: &mut Context<'_>, node: &Node, text: &str, kind: Option<&str>) -> Option<()> {
     let right: &[&str] = match kind {
         Some("GPUChaos" | "LinkChaos" | "KubernetesChaos") => &[FIREDRILL],
+        Some("ChaosEngine") => &[LITMUS],
         Some("Schedule") | None => &[CHAOS_MESH, FIREDRILL],
         Some(_) => &[CHAOS_MESH],
     };
@@ -146,11 +203,20 @@ fn metadata(cx: &mut Context<'_>, node: &Node) -> Option<(Option<String>, Option
 }
 
 /// Reads the spec of `kind`.
-pub(super) fn spec(cx: &mut Context<'_>, node: &Node, kind: &str) -> Option<Chaos> {
+pub(super) fn spec(
+    cx: &mut Context<'_>,
+    node: &Node,
+    kind: &str,
+    driver: Option<FaultDriver>,
+) -> Option<Chaos> {
+    let by_tool = driver == Some(FaultDriver::ChaosMesh);
+    if let Some(kind) = CustomKind::named(kind).filter(|kind| by_tool || kind.needs_its_tool()) {
+        return custom::custom(cx, node, kind).map(Chaos::Custom);
+    }
     match kind {
         "PodChaos" => pod(cx, node).map(Chaos::PodChaos),
         "NetworkChaos" => network::network(cx, node).map(Chaos::NetworkChaos),
-        "Schedule" => schedule::schedule(cx, node).map(|schedule| Chaos::Schedule(Box::new(schedule))),
+        "Schedule" => schedule::schedule(cx, node, driver).map(|schedule| Chaos::Schedule(Box::new(schedule))),
         "GPUChaos" => gpu(cx, node).map(Chaos::GpuChaos),
         "KubernetesChaos" => kubernetes::chaos(cx, node).map(Chaos::KubernetesChaos),
         _ => link(cx, node).map(Chaos::LinkChaos),

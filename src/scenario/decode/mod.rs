@@ -2,6 +2,7 @@
 //! each part is read as far as it goes, and all that is wrong is said at once.
 
 mod arrivals;
+mod custom;
 mod data;
 mod endpoint;
 mod fields;
@@ -33,7 +34,7 @@ pub(super) use self::{
 use super::{
     chaos::Manifest,
     diagnostic::Diagnostic,
-    model::{Act, Action},
+    model::{Act, Action, FaultDriver},
     source::{Place, SourceFile},
     yaml::Node,
 };
@@ -52,7 +53,7 @@ pub(super) struct Context<'a> {
     pub(super) diagnostics: Vec<Diagnostic>,
     resolver: &'a Resolver<'a>,
     /// Manifests that were read before, so that nothing is said twice.
-    manifests: Vec<(PathBuf, Option<Manifest>)>,
+    manifests: Vec<(PathBuf, Option<FaultDriver>, Option<Manifest>)>,
     names: Names,
     /// Variables of the environment that a run needs, and where they are named.
     pub(super) variables: Vec<(Place, String)>,
@@ -73,7 +74,16 @@ struct Names {
     /// Whether a part of the timeline could not be read, so that nothing can
     /// be said about what is missing there.
     timeline_broken: bool,
-    is_lab: bool,
+    target: TargetKind,
+}
+
+/// What is drilled, as far as it matters to other parts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum TargetKind {
+    #[default]
+    Lab,
+    Url,
+    Cluster,
 }
 
 /// What an act of the timeline is, to an expectation.
@@ -93,13 +103,17 @@ pub fn may_mean(kind: ActKind, act: &Act) -> bool {
         (Action::Apply(_), ActKind::Fault) | (Action::Deploy(_), ActKind::Rollout) => true,
         (Action::Apply(applied), ActKind::PodFault) => match &applied.manifest.chaos {
             Chaos::PodChaos(_) => true,
-            Chaos::Schedule(schedule) => matches!(schedule.template, Chaos::PodChaos(_)),
+            Chaos::Schedule(schedule) => match &schedule.template {
+                Chaos::Custom(spec) => spec.takes_pods(),
+                template => matches!(template, Chaos::PodChaos(_)),
+            },
             Chaos::KubernetesChaos(spec) => match spec.action {
                 KubernetesAction::Scale { .. } | KubernetesAction::Drain => true,
                 KubernetesAction::Cordon
                 | KubernetesAction::Rollout { .. }
                 | KubernetesAction::Endpoints { .. } => false,
             },
+            Chaos::Custom(spec) => spec.takes_pods(),
             Chaos::NetworkChaos(_) | Chaos::GpuChaos(_) | Chaos::LinkChaos(_) => false,
         },
         (Action::Apply(_), ActKind::Rollout) | (Action::Deploy(_), ActKind::Fault | ActKind::PodFault) => {

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::{Context, Fields, judge, lab, load, scalars::unit, timeline, workload};
+use super::{Context, Fields, TargetKind, judge, lab, load, scalars::unit, timeline, workload};
 use crate::{
     scenario::{
         diagnostic::Diagnostic,
@@ -180,7 +180,10 @@ fn collect_names(cx: &mut Context<'_>, root: &Node) {
     if let Some(Value::List(acts)) = root.get("chaos").map(|node| &node.value) {
         cx.names.acts = acts.iter().filter_map(|act| act.get("id")?.text().map(str::to_owned)).collect();
     }
-    cx.names.is_lab = root
-        .get("target")
-        .is_none_or(|target| target.get("url").is_none() && target.get("kubernetes").is_none());
+    let names = |key| root.get("target").is_some_and(|target| target.get(key).is_some());
+    cx.names.target = match (names("url"), names("kubernetes")) {
+        (_, true) => TargetKind::Cluster,
+        (true, false) => TargetKind::Url,
+        (false, false) => TargetKind::Lab,
+    };
 }

@@ -6,21 +6,31 @@ use crate::{
         chaos::{Cadence, Chaos, ConcurrencyPolicy, Schedule},
         cron::Cron,
         diagnostic::Diagnostic,
+        model::FaultDriver,
         yaml::Node,
     },
     units::Span,
 };
 
 /// Types with the key that their spec stands under.
-const TYPES: [(&str, &str); 5] = [
+const TYPES: [(&str, &str); 10] = [
     ("PodChaos", "podChaos"),
     ("NetworkChaos", "networkChaos"),
     ("GPUChaos", "gpuChaos"),
     ("LinkChaos", "linkChaos"),
     ("KubernetesChaos", "kubernetesChaos"),
+    ("HTTPChaos", "httpChaos"),
+    ("StressChaos", "stressChaos"),
+    ("IOChaos", "ioChaos"),
+    ("DNSChaos", "dnsChaos"),
+    ("TimeChaos", "timeChaos"),
 ];
 
-pub(super) fn schedule(cx: &mut Context<'_>, node: &Node) -> Option<Schedule> {
+pub(super) fn schedule(
+    cx: &mut Context<'_>,
+    node: &Node,
+    driver: Option<FaultDriver>,
+) -> Option<Schedule> {
     let mut fields = Fields::of(cx, node, "Schedule", "the spec of a Schedule")?;
     let schedule = fields.required(cx, "schedule", "\"@every 10s\"", cadence);
     let concurrency_policy = fields.or(cx, "concurrencyPolicy", ConcurrencyPolicy::Forbid, |cx, node| {
@@ -32,13 +42,15 @@ pub(super) fn schedule(cx: &mut Context<'_>, node: &Node) -> Option<Schedule> {
         cx.number(node, "a number of seconds from 0", 0..=u64::MAX)
     });
     let wanted = fields.required(cx, "type", "PodChaos", |cx, node| {
-        cx.choice(node, "a type that can be scheduled", &TYPES.map(|(name, _)| name))
+        let kind = cx.choice(node, "a type that can be scheduled", &TYPES.map(|(name, _)| name))?;
+        manifest::check_driver(cx, node, kind, driver)?;
+        Some(kind)
     });
     let mut template = None;
     let mut other = false;
     for (name, key) in TYPES {
         match (fields.get(key), wanted) {
-            (Some(node), Some(wanted)) if wanted == name => template = Some(manifest::spec(cx, node, name)),
+            (Some(node), Some(wanted)) if wanted == name => template = Some(manifest::spec(cx, node, name, driver)),
             (Some(_), Some(wanted)) => {
                 other = true;
                 let place = fields.key(key).map_or(fields.place(), |key| &key.place).clone();

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::{Context, Fields, listed};
+use super::{Context, Fields, TargetKind, listed};
 use crate::scenario::{
     chaos::{LabelExpression, LabelOperator, Mode, POD_FIELDS, Scope, Selector},
     diagnostic::Diagnostic,
@@ -67,7 +67,7 @@ fn selector(cx: &mut Context<'_>, node: &Node) -> Option<Selector> {
     let nodes = fields.or(cx, "nodes", Vec::new(), |cx, node| texts(cx, node, "nodes"));
     let node_selectors = fields.or(cx, "nodeSelectors", IndexMap::new(), |cx, node| {
         let pairs = pairs(cx, node, "labels of nodes")?;
-        if cx.names.is_lab && !pairs.is_empty() {
+        if cx.names.target == TargetKind::Lab && !pairs.is_empty() {
             cx.report(Diagnostic::warning(
                 &node.place,
                 "the lab's nodes have no labels: this selects no node",

@@ -1,11 +1,12 @@
 //! The timeline: what happens to the target, when, and when to stop.
 
-use super::{Context, Fields, kubernetes, manifest};
+use super::{Context, Fields, TargetKind, kubernetes, manifest};
 use crate::{
     lab::config::VersionDefect,
     scenario::{
+        chaos::Chaos,
         diagnostic::Diagnostic,
-        model::{Act, Action, Applied, At, Deploy, StopCondition},
+        model::{Act, Action, Applied, At, Deploy, FaultDriver, StopCondition},
         source::Place,
         yaml::{Node, Value},
     },
@@ -49,23 +50,46 @@ fn act(cx: &mut Context<'_>, node: &Node) -> Option<Act> {
     let mut fields = Fields::of(cx, node, "Act", "an entry of the timeline")?;
     let id = fields.required(cx, "id", "kill", |cx, node| cx.identifier(node, "an id"));
     let at = fields.required(cx, "at", "fault + 10s", at);
+    let drivers = [FaultDriver::Native, FaultDriver::ChaosMesh, FaultDriver::Litmus];
+    let driver = fields.optional(cx, "driver", |cx, node| cx.choice(node, "who does it", &drivers));
     let action = match fields.one_of(cx, &["apply", "deploy"]) {
-        Some(("apply", node)) => apply(cx, node).map(Action::Apply),
+        Some(("apply", node)) => apply(cx, node, driver.flatten()).map(Action::Apply),
         Some((_, node)) => deploy(cx, node).map(Action::Deploy),
         None => None,
     };
+    if let Some(Action::Apply(applied)) = &action {
+        check_place(cx, applied, fields.get("apply")?)?;
+    }
     let place = fields.get("duration").map(|node| node.place.clone());
     let duration = fields.optional(cx, "duration", |cx, node| {
         let span: Span = cx.unit(node)?;
         let short = span == Span::default();
         if short { cx.fail(&node.place, "a fault must last longer than 0s", "") } else { Some(span) }
     });
+    let driver_place = fields.key("driver").map(|key| key.place.clone());
     fields.finish(cx);
-    let act = Act { id: FaultId(id?), at: at?, action: action?, duration: duration? };
+    let act = Act { id: FaultId(id?), at: at?, action: action?, duration: duration?, driver: driver? };
+    if let (Action::Deploy(_), Some(driver)) = (&act.action, driver_place) {
+        return cx.fail(&driver, "a rollout has no driver", "leave `driver` out");
+    }
     if let Some(place) = place {
         check_duration(cx, &act, &place)?;
     }
     Some(act)
+}
+
+/// A tool's own controller acts on a cluster only.
+fn check_place(cx: &mut Context<'_>, applied: &Applied, node: &Node) -> Option<()> {
+    let mut chaos = &applied.manifest.chaos;
+    if let Chaos::Schedule(schedule) = chaos {
+        chaos = &schedule.template;
+    }
+    match chaos {
+        Chaos::Custom(custom) if cx.names.target != TargetKind::Cluster => {
+            cx.fail(&node.place, format!("`{}`: {}", chaos.kind(), custom.only_on_a_cluster()), "")
+        }
+        _ => Some(()),
+    }
 }
 
 /// A `duration` must have something to end.
@@ -132,12 +156,12 @@ fn check_time(cx: &mut Context<'_>, at: &At, place: &Place) -> Option<()> {
     Some(())
 }
 
-fn apply(cx: &mut Context<'_>, node: &Node) -> Option<Applied> {
+fn apply(cx: &mut Context<'_>, node: &Node, driver: Option<FaultDriver>) -> Option<Applied> {
     match &node.value {
-        Value::Map(_) => manifest::manifest(cx, node).map(|manifest| Applied { path: None, manifest }),
+        Value::Map(_) => manifest::manifest(cx, node, driver).map(|manifest| Applied { path: None, manifest }),
         Value::Scalar { .. } | Value::List(_) => {
             let path = cx.text(node, "the path of a manifest, or the manifest itself")?;
-            manifest::file(cx, node, &path)
+            manifest::file(cx, node, &path, driver)
         }
     }
 }

@@ -4,7 +4,8 @@
 use serde_json::{Map, Value, json};
 
 /// Definitions made from the model, which YAML never has in that shape.
-const MODEL_ONLY: [&str; 5] = ["NetworkEffect", "Scope", "Cadence", "Chaos", "LabelExpression"];
+const MODEL_ONLY: [&str; 7] =
+    ["NetworkEffect", "Scope", "Cadence", "Chaos", "LabelExpression", "CustomChaos", "CustomKind"];
 
 /// Replaces what was made from the model.
 pub(super) fn replace(definitions: &mut Map<String, Value>) {
@@ -76,6 +77,7 @@ fn definitions_of_chaos() -> Vec<(&'static str, Value)> {
     let mut all = documents();
     all.extend(selectors());
     all.extend(network());
+    all.extend(custom());
     all.extend([
         (
             "PodChaos",
@@ -115,7 +117,10 @@ fn definitions_of_chaos() -> Vec<(&'static str, Value)> {
             "Schedule",
             mapping("One of the other kinds, again and again.", &["schedule", "type"], json!({
                 "schedule": { "type": "string", "examples": ["@every 10s", "*/5 * * * *"] },
-                "type": { "enum": ["PodChaos", "NetworkChaos", "GPUChaos", "LinkChaos", "KubernetesChaos"] },
+                "type": { "enum": [
+                    "PodChaos", "NetworkChaos", "GPUChaos", "LinkChaos", "KubernetesChaos",
+                    "HTTPChaos", "StressChaos", "IOChaos", "DNSChaos", "TimeChaos",
+                ] },
                 "concurrencyPolicy": reference("ConcurrencyPolicy"),
                 "historyLimit": size("How many past runs a cluster remembers."),
                 "startingDeadlineSeconds": { "type": "integer", "minimum": 0 },
@@ -124,6 +129,11 @@ fn definitions_of_chaos() -> Vec<(&'static str, Value)> {
                 "gpuChaos": reference("GpuChaos"),
                 "linkChaos": reference("LinkChaos"),
                 "kubernetesChaos": reference("KubernetesChaos"),
+                "httpChaos": reference("CustomSpec"),
+                "stressChaos": reference("CustomSpec"),
+                "ioChaos": reference("CustomSpec"),
+                "dnsChaos": reference("CustomSpec"),
+                "timeChaos": reference("CustomSpec"),
             })),
         ),
     ]);
@@ -138,6 +148,12 @@ fn documents() -> Vec<(&'static str, Value)> {
         ("GPUChaos", "GpuChaos"),
         ("LinkChaos", "LinkChaos"),
         ("KubernetesChaos", "KubernetesChaos"),
+        ("HTTPChaos", "CustomSpec"),
+        ("StressChaos", "CustomSpec"),
+        ("IOChaos", "CustomSpec"),
+        ("DNSChaos", "CustomSpec"),
+        ("TimeChaos", "CustomSpec"),
+        ("ChaosEngine", "EngineSpec"),
     ];
     let specs: Vec<Value> = kinds
         .iter()
@@ -149,7 +165,7 @@ fn documents() -> Vec<(&'static str, Value)> {
         })
         .collect();
     let properties = json!({
-        "apiVersion": { "enum": ["chaos-mesh.org/v1alpha1", "firedrill.dev/v1alpha1"] },
+        "apiVersion": { "enum": ["chaos-mesh.org/v1alpha1", "firedrill.dev/v1alpha1", "litmuschaos.io/v1alpha1"] },
         "kind": { "enum": kinds.map(|(kind, _)| kind) },
         "metadata": reference("Metadata"),
         "spec": { "type": "object" },
@@ -168,6 +184,59 @@ fn documents() -> Vec<(&'static str, Value)> {
         }),
     );
     vec![("Manifest", manifest), ("Metadata", metadata)]
+}
+
+/// Of what a tool's own controller does, as much as is read here.
+fn custom() -> Vec<(&'static str, Value)> {
+    let open = |mut schema: Value| {
+        schema["additionalProperties"] = json!(true);
+        schema
+    };
+    vec![
+        (
+            "CustomSpec",
+            open(spec("A spec for Chaos Mesh's own controller; the API server validates the rest.", &[], json!({
+                "action": { "type": "string", "description": "What happens." },
+            }))),
+        ),
+        (
+            "EngineSpec",
+            open(mapping("A LitmusChaos experiment.", &["appinfo", "experiments"], json!({
+                "appinfo": reference("EngineApp"),
+                "experiments": { "type": "array", "items": reference("EngineExperiment"), "description": "One." },
+            }))),
+        ),
+        (
+            "EngineApp",
+            mapping("Which pods.", &["applabel"], json!({
+                "appns": { "type": "string", "description": "Their namespace. None: the manifest's." },
+                "applabel": { "type": "string", "examples": ["app=llm"], "description": "Their labels." },
+                "appkind": { "type": "string", "description": "What keeps them." },
+            })),
+        ),
+        (
+            "EngineExperiment",
+            mapping("An experiment.", &["name"], json!({
+                "name": { "enum": ["pod-delete"] },
+                "spec": { "type": "object", "description": "Its variables and probes." },
+            })),
+        ),
+    ]
+}
+
+/// An act's manifest, by who does it: what Chaos Mesh does itself may have
+/// fields that Firedrill refuses.
+pub(super) fn act(definitions: &mut Map<String, Value>) {
+    let Some(act) = definitions.get_mut("Act") else { return };
+    let path = json!({ "type": "string", "description": "Path of the manifest, from the scenario's folder or one above it." });
+    let by_mesh = json!({ "properties": { "driver": { "const": "chaos-mesh" } }, "required": ["driver"] });
+    let others = json!({ "properties": { "driver": { "enum": ["native", "litmus"] } } });
+    let open = json!({ "type": "object", "required": ["apiVersion", "kind", "spec"] });
+    act["properties"]["apply"] = json!({ "description": "A chaos manifest: the path of its file, or the manifest itself." });
+    act["allOf"] = json!([
+        { "if": by_mesh, "then": { "properties": { "apply": { "anyOf": [path, open] } } } },
+        { "if": others, "then": { "properties": { "apply": reference("Applied") } } },
+    ]);
 }
 
 fn selectors() -> Vec<(&'static str, Value)> {

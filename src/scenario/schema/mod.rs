@@ -19,6 +19,7 @@ pub fn schema() -> Value {
         shorthands(definitions);
         texts(definitions);
         chaos::replace(definitions);
+        chaos::act(definitions);
     }
     root["title"] = json!("Firedrill scenario");
     root

@@ -140,12 +140,7 @@ fn json_of(node: &Node) -> Value {
         yaml::Value::Map(entries) => {
             entries.iter().map(|(key, node)| (key.text.clone(), json_of(node))).collect()
         }
-        yaml::Value::Scalar { .. } if node.is_null() => Value::Null,
-        yaml::Value::Scalar { text, plain: true } => match serde_json::from_str(text) {
-            Ok(value @ (Value::Number(_) | Value::Bool(_))) => value,
-            Ok(_) | Err(_) => Value::String(text.clone()),
-        },
-        yaml::Value::Scalar { text, plain: false } => Value::String(text.clone()),
+        yaml::Value::Scalar { .. } => node.scalar(),
     }
 }
 

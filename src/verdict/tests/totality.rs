@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::{
     journal::{
         Event,
-        event::{BreakerState, FaultStep, RolloutPhase, RunEnd, Signal},
+        event::{BreakerState, FaultStep, RolloutPhase, RunEnd, Signal, ToolVerdict},
         interval::{CacheUse, Outcome},
     },
     plan::model::Subject,
@@ -145,6 +145,7 @@ fn steps() -> impl Strategy<Value = FaultStep> {
         Just(FaultStep::Unproven { why: "why".into(), proof: Vec::new() }),
         Just(FaultStep::Recovered { proof: proof() }),
         Just(FaultStep::RecoveryFailed { why: "why".into() }),
+        Just(FaultStep::Judged { by: "tool".into(), verdict: ToolVerdict::Fail, why: "why".into() }),
     ]
 }
 

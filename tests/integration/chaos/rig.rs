@@ -303,6 +303,7 @@ pub(super) fn names(steps: &[FaultStep]) -> Vec<&'static str> {
         FaultStep::Injected => "injected",
         FaultStep::Proven { .. } => "proven",
         FaultStep::Unproven { .. } => "unproven",
+        FaultStep::Judged { .. } => "judged",
         FaultStep::Recovered { .. } => "recovered",
         FaultStep::RecoveryFailed { .. } => "recovery-failed",
     };

@@ -18,7 +18,7 @@ use crate::support::{Folder, Running, exe};
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 const IMAGE: &str = "localhost/firedrill-test-server:1";
 /// Does nothing, as `pod-failure` wants it. Every kubelet has one already.
-const PAUSE: &str = "localhost/pause:1";
+pub(super) const PAUSE: &str = "localhost/pause:1";
 
 /// A namespace, gone with its test.
 pub(super) struct Rig {
