@@ -234,7 +234,36 @@ mod tests {
         assert!(hits.len() == 3 && hits.values().all(|n| (150..250).contains(n)), "{hits:?}");
     }
 
+    #[test]
+    fn a_random_percentage_is_as_likely_as_any_other() {
+        let mut seen = [0_u32; 10];
+        // Of a hundred pods, so many per cent are so many pods.
+        for seed in 0..4000 {
+            seen[amount(Mode::RandomMaxPercent(9.0), 100, seed)] += 1;
+        }
+        assert!(seen.iter().all(|n| (320..480).contains(n)), "{seen:?}");
+    }
+
+    #[test]
+    fn who_is_hit_depends_on_the_seed_and_on_the_act() {
+        let pods: Vec<Pod> = (0..50).map(|i| pod("default", &format!("p{i}"), &[])).collect();
+        let scope = Scope { selector: Selector::default(), mode: Mode::Fixed(10) };
+        let chosen = |seed, act| select(&scope, "default", &pods, seed, act);
+        assert_eq!(chosen(1, "kill"), chosen(1, "kill"));
+        assert_ne!(chosen(1, "kill"), chosen(2, "kill"));
+        assert_ne!(chosen(1, "kill"), chosen(1, "cut"));
+    }
+
     proptest! {
+        #[test]
+        fn a_percentage_is_rounded_up(percent in 1..=100_u32, n in 0..60_usize, seed in any::<u64>()) {
+            let wanted = (n * percent as usize).div_ceil(100);
+            prop_assert_eq!(amount(Mode::FixedPercent(f64::from(percent)), n, seed), wanted);
+            prop_assert!(amount(Mode::RandomMaxPercent(f64::from(percent)), n, seed) <= wanted);
+            prop_assert_eq!(amount(Mode::One, n, seed), n.min(1));
+            prop_assert_eq!(amount(Mode::All, n, seed), n);
+        }
+
         #[test]
         fn the_order_of_pods_does_not_matter(seed in any::<u64>(), order in Just(lab()).prop_shuffle(), count in 0..5u32) {
             let scope = Scope { selector: Selector::default(), mode: Mode::Fixed(count) };

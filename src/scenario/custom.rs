@@ -135,7 +135,9 @@ impl CustomKind {
             Self::IOChaos | Self::DNSChaos | Self::TimeChaos => {
                 "the nearest that the API server alone can do is a PodChaos `pod-failure` with `driver: native`"
             }
-            Self::ChaosEngine => "a PodChaos `pod-kill` with `driver: native` deletes pods without LitmusChaos",
+            Self::ChaosEngine => {
+                "a PodChaos `pod-kill` with `driver: native` deletes pods without LitmusChaos"
+            }
         }
     }
 }

@@ -12,5 +12,6 @@ mod kills;
 mod outages;
 mod rbac;
 mod rig;
+mod selectors;
 mod snapshot;
 mod tools;

@@ -47,11 +47,7 @@ pub(super) fn metadata(cx: &mut Context<'_>, node: &Node) -> Option<Json> {
     Some(if given.is_empty() { Json::Null } else { Json::Object(given) })
 }
 
-fn mesh(
-    cx: &mut Context<'_>,
-    node: &Node,
-    kind: CustomKind,
-) -> Option<(Scope, Option<Span>, String)> {
+fn mesh(cx: &mut Context<'_>, node: &Node, kind: CustomKind) -> Option<(Scope, Option<Span>, String)> {
     let mut fields = Fields::of(cx, node, "CustomSpec", &format!("the spec of a {}", kind.name()))?;
     let scope = selector::scope(cx, &mut fields);
     let duration = fields.optional(cx, "duration", manifest::duration);
@@ -76,9 +72,9 @@ fn without_action(kind: CustomKind, node: &Node) -> String {
     };
     match kind {
         CustomKind::HTTPChaos => given(node, &["abort", "delay", "replace", "patch"]),
-        CustomKind::StressChaos => {
-            node.get("stressors").map_or_else(|| "stress".to_owned(), |stressors| given(stressors, &["cpu", "memory"]))
-        }
+        CustomKind::StressChaos => node
+            .get("stressors")
+            .map_or_else(|| "stress".to_owned(), |stressors| given(stressors, &["cpu", "memory"])),
         CustomKind::TimeChaos => "time-shift".to_owned(),
         CustomKind::PodChaos
         | CustomKind::NetworkChaos
@@ -111,7 +107,8 @@ fn engine(cx: &mut Context<'_>, node: &Node) -> Option<(Scope, Option<Span>, Str
         // Where no namespace is said, the manifest's own is meant.
         match namespace {
             Some(namespace) => {
-                selector = Selector { pods: IndexMap::from([(namespace, knobs.pods)]), ..Selector::default() };
+                selector =
+                    Selector { pods: IndexMap::from([(namespace, knobs.pods)]), ..Selector::default() };
             }
             None => {
                 let place = &node.place;
@@ -152,7 +149,9 @@ struct Knobs {
 
 fn experiment(cx: &mut Context<'_>, node: &Node) -> Option<Knobs> {
     let mut fields = Fields::of(cx, node, "EngineExperiment", "an experiment: `{ name: pod-delete }`")?;
-    let name = fields.required(cx, "name", EXPERIMENT, |cx, node| cx.choice(node, "an experiment that is known here", &[EXPERIMENT]));
+    let name = fields.required(cx, "name", EXPERIMENT, |cx, node| {
+        cx.choice(node, "an experiment that is known here", &[EXPERIMENT])
+    });
     let spec = fields.get("spec");
     fields.finish(cx);
     name?;
@@ -160,16 +159,21 @@ fn experiment(cx: &mut Context<'_>, node: &Node) -> Option<Knobs> {
     let env = spec.and_then(|spec| spec.get("components")?.get("env"));
     let Some(Node { value: Value::List(variables), .. }) = env else { return Some(knobs) };
     for variable in variables {
-        let (Some(name), Some(value)) = (variable.get("name").and_then(Node::text), variable.get("value")) else {
+        let (Some(name), Some(value)) = (variable.get("name").and_then(Node::text), variable.get("value"))
+        else {
             continue;
         };
         let text = value.text().unwrap_or_default().trim();
         let mut number = |what: &str| match text.parse::<u32>() {
             Ok(number) => Some(number),
-            Err(_) => cx.fail(&value.place, format!("`{text}` is no {what}"), format!("write `{name}: \"30\"`")),
+            Err(_) => {
+                cx.fail(&value.place, format!("`{text}` is no {what}"), format!("write `{name}: \"30\"`"))
+            }
         };
         match name {
-            "TOTAL_CHAOS_DURATION" => knobs.lasts = Span::secs(u64::from(number("number of seconds")?.max(1))),
+            "TOTAL_CHAOS_DURATION" => {
+                knobs.lasts = Span::secs(u64::from(number("number of seconds")?.max(1)))
+            }
             "PODS_AFFECTED_PERC" if !text.is_empty() => {
                 let percent = number("percentage")?;
                 if percent > 100 {

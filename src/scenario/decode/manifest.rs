@@ -157,7 +157,9 @@ pub(super) fn check_driver(
     }
     let help = match tool {
         None => "leave `driver` out: Firedrill does it itself".to_owned(),
-        Some(tool) if is_native => format!("write `driver: native`, or one with which {} does it", tool.name()),
+        Some(tool) if is_native => {
+            format!("write `driver: native`, or one with which {} does it", tool.name())
+        }
         Some(tool) => format!("only {} can do it: leave `driver` out", tool.name()),
     };
     cx.fail(&node.place, format!("`{kind}` is not for this driver"), help)
@@ -216,7 +218,9 @@ pub(super) fn spec(
     match kind {
         "PodChaos" => pod(cx, node).map(Chaos::PodChaos),
         "NetworkChaos" => network::network(cx, node).map(Chaos::NetworkChaos),
-        "Schedule" => schedule::schedule(cx, node, driver).map(|schedule| Chaos::Schedule(Box::new(schedule))),
+        "Schedule" => {
+            schedule::schedule(cx, node, driver).map(|schedule| Chaos::Schedule(Box::new(schedule)))
+        }
         "GPUChaos" => gpu(cx, node).map(Chaos::GpuChaos),
         "KubernetesChaos" => kubernetes::chaos(cx, node).map(Chaos::KubernetesChaos),
         _ => link(cx, node).map(Chaos::LinkChaos),

@@ -26,11 +26,7 @@ const TYPES: [(&str, &str); 10] = [
     ("TimeChaos", "timeChaos"),
 ];
 
-pub(super) fn schedule(
-    cx: &mut Context<'_>,
-    node: &Node,
-    driver: Option<FaultDriver>,
-) -> Option<Schedule> {
+pub(super) fn schedule(cx: &mut Context<'_>, node: &Node, driver: Option<FaultDriver>) -> Option<Schedule> {
     let mut fields = Fields::of(cx, node, "Schedule", "the spec of a Schedule")?;
     let schedule = fields.required(cx, "schedule", "\"@every 10s\"", cadence);
     let concurrency_policy = fields.or(cx, "concurrencyPolicy", ConcurrencyPolicy::Forbid, |cx, node| {
@@ -50,7 +46,9 @@ pub(super) fn schedule(
     let mut other = false;
     for (name, key) in TYPES {
         match (fields.get(key), wanted) {
-            (Some(node), Some(wanted)) if wanted == name => template = Some(manifest::spec(cx, node, name, driver)),
+            (Some(node), Some(wanted)) if wanted == name => {
+                template = Some(manifest::spec(cx, node, name, driver))
+            }
             (Some(_), Some(wanted)) => {
                 other = true;
                 let place = fields.key(key).map_or(fields.place(), |key| &key.place).clone();

@@ -158,7 +158,9 @@ fn check_time(cx: &mut Context<'_>, at: &At, place: &Place) -> Option<()> {
 
 fn apply(cx: &mut Context<'_>, node: &Node, driver: Option<FaultDriver>) -> Option<Applied> {
     match &node.value {
-        Value::Map(_) => manifest::manifest(cx, node, driver).map(|manifest| Applied { path: None, manifest }),
+        Value::Map(_) => {
+            manifest::manifest(cx, node, driver).map(|manifest| Applied { path: None, manifest })
+        }
         Value::Scalar { .. } | Value::List(_) => {
             let path = cx.text(node, "the path of a manifest, or the manifest itself")?;
             manifest::file(cx, node, &path, driver)

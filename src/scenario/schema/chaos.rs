@@ -195,31 +195,47 @@ fn custom() -> Vec<(&'static str, Value)> {
     vec![
         (
             "CustomSpec",
-            open(spec("A spec for Chaos Mesh's own controller; the API server validates the rest.", &[], json!({
-                "action": { "type": "string", "description": "What happens." },
-            }))),
+            open(spec(
+                "A spec for Chaos Mesh's own controller; the API server validates the rest.",
+                &[],
+                json!({
+                    "action": { "type": "string", "description": "What happens." },
+                }),
+            )),
         ),
         (
             "EngineSpec",
-            open(mapping("A LitmusChaos experiment.", &["appinfo", "experiments"], json!({
-                "appinfo": reference("EngineApp"),
-                "experiments": { "type": "array", "items": reference("EngineExperiment"), "description": "One." },
-            }))),
+            open(mapping(
+                "A LitmusChaos experiment.",
+                &["appinfo", "experiments"],
+                json!({
+                    "appinfo": reference("EngineApp"),
+                    "experiments": { "type": "array", "items": reference("EngineExperiment"), "description": "One." },
+                }),
+            )),
         ),
         (
             "EngineApp",
-            mapping("Which pods.", &["applabel"], json!({
-                "appns": { "type": "string", "description": "Their namespace. None: the manifest's." },
-                "applabel": { "type": "string", "examples": ["app=llm"], "description": "Their labels." },
-                "appkind": { "type": "string", "description": "What keeps them." },
-            })),
+            mapping(
+                "Which pods.",
+                &["applabel"],
+                json!({
+                    "appns": { "type": "string", "description": "Their namespace. None: the manifest's." },
+                    "applabel": { "type": "string", "examples": ["app=llm"], "description": "Their labels." },
+                    "appkind": { "type": "string", "description": "What keeps them." },
+                }),
+            ),
         ),
         (
             "EngineExperiment",
-            mapping("An experiment.", &["name"], json!({
-                "name": { "enum": ["pod-delete"] },
-                "spec": { "type": "object", "description": "Its variables and probes." },
-            })),
+            mapping(
+                "An experiment.",
+                &["name"],
+                json!({
+                    "name": { "enum": ["pod-delete"] },
+                    "spec": { "type": "object", "description": "Its variables and probes." },
+                }),
+            ),
         ),
     ]
 }
@@ -232,7 +248,8 @@ pub(super) fn act(definitions: &mut Map<String, Value>) {
     let by_mesh = json!({ "properties": { "driver": { "const": "chaos-mesh" } }, "required": ["driver"] });
     let others = json!({ "properties": { "driver": { "enum": ["native", "litmus"] } } });
     let open = json!({ "type": "object", "required": ["apiVersion", "kind", "spec"] });
-    act["properties"]["apply"] = json!({ "description": "A chaos manifest: the path of its file, or the manifest itself." });
+    act["properties"]["apply"] =
+        json!({ "description": "A chaos manifest: the path of its file, or the manifest itself." });
     act["allOf"] = json!([
         { "if": by_mesh, "then": { "properties": { "apply": { "anyOf": [path, open] } } } },
         { "if": others, "then": { "properties": { "apply": reference("Applied") } } },

@@ -79,7 +79,9 @@ fn mesh(spec: &mut Map<String, Value>, is_one_shot: bool, targets: &[Pod], lasti
         spec.remove("value");
     }
     match lasting.filter(|_| !is_one_shot) {
-        Some(lasting) => drop(spec.insert("duration".to_owned(), json!(format!("{}ms", lasting.as_millis())))),
+        Some(lasting) => {
+            drop(spec.insert("duration".to_owned(), json!(format!("{}ms", lasting.as_millis()))))
+        }
         None => drop(spec.remove("duration")),
     }
 }
@@ -161,7 +163,8 @@ mod tests {
                 { "name": "FORCE", "value": "true" }, { "name": "TOTAL_CHAOS_DURATION", "value": "90" },
             ] } } }],
         });
-        let made = made(&chaos("ChaosEngine", "pod-delete", spec), &["p"], Some(Duration::from_millis(20_500)));
+        let made =
+            made(&chaos("ChaosEngine", "pod-delete", spec), &["p"], Some(Duration::from_millis(20_500)));
         assert_eq!(made["spec"]["engineState"], "active");
         assert_eq!(made["spec"]["appinfo"]["appns"], "serving");
         let wanted =

@@ -213,7 +213,10 @@ impl CustomFault {
     async fn litmus(&self, cluster: &Cluster) -> Result<Vec<Look>, ClusterError> {
         let Some(at) = &self.result else { return Ok(vec![]) };
         let Some(result) = at.get(cluster).await? else {
-            let why = format!("LitmusChaos has made no {at}: does its operator run, and does {} have its account?", self.at);
+            let why = format!(
+                "LitmusChaos has made no {at}: does its operator run, and does {} have its account?",
+                self.at
+            );
             return Ok(self.each(&why));
         };
         let said = evidence(at.to_string(), engine::in_words(&result));

@@ -15,7 +15,8 @@ pub(super) fn look(source: &str, object: &Value, pod: &Pod) -> Look {
     let key = format!("{}/{}", pod.namespace, pod.name);
     let all = object.pointer("/status/experiment/containerRecords").and_then(Value::as_array);
     let Some(all) = all.filter(|all| !all.is_empty()) else {
-        let why = "Chaos Mesh has no record of it: does its controller run, and does it manage this namespace?";
+        let why =
+            "Chaos Mesh has no record of it: does its controller run, and does it manage this namespace?";
         return Look::not(why, vec![evidence(source, "no status.experiment.containerRecords")]);
     };
     // A pod's, or those of its containers.
@@ -71,7 +72,11 @@ pub(super) fn not_recovered(object: &Value) -> Vec<String> {
     let left = all.into_iter().flatten().filter(|record| record["phase"].as_str() != Some("Not Injected"));
     left.map(|record| {
         let why = failure(record).map(|message| format!(" ({message})")).unwrap_or_default();
-        format!("{} is {}{why}", record["id"].as_str().unwrap_or("?"), record["phase"].as_str().unwrap_or("?"))
+        format!(
+            "{} is {}{why}",
+            record["id"].as_str().unwrap_or("?"),
+            record["phase"].as_str().unwrap_or("?")
+        )
     })
     .collect()
 }
@@ -118,7 +123,10 @@ mod tests {
             (json!([]), "has no record"),
             (json!([record("serving/llm-10", "Injected", 1, None)]), "did not choose serving/llm-1"),
             (json!([record("serving/llm-1", "Not Injected", 0, None)]), "has not injected"),
-            (json!([record("serving/llm-1", "Not Injected", 0, Some("no tc"))]), "failed on serving/llm-1: no tc"),
+            (
+                json!([record("serving/llm-1", "Not Injected", 0, Some("no tc"))]),
+                "failed on serving/llm-1: no tc",
+            ),
             (json!([record("serving/llm-1", "Not Injected/Wait", 0, None)]), "Not Injected/Wait"),
             // Injected before, and recovered.
             (json!([record("serving/llm-1", "Not Injected", 1, None)]), "injected 1 and recovered 0"),

@@ -90,25 +90,17 @@ fn hung(handed: &Handed, read: &Value) -> String {
     )
 }
 
-/// What a person can do.
+/// What a person can do. Chaos Mesh's own `cleanFinalizer=forced` is not
+/// offered: it does nothing while its controller keeps failing on a target.
 pub(in crate::chaos) fn by_hand(mark: &Mark, handed: &Handed) -> String {
     let Handed { tool, at, .. } = handed;
     let CustomRef { resource, namespace, name, api, .. } = at;
     let group = api.split('/').next().unwrap_or_default();
     let what = format!("{resource}.{group} {name}");
-    let last = match tool {
-        Tool::ChaosMesh => format!(
-            "kubectl -n {namespace} annotate {what} chaos-mesh.chaos-mesh.org/cleanFinalizer=forced, which \
-             drops the object and recovers nothing"
-        ),
-        Tool::Litmus => format!(
-            "kubectl -n {namespace} patch {what} --type merge --patch '{{\"metadata\":{{\"finalizers\":null}}}}', \
-             which drops the object and stops nothing"
-        ),
-    };
     format!(
-        "kubectl -n {namespace} delete {what}; if that hangs, see to it that {}'s controller runs; only if it is \
-         gone for good, take the fault from the pods (delete them), and then {last} (fault {} of the run {})",
+        "see to it that {}'s controller runs and reaches the targets; only if it can't, take the fault from them \
+         (delete the pods), and let go of the object, which recovers nothing: kubectl -n {namespace} patch {what} \
+         --type merge --patch '{{\"metadata\":{{\"finalizers\":null}}}}' (fault {} of the run {})",
         tool.name(),
         mark.fault,
         mark.run

@@ -117,7 +117,8 @@ impl Pass<'_> {
                 }
                 Err(why) => ("Failed", why),
             };
-            let event = json!({ "type": kind, "operation": operation, "message": message, "timestamp": now() });
+            let event =
+                json!({ "type": kind, "operation": operation, "message": message, "timestamp": now() });
             record["events"] = json!([event]);
             changed = true;
         }
@@ -132,7 +133,9 @@ impl Pass<'_> {
     /// Does to a pod what a PodChaos says; nothing for other kinds.
     async fn really(&self, object: &Value, record: &Value, over: bool) -> Result<(), kube::Error> {
         let action = object["spec"]["action"].as_str().unwrap_or_default();
-        let Some((namespace, name)) = record["id"].as_str().and_then(|id| id.split_once('/')) else { return Ok(()) };
+        let Some((namespace, name)) = record["id"].as_str().and_then(|id| id.split_once('/')) else {
+            return Ok(());
+        };
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         match (object["kind"].as_str(), action) {
             (Some("PodChaos"), "pod-kill") if !over => {
