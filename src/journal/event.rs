@@ -262,6 +262,17 @@ pub enum Signal {
         /// Name with labels, as in Prometheus → value.
         values: IndexMap<String, f64>,
     },
+    /// A cluster noted something of one of its objects (an Event).
+    Note {
+        /// Of which: `pod llm-1`.
+        about: String,
+        /// In one word: `Unhealthy`, `BackOff`, `FailedScheduling`.
+        reason: String,
+        /// In its words.
+        text: String,
+        /// Whether it is a warning.
+        warning: bool,
+    },
     /// A source stopped answering, or answers again.
     Source {
         /// Which.

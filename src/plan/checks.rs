@@ -328,6 +328,10 @@ fn pods(acts: &Acts<'_>, e: &PodExpectation) -> Result<Demands, PlanError> {
             "replaced-within",
             e.replaced_within.map(|d| PodExpectation { replaced_within: Some(d), ..none.clone() }),
         ),
+        (
+            "removed-within",
+            e.removed_within.map(|d| PodExpectation { removed_within: Some(d), ..none.clone() }),
+        ),
         ("cold-failures", e.cold_failures.map(|d| PodExpectation { cold_failures: Some(d), ..none.clone() })),
     ];
     Ok(demands

@@ -160,8 +160,9 @@ impl Running {
     pub(super) fn on_cluster(&self, plan: &Plan) -> Option<Watched> {
         let Self::Kubernetes(on) = self else { return None };
         let OnCluster { cluster, target, .. } = on.as_ref();
-        let namespaces = Reach::of(plan, target).namespaces.into_iter().collect();
-        Some(Watched { cluster: cluster.clone(), target: target.clone(), namespaces })
+        let reach = Reach::of(plan, target);
+        let namespaces = reach.namespaces.into_iter().collect();
+        Some(Watched { cluster: cluster.clone(), target: target.clone(), namespaces, nodes: reach.nodes })
     }
 
     /// The lab's parts, if it is the lab.

@@ -432,6 +432,9 @@ pub struct PodExpectation {
     /// Fault's effect → as many ready pods as before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_within: Option<Span>,
+    /// Fault's effect → the Service sends them nothing more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_within: Option<Span>,
     /// Share of upstream requests that a new pod may fail in its first 5 s of
     /// readiness.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -143,7 +143,8 @@ impl<'a> Facts<'a> {
                 Signal::Sample { source, values } => {
                     self.samples.entry(source).or_default().push((seen, values));
                 }
-                Signal::Pod { .. } | Signal::PodGone { .. } | Signal::Source { .. } => {}
+                Signal::Pod { .. } | Signal::PodGone { .. } | Signal::Note { .. } | Signal::Source { .. } => {
+                }
             }
         }
     }

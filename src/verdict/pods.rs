@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use indexmap::IndexMap;
+
 use super::{
     counters,
     facts::Facts,
@@ -12,7 +14,7 @@ use super::{
 };
 use crate::{
     journal::{
-        event::Signal,
+        event::{Evidence, Signal},
         interval::{CacheUse, Outcome},
     },
     scenario::model::PodExpectation,
@@ -30,6 +32,11 @@ pub(super) fn judge(facts: &Facts<'_>, e: &PodExpectation) -> (Title, Finding) {
         (
             title("pods are replaced", format!("within {limit}")),
             replaced(facts, after, limit).unwrap_or_else(|f| f),
+        )
+    } else if let Some(limit) = e.removed_within {
+        (
+            title("pods get no more traffic", format!("within {limit}")),
+            removed(facts, after, limit).unwrap_or_else(|f| f),
         )
     } else if let Some(limit) = &e.cold_failures {
         let expected = format!("{limit} failures in the first 5 s of readiness");
@@ -115,7 +122,83 @@ fn replaced(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<F
     };
     let finding =
         within(t0, back, facts.end, limit, &format!("{} ready again", counted(wanted as u64, "pod")));
-    Ok(finding.on("controller", format!("{wanted} ready before; the loss was listed at {}", interval(lost))))
+    let finding =
+        finding.on("controller", format!("{wanted} ready before; the loss was listed at {}", interval(lost)));
+    Ok(finding.on("wire", cost(facts, t0, back)).with(restarts(facts, t0)))
+}
+
+/// What users lost meanwhile, to the whole second.
+fn cost(facts: &Facts<'_>, from: Seen, back: Option<Seen>) -> String {
+    let to = back.map_or(facts.end, |back| back.by);
+    let second = |time: RunTime| time.as_secs_f64() as u32;
+    let due = second(from.not_before)..=second(to);
+    let cells = facts.cells_in(None).filter(|cell| due.contains(&cell.key.second));
+    let (failed, all) = cells.fold((0, 0), |(failed, all), cell| {
+        (failed + if cell.key.outcome == Outcome::Ok { 0 } else { cell.count }, all + cell.count)
+    });
+    format!("{failed} of {} failed that were due until then", counted(all, "request"))
+}
+
+/// Containers that were started again since, in words.
+fn restarts(facts: &Facts<'_>, since: Seen) -> Option<Evidence> {
+    let mut counts: BTreeMap<&PodName, (u32, u32)> = BTreeMap::new();
+    for (seen, signal) in &facts.signals {
+        let Signal::Pod { name, restarts, .. } = signal else { continue };
+        let (before, now) = counts.entry(name).or_insert((*restarts, *restarts));
+        if seen.by <= since.by {
+            *before = *restarts;
+        }
+        *now = *restarts;
+    }
+    let again = counts.into_iter().filter(|(_, (before, now))| now > before);
+    let words: Vec<String> = again
+        .map(|(name, (before, now))| format!("{name} {}", counted(u64::from(now - before), "time")))
+        .collect();
+    (!words.is_empty()).then(|| evidence("restarts", words.join(", ")))
+}
+
+/// The sample of a Service's endpoints, by pod.
+const ENDPOINT: &str = "kubernetes_endpoint_ready";
+
+/// The Service sent to the pods that the fault hit, and does not any more.
+fn removed(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
+    let t0 = facts.effect(after)?;
+    let hit = after.and_then(|id| facts.faults.get(id)).map_or(&[][..], |history| history.targets);
+    let samples = facts.samples_of("kubernetes");
+    if samples.is_empty() {
+        return Err(Finding::inconclusive("no endpoints were observed: this needs a target on a cluster"));
+    }
+    // Whether any Service's endpoint of this pod gets traffic.
+    let serves = |values: &IndexMap<String, f64>, pod: &PodName| {
+        let its = |series: &str| {
+            counters::name(series) == ENDPOINT && counters::label(series, "pod") == Some(pod.as_str())
+        };
+        values.iter().any(|(series, value)| its(series) && *value > 0.0)
+    };
+    let mut last: Option<Option<Seen>> = None;
+    let mut shown = Vec::new();
+    for pod in hit {
+        let served = samples.iter().any(|(seen, values)| seen.not_before <= t0.by && serves(values, pod));
+        if !served {
+            continue;
+        }
+        let gone = samples.iter().find(|(seen, values)| seen.by > t0.not_before && !serves(values, pod));
+        let gone = gone.map(|(seen, _)| *seen);
+        shown.push(match gone {
+            Some(seen) => evidence("endpoints", format!("{pod} is none any more at {}", interval(seen))),
+            None => evidence("endpoints", format!("{pod} is one to the end")),
+        });
+        // The slowest counts, and one that never went is slower than any.
+        last = Some(match (last, gone) {
+            (None, gone) => gone,
+            (Some(Some(last)), Some(gone)) => Some(if gone.by > last.by { gone } else { last }),
+            (Some(None), _) | (Some(_), None) => None,
+        });
+    }
+    let Some(last) = last else {
+        return Err(Finding::inconclusive("none of the pods that the fault hit was an endpoint before"));
+    };
+    Ok(within(t0, last, facts.end, limit, "the Service sent them nothing more").with(shown))
 }
 
 /// Pods that became ready for the first time after `since`.

@@ -13,5 +13,6 @@ mod outages;
 mod rbac;
 mod rig;
 mod selectors;
+mod signals;
 mod snapshot;
 mod tools;

@@ -103,7 +103,19 @@ pub fn needs(plan: &Plan, target: &KubernetesTarget) -> Needs {
     }
     needs.why = Why::Signals;
     for namespace in &reach.namespaces {
-        needs.verbs(Some(namespace), "", "pods", &["list", "watch"]);
+        for (group, resource) in [
+            ("", "pods"),
+            ("", "events"),
+            ("apps", "deployments"),
+            ("apps", "replicasets"),
+            ("apps", "statefulsets"),
+            ("autoscaling", "horizontalpodautoscalers"),
+        ] {
+            needs.verbs(Some(namespace), group, resource, &["list", "watch"]);
+        }
+    }
+    if reach.nodes {
+        needs.verbs(None, "", "nodes", &["list", "watch"]);
     }
     needs.verbs(Some(home), "discovery.k8s.io", "endpointslices", &["list", "watch"]);
     if plan.timeline.is_empty() {
@@ -286,19 +298,47 @@ mod tests {
     #[test]
     fn who_only_looks_needs_to_look() {
         let url = ", url: \"http://127.0.0.1:1\"";
-        let signals = [
-            "list endpointslices.discovery.k8s.io in serving",
-            "list pods in serving",
-            "watch endpointslices.discovery.k8s.io in serving",
-            "watch pods in serving",
+        let kinds = [
+            "deployments.apps",
+            "endpointslices.discovery.k8s.io",
+            "events",
+            "horizontalpodautoscalers.autoscaling",
+            "pods",
+            "replicasets.apps",
+            "statefulsets.apps",
         ];
+        let signals =
+            ["list", "watch"].map(|verb| kinds.map(|kind| format!("{verb} {kind} in serving"))).concat();
         let mut looks: Vec<String> = needed(url, "").into_iter().map(|(need, _)| need).collect();
         looks.sort();
         assert_eq!(looks, signals);
+        let all = needed("", "");
+        assert_eq!(of("address", &all), ["list nodes in the whole cluster", "get services in serving"]);
+        assert!(of("signals", &all).contains(&"watch nodes in the whole cluster".to_owned()));
+    }
+
+    #[test]
+    fn what_is_handed_to_a_tool_needs_its_kind_where_it_is_created() {
+        let engine = "chaos:\n  - { id: kills, at: fault, apply: { apiVersion: litmuschaos.io/v1alpha1, kind: ChaosEngine, \
+                      metadata: { namespace: litmus }, spec: { appinfo: { appns: other, applabel: a=b }, \
+                      experiments: [{ name: pod-delete }] } } }\n";
         assert_eq!(
-            of("address", &needed("", "")),
-            ["list nodes in the whole cluster", "get services in serving"]
+            of("`kills`", &needed("", engine)),
+            [
+                "create chaosengines.litmuschaos.io in litmus",
+                "delete chaosengines.litmuschaos.io in litmus",
+                "get chaosengines.litmuschaos.io in litmus",
+                "get chaosexperiments.litmuschaos.io in litmus",
+                "delete chaosresults.litmuschaos.io in litmus",
+                "get chaosresults.litmuschaos.io in litmus",
+                "get pods in other",
+            ]
         );
+        let slow = "chaos:\n  - { id: slow, at: fault, driver: chaos-mesh, apply: { apiVersion: chaos-mesh.org/v1alpha1, \
+                    kind: NetworkChaos, spec: { action: delay, mode: one, selector: {} } } }\n";
+        let all = needed("", slow);
+        assert_eq!(of("`slow`", &all).len(), 3);
+        assert!(of("leftovers", &all).contains(&"list networkchaos.chaos-mesh.org in serving".to_owned()));
     }
 
     #[test]

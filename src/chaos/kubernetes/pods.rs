@@ -15,7 +15,10 @@ use crate::{
         Plan,
         model::{PlannedAction, Pod},
     },
-    scenario::{chaos::Chaos, kubernetes::KubernetesTarget},
+    scenario::{
+        chaos::{Chaos, KubernetesAction},
+        kubernetes::KubernetesTarget,
+    },
     units::PodName,
 };
 
@@ -26,20 +29,26 @@ pub struct Reach {
     pub namespaces: BTreeSet<String>,
     /// Where objects are created for a tool.
     pub created_in: BTreeSet<String>,
-    /// Whether nodes must be read.
+    /// Whether labels of nodes must be read.
     pub node_labels: bool,
+    /// Whether nodes are looked at at all: to find the Service's node port, or
+    /// since they are touched.
+    pub nodes: bool,
 }
 
 impl Reach {
     /// What a plan needs.
     pub fn of(plan: &Plan, target: &KubernetesTarget) -> Self {
         let namespaces = BTreeSet::from([target.namespace.clone()]);
-        let mut reach = Self { namespaces, ..Self::default() };
+        let mut reach = Self { namespaces, nodes: target.url.is_none(), ..Self::default() };
         for act in &plan.timeline {
             let PlannedAction::Fault(manifest) = &act.action else { continue };
             reach.namespaces.extend(manifest.namespaces().into_iter().map(str::to_owned));
             if let Chaos::Custom(_) = manifest.chaos {
                 reach.created_in.insert(manifest.home().to_owned());
+            }
+            if let Chaos::KubernetesChaos(spec) = &manifest.chaos {
+                reach.nodes |= matches!(spec.action, KubernetesAction::Cordon | KubernetesAction::Drain);
             }
             let selector = &manifest.chaos.scope().selector;
             reach.node_labels |= selector.pods.is_empty() && !selector.node_selectors.is_empty();

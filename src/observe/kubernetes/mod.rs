@@ -1,4 +1,5 @@
-//! Watches a cluster: its pods by UID, and the endpoints of its Service.
+//! Watches a cluster: its pods by UID, the endpoints of its Service, what its
+//! controllers say of workloads, autoscalers and nodes, and its Events.
 //!
 //! A watch tells at once what has changed, but not that nothing has; so the
 //! same is listed every second as well. A change lies between the start of
@@ -6,12 +7,19 @@
 //! After a lost connection or a forgotten version (410) the watch lists anew
 //! by itself.
 
+mod gauges;
+mod notes;
 mod state;
 
 use std::{fmt::Debug, pin::pin, time::Duration};
 
 use futures::{StreamExt, future::join_all};
-use k8s_openapi::api::{core::v1::Pod, discovery::v1::EndpointSlice};
+use k8s_openapi::api::{
+    apps::v1::{Deployment, ReplicaSet, StatefulSet},
+    autoscaling::v2::HorizontalPodAutoscaler,
+    core::v1::{Event as Note, Node, Pod},
+    discovery::v1::EndpointSlice,
+};
 use kube::{
     Api, Resource,
     api::ListParams,
@@ -24,7 +32,11 @@ use serde::de::DeserializeOwned;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use self::state::{Endpoints, Pods};
+use self::{
+    gauges::{Figured, Gauges},
+    notes::Notes,
+    state::{Endpoints, Pods},
+};
 use super::source::{Source, tell};
 use crate::{
     clock::Clock,
@@ -45,11 +57,13 @@ pub struct Watched {
     pub target: KubernetesTarget,
     /// Namespaces whose pods are watched.
     pub namespaces: Vec<String>,
+    /// Whether nodes are.
+    pub nodes: bool,
 }
 
 /// Watches until `cancel`, then looks a last time.
 pub async fn watch(watched: Watched, clock: Clock, sink: Sink, cancel: CancellationToken) {
-    let Watched { cluster, target, namespaces } = watched;
+    let Watched { cluster, target, namespaces, nodes } = watched;
     let pods = join_all(namespaces.iter().map(|namespace| {
         let mut pods = Pods::default();
         let watch = Watch {
@@ -82,12 +96,63 @@ pub async fn watch(watched: Watched, clock: Clock, sink: Sink, cancel: Cancellat
         };
         told.into_iter().collect()
     });
-    tokio::join!(pods, slices);
+    let about =
+        join_all(namespaces.iter().map(|namespace| about(&cluster, namespace, clock, &sink, &cancel)));
+    let nodes = async {
+        if nodes {
+            let api = Api::<Node>::all(cluster.client());
+            gauges("nodes".to_owned(), api, clock, &sink, &cancel).await;
+        }
+    };
+    tokio::join!(pods, slices, about, nodes);
+}
+
+/// What is said of a namespace's workloads, and noted of its objects.
+async fn about(cluster: &Cluster, namespace: &str, clock: Clock, sink: &Sink, cancel: &CancellationToken) {
+    let what = |kind: &str| format!("{kind} in {namespace}");
+    let client = || cluster.client();
+    let mut heard = Notes::default();
+    let notes = Watch {
+        api: Api::<Note>::namespaced(client(), namespace),
+        labels: None,
+        source: Source::expected(&what("events")),
+        clock,
+        sink,
+    };
+    tokio::join!(
+        gauges(what("deployments"), Api::<Deployment>::namespaced(client(), namespace), clock, sink, cancel),
+        gauges(what("replicasets"), Api::<ReplicaSet>::namespaced(client(), namespace), clock, sink, cancel),
+        gauges(
+            what("statefulsets"),
+            Api::<StatefulSet>::namespaced(client(), namespace),
+            clock,
+            sink,
+            cancel
+        ),
+        gauges(
+            what("horizontalpodautoscalers"),
+            Api::<HorizontalPodAutoscaler>::namespaced(client(), namespace),
+            clock,
+            sink,
+            cancel
+        ),
+        notes.run(cancel, move |change| heard.heard(&change)),
+    );
+}
+
+/// Watches the figures of one kind of objects.
+async fn gauges<K>(what: String, api: Api<K>, clock: Clock, sink: &Sink, cancel: &CancellationToken)
+where
+    K: Figured + Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let mut gauges = Gauges::new(&format!("kubernetes {what}"));
+    let watch = Watch { api, labels: None, source: Source::expected(&what), clock, sink };
+    watch.run(cancel, move |change| gauges.heard(change).into_iter().collect()).await;
 }
 
 /// What is wrong with the sources of signals on a cluster, in words.
 pub async fn preflight(watched: &Watched) -> Vec<String> {
-    let Watched { cluster, target, namespaces } = watched;
+    let Watched { cluster, target, namespaces, .. } = watched;
     let mut problems = Vec::new();
     for namespace in namespaces {
         let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);

@@ -6,6 +6,7 @@ mod checks;
 mod page;
 mod tables;
 mod timeline;
+mod warnings;
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, syntax::SyntaxConfig};
 

@@ -7,6 +7,7 @@ use super::{
     checks::{Card, Cards, SloRow},
     tables::{self, ExemplarRow, FaultRow, LatencyTable, OutcomeTable, Pair},
     timeline::TimelineView,
+    warnings::{self, WarningRow},
 };
 use crate::{
     journal::{Event, event::RunEnd},
@@ -97,6 +98,8 @@ pub(super) struct Page<'a> {
     generator_checks: Vec<Card>,
     exemplars: Vec<ExemplarRow>,
     exemplars_left: usize,
+    warnings: Vec<WarningRow>,
+    warnings_left: usize,
     environment: Vec<Pair>,
     scenario: &'a str,
     again: String,
@@ -109,6 +112,7 @@ impl<'a> Page<'a> {
     pub(super) fn of(input: &Input<'a>) -> Result<Self, ReportError> {
         let verdict = input.verdict;
         let (exemplars, exemplars_left) = tables::exemplars(input);
+        let (warnings, warnings_left) = warnings::warnings(input);
         let mut open: Vec<(usize, &crate::verdict::model::CheckVerdict)> =
             verdict.checks.iter().enumerate().filter(|(_, check)| check.verdict != Verdict::Pass).collect();
         open.sort_by_key(|(_, check)| (text::rank(check.verdict), !text::is_expectation(check)));
@@ -153,6 +157,8 @@ impl<'a> Page<'a> {
             generator_checks: super::checks::generator(input),
             exemplars,
             exemplars_left,
+            warnings,
+            warnings_left,
             environment: tables::environment(input.environment),
             scenario: input.scenario_yaml,
             again: again(input),

@@ -116,7 +116,7 @@ impl State {
                 self.pods.shift_remove(name);
                 self.breakers.shift_remove(name.as_str());
             }
-            Signal::Sample { .. } | Signal::Source { .. } => {}
+            Signal::Sample { .. } | Signal::Note { .. } | Signal::Source { .. } => {}
         }
     }
 }
@@ -184,7 +184,8 @@ fn signal_in_words(signal: &Signal) -> Option<String> {
         Signal::PodGone { name } => format!("pod {name} is gone"),
         Signal::Pod { name, ready: true, .. } => format!("pod {name} is ready"),
         Signal::Pod { name, phase, ready: false, .. } => format!("pod {name} is not ready ({phase})"),
-        Signal::Sample { .. } => return None,
+        Signal::Note { about, reason, text, warning: true } => format!("{about}: {reason}: {text}"),
+        Signal::Note { .. } | Signal::Sample { .. } => return None,
     })
 }
 

@@ -279,10 +279,15 @@ fn pods(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<PodExpectati
     let mut fields = Fields::of(cx, node, "PodExpectation", "what must become of pods")?;
     let after = after(cx, &mut fields, ActKind::PodFault, true, place);
     let replaced_within = fields.optional(cx, "replaced-within", unit::<Span>);
+    let removed_within = fields.optional(cx, "removed-within", unit::<Span>);
     let cold_failures = fields.optional(cx, "cold-failures", share_threshold);
     let known = fields.finish(cx);
-    let expectation =
-        PodExpectation { after: after?, replaced_within: replaced_within?, cold_failures: cold_failures? };
+    let expectation = PodExpectation {
+        after: after?,
+        replaced_within: replaced_within?,
+        removed_within: removed_within?,
+        cold_failures: cold_failures?,
+    };
     let any = PodExpectation { after: None, ..expectation.clone() } != PodExpectation::default();
     demands(cx, place, any || !known, "replaced-within: 30s").map(|()| expectation)
 }

@@ -94,3 +94,36 @@ fn what_the_next_fault_does_to_a_new_pod_is_not_its_own() {
     warm(trial()).gives(Fail);
     warm(trial().fault("slow", 32.5, Some(40.0), &["replica-3"])).gives(Pass);
 }
+
+#[test]
+fn a_pod_that_is_broken_gets_no_more_traffic() {
+    let key = |pod: &str| format!(r#"kubernetes_endpoint_ready{{service="llm",pod="{pod}"}}"#);
+    let (one, two) = (key("replica-1"), key("replica-2"));
+    let broken = || {
+        drill()
+            .healthy()
+            .fault("kill", 25.0, Some(60.0), &["replica-1", "replica-2"])
+            .sample(5.0, "kubernetes", &[(&one, 1.0), (&two, 1.0)])
+            .expect(Expectation::Pods(PodExpectation {
+                after: Some("kill".into()),
+                removed_within: Some(Span::secs(10)),
+                ..Default::default()
+            }))
+    };
+    let one_gone = || broken().sample(27.0, "kubernetes", &[(&one, 0.0), (&two, 1.0)]);
+    one_gone().sample(30.0, "kubernetes", &[(&one, 0.0), (&two, 0.0)]).gives(Pass);
+    // No longer listed is gone, too.
+    one_gone().sample(30.0, "kubernetes", &[(&one, 0.0)]).gives(Pass);
+    one_gone().sample(50.0, "kubernetes", &[(&one, 0.0), (&two, 0.0)]).gives(Fail);
+    assert!(one_gone().checked().evidence.iter().any(|one| one.what.contains("replica-2 is one to the end")));
+    one_gone().gives(Fail);
+    let unseen = drill().healthy().fault("kill", 25.0, Some(60.0), &["replica-1"]);
+    let demand = PodExpectation {
+        after: Some("kill".into()),
+        removed_within: Some(Span::secs(10)),
+        ..Default::default()
+    };
+    unseen.clone().expect(Expectation::Pods(demand.clone())).gives(Inconclusive);
+    let elsewhere = unseen.sample(5.0, "kubernetes", &[(&two, 1.0)]).expect(Expectation::Pods(demand));
+    elsewhere.gives(Inconclusive);
+}
