@@ -16,7 +16,7 @@ use super::{
     proxy::{self, ProxyClient},
 };
 use crate::{
-    cluster::{Cluster, ClusterRef},
+    cluster::{Cluster, ClusterRef, custom::CustomRef},
     journal::event::Evidence,
     lab::{
         api::{Addresses, PodStatus},
@@ -75,6 +75,16 @@ pub enum Undo {
         #[serde(flatten)]
         change: Change,
     },
+    /// Delete a helper of our own.
+    Created {
+        /// The cluster.
+        cluster: ClusterRef,
+        /// Whose it is.
+        #[serde(flatten)]
+        mark: Mark,
+        /// The object.
+        object: CustomRef,
+    },
     /// Delete what was created for a tool's controller.
     Handed {
         /// The cluster.
@@ -100,6 +110,9 @@ impl Undo {
             Self::Object { cluster, mark, change } => {
                 kubernetes::take_back(&Cluster::again(cluster).await?, mark, change).await?
             }
+            Self::Created { cluster, mark, object } => {
+                kubernetes::delete(&Cluster::again(cluster).await?, mark, object).await?
+            }
             Self::Handed { cluster, mark, handed } => {
                 custom::take_back(&Cluster::again(cluster).await?, mark, handed).await?
             }
@@ -110,7 +123,7 @@ impl Undo {
     fn patience(&self) -> Duration {
         match self {
             Self::Toxic { .. } | Self::Failure { .. } | Self::Slowdown { .. } => Duration::ZERO,
-            Self::Object { .. } | Self::Handed { .. } => CLUSTER_WITHIN,
+            Self::Object { .. } | Self::Created { .. } | Self::Handed { .. } => CLUSTER_WITHIN,
         }
     }
 
@@ -129,6 +142,9 @@ impl Undo {
                 lab.controller
             ),
             Self::Object { mark, change, .. } => kubernetes::by_hand(mark, change),
+            Self::Created { object, .. } => {
+                format!("kubectl -n {} delete {} {}", object.namespace, object.resource, object.name)
+            }
             Self::Handed { mark, handed, .. } => custom::by_hand(mark, handed),
         }
     }

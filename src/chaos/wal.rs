@@ -50,6 +50,11 @@ pub enum Step {
         /// After so many ms the target ends by itself what it can.
         ttl_ms: Option<u64>,
     },
+    /// Something that faults need is about to be set up, for the whole run.
+    SetUp {
+        /// What takes it away again.
+        undo: Vec<Undo>,
+    },
     /// It is in place.
     Injected,
     /// It is gone.
@@ -162,6 +167,9 @@ pub fn pending(entries: &[Entry]) -> Vec<Pending> {
         match step {
             Step::Intent { targets, undo, .. } if !undo.is_empty() => {
                 pending.push(Pending { id: id.clone(), targets: targets.clone(), undo: undo.clone() });
+            }
+            Step::SetUp { undo } => {
+                pending.push(Pending { id: id.clone(), targets: vec![], undo: undo.clone() });
             }
             Step::Recovered { .. } => pending.retain(|fault| fault.id != *id),
             Step::Intent { .. } | Step::Injected | Step::RecoveryFailed { .. } => {}

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{chaos::kubernetes::Account, report::Format, run::ui::UiMode};
+use crate::{chaos::{kubernetes::Account, proxy::alone::AloneLink}, report::Format, run::ui::UiMode};
 
 /// Fire drills for inference services: load, faults and reactions, judged on
 /// one clock.
@@ -91,15 +91,21 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 pub(super) struct Proxy {
     /// Where clients connect to
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub(super) listen: SocketAddr,
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "upstream")]
+    pub(super) listen: Option<SocketAddr>,
     /// The service that it leads to
-    #[arg(long, value_name = "HOST:PORT")]
-    pub(super) upstream: String,
+    #[arg(long, value_name = "HOST:PORT", requires = "listen")]
+    pub(super) upstream: Option<String>,
+    /// Another link, or several
+    #[arg(long = "link", value_name = "NAME=ADDRESS:PORT=HOST:PORT", required_unless_present = "listen")]
+    pub(super) links: Vec<AloneLink>,
     /// Where faults are asked for: `proxy:` of a target
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     pub(super) admin: SocketAddr,
-    /// Name of the link, for selectors (also its label `app`)
+    /// Whoever asks for faults must know it: header `x-firedrill-token`
+    #[arg(long, env = "FIREDRILL_PROXY_TOKEN", hide_env_values = true)]
+    pub(super) token: Option<String>,
+    /// Name of the first link, for selectors (also its label `app`)
     #[arg(long, default_value = "target")]
     pub(super) name: String,
 }

@@ -14,7 +14,7 @@ use self::{
     exit::Exit,
 };
 use crate::{
-    chaos::{self, proxy::alone::Alone},
+    chaos::{self, proxy::alone::{Alone, AloneLink}},
     lab,
     run::{self, RunError},
     scenario::model::Target,
@@ -66,8 +66,11 @@ async fn dispatch(command: Command) -> Exit {
         Command::LabGateway(_) => process(lab::gateway::serve().await),
         Command::LabController => process(lab::controller::serve().await),
         Command::Proxy(args) => {
-            let args::Proxy { listen, upstream, admin, name } = args;
-            process(chaos::proxy::alone::run(&Alone { listen, upstream, admin, name }).await)
+            let args::Proxy { listen, upstream, mut links, admin, token, name } = args;
+            if let (Some(listen), Some(upstream)) = (listen, upstream) {
+                links.insert(0, AloneLink { name, listen, upstream });
+            }
+            process(chaos::proxy::alone::run(&Alone { links, admin, token }).await)
         }
         Command::ProxyProcess => process(chaos::proxy::serve().await),
     }
@@ -113,7 +116,7 @@ async fn drill(args: args::Run) -> Exit {
                 | RunError::NoFolder(_)
                 | RunError::RequestsLog { .. }
                 | RunError::Url { .. } => Exit::Usage,
-                RunError::LeftAtOnce(_) => Exit::ChaosLeft,
+                RunError::LeftAtOnce(_) | RunError::SetUpLeft { .. } => Exit::ChaosLeft,
                 RunError::Folder(_)
                 | RunError::Wal(_)
                 | RunError::Driver(_)

@@ -1,5 +1,5 @@
-//! Custom resources: objects that somebody's controller acts on, without
-//! types of their own.
+//! Objects that are created whole and deleted whole, without types of their
+//! own: those that a tool's controller acts on, and our own helpers.
 
 use std::fmt;
 
@@ -49,7 +49,8 @@ impl CustomRef {
     }
 
     fn collection(&self) -> String {
-        format!("/apis/{}/namespaces/{}/{}", self.api, self.namespace, self.resource)
+        let root = if self.api.contains('/') { "/apis" } else { "/api" };
+        format!("{root}/{}/namespaces/{}/{}", self.api, self.namespace, self.resource)
     }
 
     /// Reads it. None: it is not there.

@@ -25,6 +25,8 @@ pub const RUN_LABEL: &str = "firedrill.dev/run";
 pub const UNDO_ANNOTATION: &str = "firedrill.dev/undo";
 /// The annotation of an object that is a fault itself: which fault it is.
 pub const FAULT_ANNOTATION: &str = "firedrill.dev/fault";
+/// The label of the pods of a fault proxy, which are no targets.
+pub const PROXY_LABEL: &str = "firedrill.dev/proxy";
 /// Who changes things, in the objects' `managedFields`.
 pub const MANAGER: &str = "firedrill";
 /// The context's name where there is no kubeconfig: in a pod.

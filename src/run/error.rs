@@ -23,6 +23,14 @@ pub enum RunError {
         /// Why it can't be there.
         source: std::io::Error,
     },
+    /// What faults need could not be set up, and a part of it stays.
+    #[error("{why}\nnothing was sent or broken; try: firedrill recover {}", .folder.display())]
+    SetUpLeft {
+        /// The run's folder, which says what is left.
+        folder: PathBuf,
+        /// Why, and what to do by hand.
+        why: String,
+    },
     /// A person left at once, faults may be in place.
     #[error("left at once; faults may still be in place: firedrill recover {}", .0.display())]
     LeftAtOnce(PathBuf),

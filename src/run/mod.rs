@@ -75,7 +75,7 @@ pub async fn drill(plan: Plan, options: Options) -> Result<Drilled, RunError> {
     let folder = RunFolder::create(&options.runs, &plan.name).map_err(RunError::NoFolder)?;
     let exe = std::env::current_exe().map_err(RunError::Executable)?;
     let started = async {
-        let target = Running::start(&plan, &options.scenario, &exe, &folder.file("logs"))
+        let mut target = Running::start(&plan, &options.scenario, &exe, &folder.file("logs"))
             .await
             .map_err(|error| RunError::Preflight(vec![error.to_string()]))?;
         let mut problems = preflight::preflight(&plan, &target, &folder.id()).await;
@@ -83,23 +83,37 @@ pub async fn drill(plan: Plan, options: Options) -> Result<Drilled, RunError> {
             problems.extend(gate::confirm(&plan, &target, options.yes).err());
         }
         if problems.is_empty() {
-            return Ok(target);
+            // Before anything is set up that would have to be recovered.
+            write_inputs(&folder, &plan, &options, target.facts().await)?;
+            match target.set_up(&folder).await {
+                Ok(()) => return Ok(target),
+                // The folder says what has to be taken away still.
+                Err(error) if error.left.is_some() => {
+                    return Err(RunError::SetUpLeft { folder: folder.path().to_owned(), why: error.to_string() });
+                }
+                Err(error) => problems.push(error.to_string()),
+            }
         }
         target.stop().await;
         Err(RunError::Preflight(problems))
     };
     let target = match started.await {
         Ok(target) => target,
+        Err(error @ RunError::SetUpLeft { .. }) => return Err(error),
         Err(error) => {
             // Nothing happened that would have to be kept.
             let _ = fs::remove_dir_all(folder.path());
             return Err(error);
         }
     };
-    write_inputs(&folder, &plan, &options, target.facts().await)?;
     let supervised = supervise::supervise(Arc::new(plan), &target, &folder, &options, log, interrupts).await;
-    target.stop().await;
-    let left_behind = supervised?;
+    // After a second Ctrl-C nothing more is waited for.
+    let left = match &supervised {
+        Err(RunError::LeftAtOnce(_)) => None,
+        Ok(_) | Err(_) => target.stop().await,
+    };
+    let mut left_behind = supervised?;
+    left_behind.extend(left);
     if let (Some(path), Some(writer)) = (&options.requests_log, log_writer) {
         end_requests_log(path, writer).await;
     }

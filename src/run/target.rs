@@ -9,13 +9,18 @@ use super::RunError;
 use crate::{
     chaos::{
         KubernetesDriver, LabDriver, ProxyDriver,
-        kubernetes::{Gaps, Reach, gaps, needs},
+        kubernetes::{
+            Gaps, Reach, gaps,
+            interposed::{InterposeError, Interposed},
+            needs,
+        },
         proxy::{
             ProxyClient,
             own::{OwnProxy, OwnProxyError},
         },
     },
     cluster::{Cluster, ClusterError, address, offset},
+    journal::RunFolder,
     lab::{Lab, LabError, api::Addresses},
     load::Destination,
     observe::kubernetes::Watched,
@@ -25,6 +30,7 @@ use crate::{
         model::Target,
         url::{ProxyUse, UrlTarget},
     },
+    units::FaultId,
 };
 
 /// A target that is up.
@@ -72,6 +78,8 @@ pub(super) struct OnCluster {
     pub(super) cluster: Cluster,
     pub(super) target: KubernetesTarget,
     pub(super) url: String,
+    /// The fault proxy, once it stands.
+    proxied: Option<Interposed>,
 }
 
 /// Why a target is not up.
@@ -115,9 +123,17 @@ impl Running {
                     Some(gaps) => return Err(StartError::Rights { gaps, scenario: scenario.to_owned() }),
                 }
                 let url = address::address(&cluster, target).await?;
-                Self::Kubernetes(Box::new(OnCluster { cluster, target: target.clone(), url }))
+                let on = OnCluster { cluster, target: target.clone(), url, proxied: None };
+                Self::Kubernetes(Box::new(on))
             }
         })
+    }
+
+    /// Sets up what the faults of a run need, when everything else is right.
+    pub(super) async fn set_up(&mut self, folder: &RunFolder) -> Result<(), InterposeError> {
+        let Self::Kubernetes(on) = self else { return Ok(()) };
+        on.proxied = Interposed::start(&on.cluster, &on.target, &folder.id(), folder.path()).await?;
+        Ok(())
     }
 
     /// Where the load goes.
@@ -141,9 +157,12 @@ impl Running {
                 Proxy::Running(client) => Drivers::Proxy(ProxyDriver::new(client.clone())),
             },
             Self::Kubernetes(on) => {
-                let OnCluster { cluster, target, .. } = on.as_ref();
+                let OnCluster { cluster, target, proxied, .. } = on.as_ref();
                 let driver = KubernetesDriver::new(cluster.clone(), target.clone(), plan, run);
-                Drivers::Kubernetes(Box::new(driver))
+                Drivers::Kubernetes(Box::new(match proxied {
+                    Some(proxy) => driver.through(ProxyDriver::new(proxy.client()?), proxy.upstream()),
+                    None => driver,
+                }))
             }
         })
     }
@@ -159,10 +178,15 @@ impl Running {
     /// What is watched there for a plan, if it is on a cluster.
     pub(super) fn on_cluster(&self, plan: &Plan) -> Option<Watched> {
         let Self::Kubernetes(on) = self else { return None };
-        let OnCluster { cluster, target, .. } = on.as_ref();
+        let OnCluster { cluster, target, proxied, .. } = on.as_ref();
         let reach = Reach::of(plan, target);
         let namespaces = reach.namespaces.into_iter().collect();
-        Some(Watched { cluster: cluster.clone(), target: target.clone(), namespaces, nodes: reach.nodes })
+        let mut target = target.clone();
+        // Whose endpoints the pods are.
+        if let Some(proxy) = proxied.as_ref().filter(|_| target.proxied() == Some(&target.service)) {
+            proxy.upstream().clone_into(&mut target.service);
+        }
+        Some(Watched { cluster: cluster.clone(), target, namespaces, nodes: reach.nodes })
     }
 
     /// The lab's parts, if it is the lab.
@@ -186,13 +210,18 @@ impl Running {
         }))
     }
 
-    /// Stops what is ours.
-    pub(super) async fn stop(self) {
+    /// Stops what is ours. What could not be taken away, in words.
+    pub(super) async fn stop(self) -> Option<(FaultId, String)> {
         match self {
+            Self::Kubernetes(on) => match on.proxied {
+                Some(proxy) => return proxy.stop().await.err(),
+                None => {}
+            },
             Self::Lab(lab) => lab.stop().await,
             Self::Url(Service { proxy: Proxy::Own(proxy), .. }) => proxy.stop().await,
-            Self::Url(_) | Self::Kubernetes(_) => {}
+            Self::Url(_) => {}
         }
+        None
     }
 }
 

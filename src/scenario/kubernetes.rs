@@ -46,6 +46,20 @@ pub struct KubernetesTarget {
     /// At most so many pods may be hit by faults at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faulted_ceiling: Option<PodLimit>,
+    /// A fault proxy between a Service and its pods, for faults of the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ServiceProxy>,
+}
+
+/// A fault proxy that a Service's selector is switched to while a drill runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ServiceProxy {
+    /// An image whose program is Firedrill.
+    pub image: String,
+    /// The Service. None: the one that gets the load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
 }
 
 /// Default of [`KubernetesTarget::healthy_floor`].
@@ -67,7 +81,14 @@ impl KubernetesTarget {
             protect: Vec::new(),
             healthy_floor: default_healthy_floor(),
             faulted_ceiling: None,
+            proxy: None,
         }
+    }
+
+    /// The Service that gets a fault proxy, if one does.
+    pub fn proxied(&self) -> Option<&str> {
+        let proxy = self.proxy.as_ref()?;
+        Some(proxy.service.as_deref().unwrap_or(&self.service))
     }
 
     /// The image that does nothing.

@@ -10,6 +10,7 @@ mod controllers;
 mod drills;
 mod kills;
 mod outages;
+mod proxied;
 mod rbac;
 mod rig;
 mod selectors;

@@ -1,7 +1,7 @@
 //! Tests of the lab's processes.
 
 mod controller;
-mod kubernetes;
+pub(crate) mod kubernetes;
 mod replica;
 mod whole;
 

@@ -14,8 +14,10 @@ use crate::{
     },
     cluster::{
         Cluster, ClusterError, ClusterRef, RUN_LABEL,
+        custom::CustomRef,
         object::{Kind, labelled, reference},
     },
+    scenario::custom::CustomKind,
     units::FaultId,
 };
 
@@ -38,7 +40,7 @@ impl fmt::Display for Leftover {
     }
 }
 
-/// Everything with a run's label: of nodes, and in these namespaces (none: in
+/// Everything with a run's label that was changed, and our own helpers: of nodes, and in these namespaces (none: in
 /// all). A kind that may not be listed everywhere is passed over.
 pub async fn leftovers(
     cluster: &Cluster,
@@ -63,13 +65,27 @@ pub async fn leftovers(
             }
         }
     }
-    found.extend(custom::leftovers(cluster, namespaces).await?);
+    // Helpers go when nobody needs them any more.
+    found.sort_by_key(|left| left.faults.iter().any(|(_, undo)| matches!(undo, Undo::Created { .. })));
     Ok(found)
 }
 
 fn of(at: &ClusterRef, kind: Kind, read: &serde_json::Value) -> Option<Leftover> {
     let object = reference(kind, read)?;
     let run = marked_by(read)?.to_owned();
+    if let Some(mark) = custom::mark_of(read) {
+        // A helper of that run, as a whole.
+        let helper = CustomRef {
+            api: if kind.group().is_empty() { "v1".to_owned() } else { format!("{}/v1", kind.group()) },
+            resource: kind.resource().to_owned(),
+            kind: kind.word().to_owned(),
+            namespace: object.namespace.clone()?,
+            name: object.name.clone(),
+        };
+        let fault = mark.fault.clone();
+        let undo = Undo::Created { cluster: at.clone(), mark, object: helper };
+        return Some(Leftover { object: object.to_string(), run, faults: vec![(fault, undo)] });
+    }
     // The last that came goes first.
     let faults = marks(read).into_iter().rev().map(|(fault, edits)| {
         let mark = Mark { run: run.clone(), fault: fault.clone() };
@@ -86,7 +102,9 @@ pub async fn clear(
     namespaces: Option<&BTreeSet<String>>,
 ) -> Result<RecoverReport, ClusterError> {
     let mut report = RecoverReport::default();
-    for leftover in leftovers(cluster, namespaces).await? {
+    let mut all = leftovers(cluster, namespaces).await?;
+    all.extend(custom::leftovers(cluster, &CustomKind::ALL, namespaces).await?);
+    for leftover in all {
         if leftover.faults.is_empty() {
             let by_hand =
                 format!("its annotation says nothing; look at it, then remove its label {RUN_LABEL}");

@@ -5,6 +5,7 @@ mod change;
 mod containers;
 pub(super) mod custom;
 mod edit;
+pub mod interposed;
 mod leftovers;
 mod look;
 mod needs;
@@ -41,12 +42,14 @@ use self::{
 use super::{
     driver::{ChaosError, Driver, LastWord, Order, Proof},
     look::all_parts,
+    proxy::{self, ProxyDriver, ProxyFault},
     undo::Undo,
 };
 use crate::{
     clock::Clock,
     cluster::{
         Cluster, ClusterError, RUN_LABEL,
+        custom::CustomRef,
         object::{Kind, ObjectRef},
         run_label,
     },
@@ -74,6 +77,8 @@ pub struct KubernetesDriver {
     target: KubernetesTarget,
     reach: Reach,
     run: String,
+    /// The fault proxy before a Service, once it is there.
+    proxy: Option<ProxyDriver>,
     /// Pods that faults have or are about to hit, and until when.
     hit: Arc<Mutex<BTreeMap<PodKey, Instant>>>,
 }
@@ -85,6 +90,8 @@ pub enum KubernetesFault {
     Own(OwnFault),
     /// Done by a tool's controller.
     Handed(CustomFault),
+    /// Done by the fault proxy before a Service.
+    Proxied(ProxyFault),
 }
 
 /// What is changed on a cluster, and whose it is.
@@ -98,7 +105,45 @@ impl KubernetesDriver {
     /// A driver for the run of this name.
     pub fn new(cluster: Cluster, target: KubernetesTarget, plan: &Plan, run: &str) -> Self {
         let reach = Reach::of(plan, &target);
-        Self { cluster, target, reach, run: run_label(run), hit: Arc::default() }
+        Self { cluster, target, reach, run: run_label(run), proxy: None, hit: Arc::default() }
+    }
+
+    /// The same with a fault proxy before a Service; `upstream` is the Service
+    /// that leads to the pods as that one did.
+    pub fn through(mut self, proxy: ProxyDriver, upstream: &str) -> Self {
+        if self.target.proxied() == Some(self.target.service.as_str()) {
+            upstream.clone_into(&mut self.target.service);
+        }
+        if let Some(to) = &mut self.target.proxy {
+            to.service = Some(upstream.to_owned());
+        }
+        Self { proxy: Some(proxy), ..self }
+    }
+
+    /// A proxy stands before all pods of its Service: it can't hit some.
+    async fn whole_service(&self, order: &Order<'_>, pods: &[Pod]) -> Result<(), ChaosError> {
+        let Some(name) = self.target.proxied() else { return Ok(()) };
+        let service = workload::object(&self.cluster, Kind::Service, Some(&self.target.namespace), name).await?;
+        let selector: BTreeMap<String, String> =
+            serde_json::from_value(service.read["spec"]["selector"].clone()).unwrap_or_default();
+        let is_behind = |pod: &&Pod| {
+            pod.namespace == self.target.namespace
+                && selector.iter().all(|(key, value)| pod.labels.get(key) == Some(value))
+        };
+        let behind: BTreeSet<PodKey> = pods.iter().filter(is_behind).map(safety::key).collect();
+        let chosen: BTreeSet<PodKey> = order.targets.iter().map(safety::key).collect();
+        if behind == chosen {
+            return Ok(());
+        }
+        let names = |keys: &BTreeSet<PodKey>| {
+            keys.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        Err(ChaosError::Unfit(format!(
+            "the fault proxy stands before all pods of {} ({}), and this picks {}: select them all (`mode: all`)",
+            service.at,
+            names(&behind),
+            names(&chosen)
+        )))
     }
 
     fn mark(&self, order: &Order<'_>) -> Mark {
@@ -233,8 +278,10 @@ impl Driver for KubernetesDriver {
     }
 
     async fn leftovers(&self) -> Result<Vec<String>, ChaosError> {
-        let Reach { namespaces, created_in, .. } = &self.reach;
-        let found = leftovers(&self.cluster, Some(&(namespaces | created_in))).await?;
+        let Reach { namespaces, handed, created_in, .. } = &self.reach;
+        let mut found = leftovers(&self.cluster, Some(namespaces)).await?;
+        // Of what this plan hands to tools: for more it needs no right.
+        found.extend(custom::leftovers(&self.cluster, handed, Some(created_in)).await?);
         let how = "take it back with `firedrill recover RUN`, or `firedrill recover --leftovers`";
         Ok(found.iter().map(|leftover| format!("{leftover}: {how}")).collect())
     }
@@ -250,6 +297,7 @@ impl Driver for KubernetesDriver {
                 PodAction::ContainerKill { .. } => Err(no_container_kill(chaos)),
             },
             Chaos::KubernetesChaos(_) | Chaos::Custom(_) => Ok(()),
+            Chaos::NetworkChaos(_) | Chaos::LinkChaos(_) if self.target.proxy.is_some() => proxy::can(chaos),
             Chaos::NetworkChaos(_) | Chaos::GpuChaos(_) | Chaos::LinkChaos(_) | Chaos::Schedule(_) => {
                 Err(refused(chaos))
             }
@@ -262,6 +310,7 @@ impl Driver for KubernetesDriver {
             Some((manifest, chaos)) => {
                 custom::rehearse(&self.cluster, &order, manifest, chaos, &self.mark(&order)).await
             }
+            None if is_proxied(&order) => self.whole_service(&order, pods).await,
             None => self.steps(&order).await.map(drop),
         }
     }
@@ -273,6 +322,14 @@ impl Driver for KubernetesDriver {
             let fault = custom::prepare(&self.cluster, &order, manifest, chaos, mark, &pods).await?;
             self.reserve(&order, &pods)?;
             return Ok(KubernetesFault::Handed(fault));
+        }
+        if let Some(proxy) = self.proxy.as_ref().filter(|_| is_proxied(&order)) {
+            let pods = self.pods().await?;
+            self.whole_service(&order, &pods).await?;
+            let links = proxy.pods().await?;
+            let fault = proxy.prepare(Order { targets: &links, ..order }).await?;
+            self.reserve(&order, &pods)?;
+            return Ok(KubernetesFault::Proxied(fault));
         }
         let steps = self.steps(&order).await?;
         if let Some(idle) = steps.iter().find_map(Step::idle) {
@@ -289,6 +346,9 @@ impl Driver for KubernetesDriver {
                 steps.iter().filter_map(|step| step.undo(&self.cluster, mark)).collect()
             }
             KubernetesFault::Handed(fault) => vec![fault.undo(&self.cluster)],
+            KubernetesFault::Proxied(fault) => {
+                self.proxy.iter().flat_map(|proxy| proxy.undo(fault)).collect()
+            }
         }
     }
 
@@ -296,6 +356,7 @@ impl Driver for KubernetesDriver {
         match fault {
             KubernetesFault::Own(_) => self.undo(fault).is_empty(),
             KubernetesFault::Handed(fault) => fault.one_shot(),
+            KubernetesFault::Proxied(_) => false,
         }
     }
 
@@ -303,6 +364,12 @@ impl Driver for KubernetesDriver {
         let (mark, steps) = match fault {
             KubernetesFault::Own(OwnFault { mark, steps }) => (mark, steps),
             KubernetesFault::Handed(fault) => return fault.inject(&self.cluster, clock).await,
+            KubernetesFault::Proxied(fault) => {
+                return match &self.proxy {
+                    Some(proxy) => proxy.inject(fault, clock).await,
+                    None => Ok(()),
+                };
+            }
         };
         for step in steps {
             let asked = clock.now();
@@ -317,6 +384,12 @@ impl Driver for KubernetesDriver {
         let steps = match fault {
             KubernetesFault::Own(OwnFault { steps, .. }) => steps,
             KubernetesFault::Handed(fault) => return fault.prove(&self.cluster, clock).await,
+            KubernetesFault::Proxied(fault) => {
+                return match &self.proxy {
+                    Some(proxy) => proxy.prove(fault, clock).await,
+                    None => Proof::NotYet { why: "there is no proxy".to_owned(), proof: vec![] },
+                };
+            }
         };
         let mut looks = Vec::with_capacity(steps.len());
         for (part, step) in steps.iter_mut().enumerate() {
@@ -330,7 +403,7 @@ impl Driver for KubernetesDriver {
 
     async fn last_word(&self, fault: &KubernetesFault) -> LastWord {
         match fault {
-            KubernetesFault::Own(_) => LastWord::None,
+            KubernetesFault::Own(_) | KubernetesFault::Proxied(_) => LastWord::None,
             KubernetesFault::Handed(fault) => fault.last_word(&self.cluster).await,
         }
     }
@@ -344,6 +417,16 @@ fn handed<'a>(order: &Order<'a>) -> Option<(&'a Manifest, &'a CustomChaos)> {
             _ => None,
         },
         PlannedAction::Deploy(_) => None,
+    }
+}
+
+/// Whether it is one for a fault proxy.
+fn is_proxied(order: &Order<'_>) -> bool {
+    match order.action {
+        PlannedAction::Fault(manifest) => {
+            matches!(manifest.chaos, Chaos::NetworkChaos(_) | Chaos::LinkChaos(_))
+        }
+        PlannedAction::Deploy(_) => false,
     }
 }
 
@@ -396,6 +479,16 @@ pub(super) async fn take_back(
         proof.extend(containers::runs_again(cluster, change, before).await?);
     }
     Ok(proof)
+}
+
+/// Deletes what was created for a run, and waits until it is gone.
+pub(super) async fn delete(
+    cluster: &Cluster,
+    mark: &Mark,
+    object: &CustomRef,
+) -> Result<Vec<Evidence>, ClusterError> {
+    let hung = |_: &serde_json::Value| format!("{object} is deleted, but something holds it");
+    Ok(vec![custom::gone(cluster, mark, object, hung).await?])
 }
 
 /// What a person can do where that fails.

@@ -52,6 +52,8 @@ pub enum Why {
     Signals,
     /// To choose pods.
     Choice,
+    /// To put a fault proxy before a Service, and to tell it what to do.
+    Proxy,
     /// To refuse to start over what other runs left.
     Leftovers,
     /// For an act: to do it, to prove it, to take it back. A schedule's acts
@@ -65,6 +67,7 @@ impl fmt::Display for Why {
             Self::Address => f.write_str("address of the Service"),
             Self::Signals => f.write_str("signals"),
             Self::Choice => f.write_str("choice of pods"),
+            Self::Proxy => f.write_str("the fault proxy"),
             Self::Leftovers => f.write_str("leftovers of other runs"),
             Self::Act(id) => write!(f, "chaos `{id}`"),
         }
@@ -78,7 +81,7 @@ pub(super) fn reasons<'a>(why: impl IntoIterator<Item = &'a Why>) -> String {
     for one in why {
         match one {
             Why::Act(id) if acts > 0 => words.push(format!("`{id}`")),
-            Why::Address | Why::Signals | Why::Choice | Why::Leftovers | Why::Act(_) => {
+            Why::Address | Why::Signals | Why::Choice | Why::Proxy | Why::Leftovers | Why::Act(_) => {
                 words.push(one.to_string());
             }
         }
@@ -133,6 +136,14 @@ pub fn needs(plan: &Plan, target: &KubernetesTarget) -> Needs {
     }
     if reach.node_labels {
         needs.verbs(None, "", "nodes", &["list"]);
+    }
+    if target.proxied().is_some() {
+        needs.why = Why::Proxy;
+        needs.verbs(Some(home), "", "services", &["get", "patch", "create", "delete"]);
+        needs.verbs(Some(home), "apps", "deployments", &["get", "create", "delete"]);
+        needs.verbs(Some(home), "", "pods", &["list"]);
+        needs.verbs(Some(home), "discovery.k8s.io", "endpointslices", &["list"]);
+        needs.verbs(Some(home), "", "pods/proxy", &["get", "update", "delete"]);
     }
     for act in &plan.timeline {
         needs.why = Why::Act(entry(&act.id));

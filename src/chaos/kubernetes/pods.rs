@@ -10,13 +10,14 @@ use k8s_openapi::{
 use kube::{Api, api::ListParams};
 
 use crate::{
-    cluster::{Cluster, ClusterError, call},
+    cluster::{Cluster, ClusterError, PROXY_LABEL, call},
     plan::{
         Plan,
         model::{PlannedAction, Pod},
     },
     scenario::{
         chaos::{Chaos, KubernetesAction},
+        custom::CustomKind,
         kubernetes::KubernetesTarget,
     },
     units::PodName,
@@ -27,7 +28,9 @@ use crate::{
 pub struct Reach {
     /// The namespaces.
     pub namespaces: BTreeSet<String>,
-    /// Where objects are created for a tool.
+    /// Kinds of objects that are created for a tool.
+    pub handed: Vec<CustomKind>,
+    /// Where they are.
     pub created_in: BTreeSet<String>,
     /// Whether labels of nodes must be read.
     pub node_labels: bool,
@@ -44,7 +47,10 @@ impl Reach {
         for act in &plan.timeline {
             let PlannedAction::Fault(manifest) = &act.action else { continue };
             reach.namespaces.extend(manifest.namespaces().into_iter().map(str::to_owned));
-            if let Chaos::Custom(_) = manifest.chaos {
+            if let Chaos::Custom(custom) = &manifest.chaos {
+                if !reach.handed.contains(&custom.object) {
+                    reach.handed.push(custom.object);
+                }
                 reach.created_in.insert(manifest.home().to_owned());
             }
             if let Chaos::KubernetesChaos(spec) = &manifest.chaos {
@@ -64,7 +70,11 @@ pub async fn list(cluster: &Cluster, reach: &Reach) -> Result<Vec<Pod>, ClusterE
     for namespace in &reach.namespaces {
         let api: Api<v1::Pod> = Api::namespaced(cluster.client(), namespace);
         let listed = call(format!("list pods in {namespace}"), api.list(&ListParams::default())).await?;
-        let staying = listed.items.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+        let staying = listed.items.into_iter().filter(|pod| {
+            let labels = pod.metadata.labels.as_ref();
+            let ours = labels.is_some_and(|labels| labels.contains_key(PROXY_LABEL));
+            pod.metadata.deletion_timestamp.is_none() && !ours
+        });
         pods.extend(staying.map(|pod| of(pod, &nodes)));
     }
     Ok(pods)

@@ -7,7 +7,7 @@ use crate::{
     chaos::driver::Order,
     plan::model::{PlannedAction, Pod},
     scenario::{
-        chaos::{Chaos, KubernetesAction},
+        chaos::{Chaos, KubernetesAction, NetworkEffect},
         kubernetes::KubernetesTarget,
     },
 };
@@ -41,6 +41,8 @@ pub(super) fn taken(order: &Order<'_>, pods: &[Pod]) -> Vec<Pod> {
             KubernetesAction::Cordon => return vec![],
             KubernetesAction::Drain | KubernetesAction::Endpoints { .. } => return order.targets.to_vec(),
         },
+        // Behind a proxy they serve on, if slower.
+        Chaos::NetworkChaos(spec) if !spec.effects.contains(&NetworkEffect::Partition) => return vec![],
         Chaos::PodChaos(_)
         | Chaos::NetworkChaos(_)
         | Chaos::GpuChaos(_)

@@ -70,7 +70,7 @@ pub(super) async fn behind(cluster: &Cluster, target: &KubernetesTarget) -> Resu
 }
 
 /// The pods that a Service's selector selects now.
-async fn selected(
+pub(super) async fn selected(
     cluster: &Cluster,
     namespace: &str,
     selector: &BTreeMap<String, String>,

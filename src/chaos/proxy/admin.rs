@@ -4,15 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{Path, Request, State},
     http::StatusCode,
+    middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::{get, put},
 };
 use indexmap::IndexMap;
 
 use super::{
-    api::{LinkStatus, NewLink, NewToxic, ToxicStatus},
+    api::{LinkStatus, NewLink, NewToxic, TOKEN_HEADER, ToxicStatus},
     link::Link,
 };
 
@@ -51,13 +52,19 @@ pub(super) fn router() -> Router {
     over(Links::default())
 }
 
-/// The same with a link that is there from the start.
-pub(super) async fn with_link(new: NewLink) -> std::io::Result<(Router, LinkStatus)> {
-    let (links, name) = (Links::default(), new.name.clone());
-    let link = Link::open(new).await?;
-    let status = link.status();
-    links.with(|links| links.insert(name, link));
-    Ok((over(links), status))
+/// The same with links that are there from the start, for those only who
+/// carry the token, if there is one.
+pub(super) fn with_links(all: Vec<Arc<Link>>, token: Option<String>) -> Router {
+    let links = Links::default();
+    for link in all {
+        links.with(|links| links.insert(link.status().name, link));
+    }
+    let router = over(links);
+    let Some(token) = token else { return router };
+    router.layer(from_fn(move |request: Request, next: Next| {
+        let right = request.headers().get(TOKEN_HEADER).is_some_and(|given| given.as_bytes() == token.as_bytes());
+        async move { if right { next.run(request).await } else { StatusCode::UNAUTHORIZED.into_response() } }
+    }))
 }
 
 fn over(links: Links) -> Router {

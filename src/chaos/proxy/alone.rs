@@ -1,6 +1,6 @@
 //! `firedrill proxy`: the fault proxy alone, before anything that speaks TCP.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, str::FromStr};
 
 use tokio::{
     net::TcpListener,
@@ -10,6 +10,7 @@ use tokio::{
 use super::{
     admin,
     api::NewLink,
+    link::Link,
     own::{OwnProxyError, resolve},
 };
 use crate::process::ProcessError;
@@ -17,14 +18,38 @@ use crate::process::ProcessError;
 /// What it is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alone {
+    /// Its links.
+    pub links: Vec<AloneLink>,
+    /// Where its admin API listens.
+    pub admin: SocketAddr,
+    /// What requests to it must carry in the header `x-firedrill-token`,
+    /// if anything.
+    pub token: Option<String>,
+}
+
+/// A link from an address to a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AloneLink {
+    /// Its name, to select it by.
+    pub name: String,
     /// Where clients connect to.
     pub listen: SocketAddr,
     /// `host:port` of the service.
     pub upstream: String,
-    /// Where its admin API listens.
-    pub admin: SocketAddr,
-    /// The name of its link, to select it by.
-    pub name: String,
+}
+
+/// `NAME=ADDRESS:PORT=HOST:PORT`
+impl FromStr for AloneLink {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.splitn(3, '=');
+        let (Some(name), Some(listen), Some(upstream)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err("it is not NAME=ADDRESS:PORT=HOST:PORT".to_owned());
+        };
+        let listen = listen.parse().map_err(|_| format!("`{listen}` is not ADDRESS:PORT"))?;
+        Ok(Self { name: name.to_owned(), listen, upstream: upstream.to_owned() })
+    }
 }
 
 /// Why it does not run.
@@ -51,20 +76,26 @@ pub enum AloneError {
 
 /// Runs until SIGINT or SIGTERM. Says on standard output what leads where.
 pub async fn run(wanted: &Alone) -> Result<(), AloneError> {
-    let Alone { listen, upstream, admin, name } = wanted;
-    let apart = upstream.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
-    let (host, port) = apart.ok_or_else(|| AloneError::Upstream(upstream.clone()))?;
-    let to = resolve(host.trim_matches(['[', ']']), port).await?;
+    let Alone { links, admin, token } = wanted;
     let listener =
         TcpListener::bind(admin).await.map_err(|source| AloneError::Listen { at: *admin, source })?;
-    let new = NewLink { name: name.clone(), listen: Some(*listen), upstream: to };
-    let (router, link) =
-        admin::with_link(new).await.map_err(|source| AloneError::Listen { at: *listen, source })?;
     let io = |source| ProcessError::Io { command: "proxy".to_owned(), source };
     let api = listener.local_addr().map_err(io)?;
-    println!("{} -> {upstream} ({to})\nadmin API: http://{api}/links", link.listen);
-    println!("target:\n  url: {{ at: \"http://{}\", proxy: \"{api}\" }}", link.listen);
-    let server = axum::serve(listener, router);
+    let mut all = Vec::with_capacity(links.len());
+    for AloneLink { name, listen, upstream } in links {
+        let apart = upstream.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+        let (host, port) = apart.ok_or_else(|| AloneError::Upstream(upstream.clone()))?;
+        let to = resolve(host.trim_matches(['[', ']']), port).await?;
+        let new = NewLink { name: name.clone(), listen: Some(*listen), upstream: to };
+        let link = Link::open(new).await.map_err(|source| AloneError::Listen { at: *listen, source })?;
+        println!("{} -> {upstream} ({to})", link.status().listen);
+        all.push(link);
+    }
+    println!("admin API: http://{api}/links");
+    if let Some(first) = all.first() {
+        println!("target:\n  url: {{ at: \"http://{}\", proxy: \"{api}\" }}", first.status().listen);
+    }
+    let server = axum::serve(listener, admin::with_links(all, token.clone()));
     let mut ended = signal(SignalKind::terminate()).map_err(io)?;
     tokio::select! {
         served = async { server.await } => served.map_err(io)?,

@@ -5,6 +5,10 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+/// The header with the word that an admin API may want to hear. Not
+/// `authorization`, which an API server on the way keeps for itself.
+pub const TOKEN_HEADER: &str = "x-firedrill-token";
+
 /// The sub-command that is the proxy's process.
 pub const COMMAND: &str = "proxy-process";
 

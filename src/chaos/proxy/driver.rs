@@ -63,7 +63,7 @@ impl Driver for ProxyDriver {
     }
 
     fn supports(&self, chaos: &Chaos, _: &str, _: &[Pod]) -> Result<(), ChaosError> {
-        planned(chaos).map(drop)
+        can(chaos)
     }
 
     async fn rehearse(&self, order: Order<'_>, _: &[Pod]) -> Result<(), ChaosError> {
@@ -118,6 +118,11 @@ impl ProxyDriver {
         };
         Ok(order.targets.iter().flat_map(on).collect())
     }
+}
+
+/// Whether a proxy can do this.
+pub(in crate::chaos) fn can(chaos: &Chaos) -> Result<(), ChaosError> {
+    planned(chaos).map(drop)
 }
 
 /// The toxics of a fault for each link that it hits.

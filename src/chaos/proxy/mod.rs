@@ -21,9 +21,10 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+pub(super) use self::driver::can;
 pub use self::{
     client::ProxyClient,
-    driver::{ProxyDriver, own_link},
+    driver::{ProxyDriver, ProxyFault, own_link},
 };
 use crate::{
     lab::api::Listening,

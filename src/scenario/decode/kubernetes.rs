@@ -7,7 +7,7 @@ use crate::{
     scenario::{
         chaos::{KubernetesAction, KubernetesChaos},
         diagnostic::Diagnostic,
-        kubernetes::{KubernetesTarget, PodLimit, default_healthy_floor},
+        kubernetes::{KubernetesTarget, PodLimit, ServiceProxy, default_healthy_floor},
         workload_patch::WorkloadPatch,
         yaml::{Node, Value},
     },
@@ -33,6 +33,13 @@ pub(super) fn kubernetes(cx: &mut Context<'_>, node: &Node) -> Option<Kubernetes
         cx.number(node, "a number of pods from 0", 0..=100_000)
     });
     let faulted_ceiling = fields.optional(cx, "faulted-ceiling", pod_limit);
+    let proxy = fields.optional(cx, "proxy", |cx, node| {
+        let mut fields = Fields::of(cx, node, "ServiceProxy", "a fault proxy: `{ image: … }`")?;
+        let image = fields.required(cx, "image", "registry.example.com/firedrill:1", |cx, node| cx.text(node, "an image"));
+        let service = fields.optional(cx, "service", |cx, node| cx.object_name(node, "a Service's name"));
+        fields.finish(cx);
+        Some(ServiceProxy { image: image?, service: service? })
+    });
     let protected = fields.get("namespace").map(|node| node.place.clone());
     fields.finish(cx);
     let target = KubernetesTarget {
@@ -46,6 +53,7 @@ pub(super) fn kubernetes(cx: &mut Context<'_>, node: &Node) -> Option<Kubernetes
         protect: protect?,
         healthy_floor: healthy_floor?,
         faulted_ceiling: faulted_ceiling?,
+        proxy: proxy?,
     };
     match protected {
         Some(place) if target.protects(&target.namespace) => {

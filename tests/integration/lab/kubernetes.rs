@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::until;
 use crate::support::{Folder, exe};
 
-const IMAGE: &str = "localhost/firedrill:tests";
+/// An image of the program.
+pub(crate) const IMAGE: &str = "localhost/firedrill:tests";
 
 /// The lab in a namespace of its own, gone with its test.
 struct Lab {
@@ -42,7 +43,7 @@ fn said(out: &Output) -> String {
 }
 
 /// Loads the program as an image; once for all tests.
-fn image() {
+pub(crate) fn image() {
     static DONE: OnceLock<()> = OnceLock::new();
     DONE.get_or_init(|| {
         let loader = std::env::var("FIREDRILL_TEST_IMAGE").expect("FIREDRILL_TEST_IMAGE names a program");

@@ -15,18 +15,22 @@ use crate::{
     scenario::custom::{CustomKind, Tool},
 };
 
-/// Those in these namespaces (none: in all). A kind that may not be listed is
-/// passed over where namespaces are named.
+/// Those of these kinds in these namespaces (none: in all). A kind that may not
+/// be listed is passed over where namespaces are named.
 pub(in crate::chaos::kubernetes) async fn leftovers(
     cluster: &Cluster,
+    kinds: &[CustomKind],
     namespaces: Option<&BTreeSet<String>>,
 ) -> Result<Vec<Leftover>, ClusterError> {
     let mut found = Vec::new();
     for tool in [Tool::ChaosMesh, Tool::Litmus] {
         let api = api(tool);
+        if !kinds.iter().any(|kind| kind.tool() == tool) {
+            continue;
+        }
         let Some(known) = served(cluster, &api).await? else { continue };
-        let kinds = CustomKind::ALL.into_iter().filter(|kind| kind.tool() == tool);
-        for kind in kinds.filter(|kind| known.iter().any(|one| one == kind.resource())) {
+        let of_tool = kinds.iter().copied().filter(|kind| kind.tool() == tool);
+        for kind in of_tool.filter(|kind| known.iter().any(|one| one == kind.resource())) {
             let places: Vec<Option<&str>> = match namespaces {
                 Some(namespaces) => namespaces.iter().map(|name| Some(name.as_str())).collect(),
                 None => vec![None],

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub(in crate::chaos::kubernetes) use self::leftovers::leftovers;
+pub(in crate::chaos::kubernetes) use self::{leftovers::leftovers, undo::gone};
 pub(in crate::chaos) use self::undo::{Handed, by_hand, take_back};
 use self::{body::api, own::Own};
 use super::{Mark, change::Tries};
@@ -251,7 +251,7 @@ impl CustomFault {
 }
 
 /// Whose object it is, by its marks.
-pub(super) fn mark_of(object: &Value) -> Option<Mark> {
+pub(in crate::chaos::kubernetes) fn mark_of(object: &Value) -> Option<Mark> {
     let metadata = object.get("metadata")?;
     let run = metadata.get("labels")?.get(RUN_LABEL)?.as_str()?;
     let fault = metadata.get("annotations")?.get(FAULT_ANNOTATION)?.as_str()?;

@@ -38,7 +38,7 @@ pub(in crate::chaos) async fn take_back(
     mark: &Mark,
     handed: &Handed,
 ) -> Result<Vec<Evidence>, ClusterError> {
-    let mut proof = vec![gone(cluster, mark, handed).await?];
+    let mut proof = vec![gone(cluster, mark, &handed.at, |read| hung(handed, read)).await?];
     // Its name is made from the object's, which nobody else has.
     if let Some(result) = &handed.result {
         if let Some(read) = result.get(cluster).await? {
@@ -49,14 +49,20 @@ pub(in crate::chaos) async fn take_back(
     Ok(proof)
 }
 
-async fn gone(cluster: &Cluster, mark: &Mark, handed: &Handed) -> Result<Evidence, ClusterError> {
-    let Handed { at, .. } = handed;
+/// Deletes an object with these marks, and waits until it is gone. `hung` says
+/// why it is not.
+pub(in crate::chaos::kubernetes) async fn gone(
+    cluster: &Cluster,
+    mark: &Mark,
+    at: &CustomRef,
+    hung: impl Fn(&Value) -> String,
+) -> Result<Evidence, ClusterError> {
     let source = at.to_string();
     let deadline = Instant::now() + GONE_WITHIN;
     let mut last = None;
     loop {
         let Some(read) = at.get(cluster).await? else {
-            let how = last.map_or("it is gone", |()| "deleted, and let go by the tool");
+            let how = last.map_or("it is gone", |()| "deleted, and nothing holds it");
             return Ok(evidence(source, how));
         };
         if mark_of(&read).as_ref() != Some(mark) {
@@ -70,7 +76,7 @@ async fn gone(cluster: &Cluster, mark: &Mark, handed: &Handed) -> Result<Evidenc
         }
         last = Some(());
         if Instant::now() >= deadline {
-            return Err(ClusterError::Unfit(hung(handed, &read)));
+            return Err(ClusterError::Unfit(hung(&read)));
         }
         sleep(LOOK).await;
     }
