@@ -18,5 +18,6 @@ pub mod process;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod stress;
 pub mod units;
 pub mod verdict;

@@ -11,6 +11,7 @@ use super::{
     kubernetes::{
         self, Change, Mark,
         custom::{self, Handed},
+        stress::{self, Stressed},
     },
     lab::proof,
     proxy::{self, ProxyClient},
@@ -75,6 +76,14 @@ pub enum Undo {
         #[serde(flatten)]
         change: Change,
     },
+    /// End the stress in a pod.
+    Stress {
+        /// The cluster.
+        cluster: ClusterRef,
+        /// The container.
+        #[serde(flatten)]
+        stressed: Stressed,
+    },
     /// Delete a helper of our own.
     Created {
         /// The cluster.
@@ -110,6 +119,9 @@ impl Undo {
             Self::Object { cluster, mark, change } => {
                 kubernetes::take_back(&Cluster::again(cluster).await?, mark, change).await?
             }
+            Self::Stress { cluster, stressed } => {
+                stress::take_back(&Cluster::again(cluster).await?, stressed).await?
+            }
             Self::Created { cluster, mark, object } => {
                 kubernetes::delete(&Cluster::again(cluster).await?, mark, object).await?
             }
@@ -123,7 +135,9 @@ impl Undo {
     fn patience(&self) -> Duration {
         match self {
             Self::Toxic { .. } | Self::Failure { .. } | Self::Slowdown { .. } => Duration::ZERO,
-            Self::Object { .. } | Self::Created { .. } | Self::Handed { .. } => CLUSTER_WITHIN,
+            Self::Object { .. } | Self::Stress { .. } | Self::Created { .. } | Self::Handed { .. } => {
+                CLUSTER_WITHIN
+            }
         }
     }
 
@@ -142,6 +156,7 @@ impl Undo {
                 lab.controller
             ),
             Self::Object { mark, change, .. } => kubernetes::by_hand(mark, change),
+            Self::Stress { stressed, .. } => stress::by_hand(stressed),
             Self::Created { object, .. } => {
                 format!("kubectl -n {} delete {} {}", object.namespace, object.resource, object.name)
             }

@@ -5,7 +5,11 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{chaos::{kubernetes::Account, proxy::alone::AloneLink}, report::Format, run::ui::UiMode};
+use crate::{
+    chaos::{kubernetes::Account, proxy::alone::AloneLink},
+    report::Format,
+    run::ui::UiMode,
+};
 
 /// Fire drills for inference services: load, faults and reactions, judged on
 /// one clock.
@@ -82,6 +86,9 @@ pub(super) enum Command {
     LabController,
     /// Start the fault proxy alone, before anything that speaks TCP
     Proxy(Proxy),
+    /// Use up CPU and memory for a time (in a pod)
+    #[command(hide = true)]
+    Stress(Stress),
     /// The fault proxy's process
     #[command(hide = true)]
     ProxyProcess,
@@ -108,6 +115,26 @@ pub(super) struct Proxy {
     /// Name of the first link, for selectors (also its label `app`)
     #[arg(long, default_value = "target")]
     pub(super) name: String,
+}
+
+/// `firedrill stress`
+#[derive(Debug, Args)]
+pub(super) struct Stress {
+    /// Threads that compute
+    #[arg(long, default_value_t = 0)]
+    pub(super) cpu_workers: u16,
+    /// How busy each is, in per cent
+    #[arg(long, default_value_t = 100)]
+    pub(super) cpu_load: u8,
+    /// Bytes to hold
+    #[arg(long, default_value_t = 0)]
+    pub(super) memory_bytes: u64,
+    /// For how long, in milliseconds
+    #[arg(long)]
+    pub(super) for_ms: u64,
+    /// Where it tells how much it did
+    #[arg(long)]
+    pub(super) listen: SocketAddr,
 }
 
 /// Where a process of the lab runs.

@@ -5,7 +5,7 @@ mod args;
 mod exit;
 mod inspect;
 
-use std::{fmt::Display, io::IsTerminal, process::ExitCode};
+use std::{fmt::Display, io::IsTerminal, process::ExitCode, time::Duration};
 
 use clap::{CommandFactory, Parser};
 
@@ -14,10 +14,17 @@ use self::{
     exit::Exit,
 };
 use crate::{
-    chaos::{self, proxy::alone::{Alone, AloneLink}},
+    chaos::{
+        self,
+        proxy::alone::{Alone, AloneLink},
+    },
     lab,
     run::{self, RunError},
-    scenario::model::Target,
+    scenario::{
+        model::Target,
+        stress::{CpuStress, MemoryStress, Stressors},
+    },
+    stress,
 };
 
 /// Runs the command line.
@@ -71,6 +78,14 @@ async fn dispatch(command: Command) -> Exit {
                 links.insert(0, AloneLink { name, listen, upstream });
             }
             process(chaos::proxy::alone::run(&Alone { links, admin, token }).await)
+        }
+        Command::Stress(args) => {
+            let cpu = (args.cpu_workers > 0)
+                .then_some(CpuStress { workers: args.cpu_workers, load: args.cpu_load });
+            let memory =
+                (args.memory_bytes > 0).then_some(MemoryStress { workers: 1, bytes: args.memory_bytes });
+            let (stressors, lasting) = (Stressors { cpu, memory }, Duration::from_millis(args.for_ms));
+            process(stress::run(stress::Wanted { stressors, lasting, listen: args.listen }).await)
         }
         Command::ProxyProcess => process(chaos::proxy::serve().await),
     }

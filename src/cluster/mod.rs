@@ -6,6 +6,7 @@ pub mod custom;
 mod error;
 pub mod object;
 pub mod offset;
+pub mod through;
 
 use std::{env, future::Future, path::PathBuf, time::Duration};
 

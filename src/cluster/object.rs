@@ -112,6 +112,20 @@ impl ObjectRef {
         }
     }
 
+    /// Patches a part of it that has a path of its own (`ephemeralcontainers`).
+    pub async fn patch_part(
+        &self,
+        cluster: &Cluster,
+        part: &str,
+        mut patch: Value,
+    ) -> Result<Value, ClusterError> {
+        merge(&mut patch, json!({ "metadata": { "uid": self.uid } }));
+        let path = format!("{}/{part}?fieldManager={MANAGER}", self.path());
+        let what = format!("patch {part} of {self}");
+        send(cluster, Method::PATCH, &path, Some(("application/strategic-merge-patch+json", &patch)), what)
+            .await
+    }
+
     /// Patches it, if it still is as it was `read` (a conflict, if not).
     pub async fn patch(
         &self,

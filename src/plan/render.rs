@@ -282,6 +282,11 @@ fn what(act: &PlannedAct) -> String {
     let chaos = &manifest.chaos;
     let detail = match chaos {
         Chaos::PodChaos(_) | Chaos::Schedule(_) => String::new(),
+        Chaos::StressChaos(spec) => {
+            let cpu = spec.stressors.cpu.map(|cpu| format!("{} × {} % of a core", cpu.workers, cpu.load));
+            let memory = spec.stressors.memory.map(|memory| format!("{} MiB", memory.total() >> 20));
+            cpu.into_iter().chain(memory).collect::<Vec<_>>().join(", ")
+        }
         Chaos::Custom(spec) => format!("by {}", spec.object.tool().name()),
         Chaos::NetworkChaos(spec) => spec.effects.iter().map(effect).collect::<Vec<_>>().join(", "),
         Chaos::GpuChaos(spec) => format!("{}x", spec.slowdown),

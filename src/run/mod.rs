@@ -89,7 +89,10 @@ pub async fn drill(plan: Plan, options: Options) -> Result<Drilled, RunError> {
                 Ok(()) => return Ok(target),
                 // The folder says what has to be taken away still.
                 Err(error) if error.left.is_some() => {
-                    return Err(RunError::SetUpLeft { folder: folder.path().to_owned(), why: error.to_string() });
+                    return Err(RunError::SetUpLeft {
+                        folder: folder.path().to_owned(),
+                        why: error.to_string(),
+                    });
                 }
                 Err(error) => problems.push(error.to_string()),
             }

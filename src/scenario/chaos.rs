@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{custom::CustomChaos, workload_patch::WorkloadPatch};
+use super::{custom::CustomChaos, stress::StressChaos, workload_patch::WorkloadPatch};
 use crate::units::{Ratio, Span};
 
 /// A manifest that was read without an error.
@@ -65,6 +65,8 @@ pub enum Chaos {
     /// `KubernetesChaos` (`firedrill.dev/v1alpha1`): what the API server of a
     /// cluster can do by itself.
     KubernetesChaos(KubernetesChaos),
+    /// `StressChaos`
+    StressChaos(StressChaos),
     /// Any kind that a tool's own controller on the cluster acts on.
     Custom(CustomChaos),
 }
@@ -401,6 +403,7 @@ impl Chaos {
             Self::GpuChaos(spec) => &spec.scope,
             Self::LinkChaos(spec) => &spec.scope,
             Self::KubernetesChaos(spec) => &spec.scope,
+            Self::StressChaos(spec) => &spec.scope,
             Self::Custom(spec) => &spec.scope,
         }
     }
@@ -414,6 +417,7 @@ impl Chaos {
             Self::GpuChaos(_) => "GPUChaos",
             Self::LinkChaos(_) => "LinkChaos",
             Self::KubernetesChaos(_) => "KubernetesChaos",
+            Self::StressChaos(_) => "StressChaos",
             Self::Custom(spec) => spec.object.name(),
         }
     }
@@ -449,6 +453,7 @@ impl Chaos {
                 KubernetesAction::Rollout { .. } => "rollout",
                 KubernetesAction::Endpoints { .. } => "endpoints",
             },
+            Self::StressChaos(spec) => spec.stressors.action(),
             Self::Custom(spec) => &spec.action,
         }
     }
@@ -462,6 +467,7 @@ impl Chaos {
             Self::GpuChaos(spec) => spec.duration,
             Self::LinkChaos(spec) => spec.duration,
             Self::KubernetesChaos(spec) => spec.duration,
+            Self::StressChaos(spec) => spec.duration,
             Self::Custom(spec) => spec.duration,
         }
     }
@@ -472,9 +478,11 @@ impl Chaos {
             Self::PodChaos(spec) => !matches!(spec.action, PodAction::PodFailure),
             Self::Schedule(spec) => spec.template.is_one_shot(),
             Self::Custom(spec) => spec.is_one_shot(),
-            Self::NetworkChaos(_) | Self::GpuChaos(_) | Self::LinkChaos(_) | Self::KubernetesChaos(_) => {
-                false
-            }
+            Self::NetworkChaos(_)
+            | Self::GpuChaos(_)
+            | Self::LinkChaos(_)
+            | Self::KubernetesChaos(_)
+            | Self::StressChaos(_) => false,
         }
     }
 }

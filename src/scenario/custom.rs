@@ -119,7 +119,7 @@ impl CustomKind {
 
     /// Whether only the tool can do it, so that a scenario need not say so.
     pub fn needs_its_tool(self) -> bool {
-        !matches!(self, Self::PodChaos | Self::NetworkChaos)
+        !matches!(self, Self::PodChaos | Self::NetworkChaos | Self::StressChaos)
     }
 
     /// How a cluster without the tool is broken in a like way.
@@ -131,7 +131,7 @@ impl CustomKind {
                  proxy` in front of the Service delays and cuts"
             }
             Self::HTTPChaos => "`firedrill proxy` in front of the Service delays and cuts answers",
-            Self::StressChaos => "a KubernetesChaos `rollout` can take resources away by the environment",
+            Self::StressChaos => "`driver: native` uses up CPU and memory by an ephemeral container",
             Self::IOChaos | Self::DNSChaos | Self::TimeChaos => {
                 "the nearest that the API server alone can do is a PodChaos `pod-failure` with `driver: native`"
             }

@@ -46,6 +46,10 @@ pub struct KubernetesTarget {
     /// At most so many pods may be hit by faults at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faulted_ceiling: Option<PodLimit>,
+    /// An image whose program is Firedrill, for what must run on the cluster: a
+    /// fault proxy, stress.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// A fault proxy between a Service and its pods, for faults of the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<ServiceProxy>,
@@ -55,8 +59,6 @@ pub struct KubernetesTarget {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ServiceProxy {
-    /// An image whose program is Firedrill.
-    pub image: String,
     /// The Service. None: the one that gets the load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
@@ -81,6 +83,7 @@ impl KubernetesTarget {
             protect: Vec::new(),
             healthy_floor: default_healthy_floor(),
             faulted_ceiling: None,
+            image: None,
             proxy: None,
         }
     }

@@ -15,6 +15,7 @@ mod overrides;
 mod prompts;
 mod schema;
 mod source;
+pub mod stress;
 pub(crate) mod template;
 mod trace;
 mod transport;

@@ -16,4 +16,5 @@ mod rig;
 mod selectors;
 mod signals;
 mod snapshot;
+mod stress;
 mod tools;

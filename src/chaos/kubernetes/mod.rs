@@ -14,6 +14,7 @@ mod rights;
 mod role;
 mod safety;
 mod step;
+pub(super) mod stress;
 mod workload;
 
 use std::{
@@ -38,6 +39,7 @@ use self::{
     edit::{Edit, Place},
     safety::PodKey,
     step::{Effect, Step},
+    stress::Stress,
 };
 use super::{
     driver::{ChaosError, Driver, LastWord, Order, Proof},
@@ -123,7 +125,8 @@ impl KubernetesDriver {
     /// A proxy stands before all pods of its Service: it can't hit some.
     async fn whole_service(&self, order: &Order<'_>, pods: &[Pod]) -> Result<(), ChaosError> {
         let Some(name) = self.target.proxied() else { return Ok(()) };
-        let service = workload::object(&self.cluster, Kind::Service, Some(&self.target.namespace), name).await?;
+        let service =
+            workload::object(&self.cluster, Kind::Service, Some(&self.target.namespace), name).await?;
         let selector: BTreeMap<String, String> =
             serde_json::from_value(service.read["spec"]["selector"].clone()).unwrap_or_default();
         let is_behind = |pod: &&Pod| {
@@ -229,6 +232,13 @@ impl KubernetesDriver {
                     steps = workload::detach(&self.cluster, order, service).await?;
                 }
             },
+            Chaos::StressChaos(spec) => {
+                let image = self.target.image.as_deref().ok_or_else(|| no_image(chaos))?;
+                for pod in order.targets {
+                    let (at, mark) = (reference(pod)?, self.mark(order));
+                    steps.push(Step::stress(Stress::new(at, &mark, image, spec.stressors, order.ttl)));
+                }
+            }
             Chaos::NetworkChaos(_)
             | Chaos::GpuChaos(_)
             | Chaos::LinkChaos(_)
@@ -297,6 +307,8 @@ impl Driver for KubernetesDriver {
                 PodAction::ContainerKill { .. } => Err(no_container_kill(chaos)),
             },
             Chaos::KubernetesChaos(_) | Chaos::Custom(_) => Ok(()),
+            Chaos::StressChaos(_) if self.target.image.is_some() => Ok(()),
+            Chaos::StressChaos(_) => Err(no_image(chaos)),
             Chaos::NetworkChaos(_) | Chaos::LinkChaos(_) if self.target.proxy.is_some() => proxy::can(chaos),
             Chaos::NetworkChaos(_) | Chaos::GpuChaos(_) | Chaos::LinkChaos(_) | Chaos::Schedule(_) => {
                 Err(refused(chaos))
@@ -441,6 +453,14 @@ impl From<ClusterError> for ChaosError {
     }
 }
 
+fn no_image(chaos: &Chaos) -> ChaosError {
+    ChaosError::unsupported(
+        chaos,
+        "it is done by an ephemeral container of this program: say which `image:` in the target has it; where \
+         Chaos Mesh is installed, `driver: chaos-mesh` does it without",
+    )
+}
+
 fn no_container_kill(chaos: &Chaos) -> ChaosError {
     ChaosError::unsupported(
         chaos,
@@ -463,7 +483,9 @@ fn refused(chaos: &Chaos) -> ChaosError {
             "only the lab's accelerators can be slowed; on a cluster roll out a slow version"
         }
         Chaos::Schedule(_) => "a schedule is unrolled by the plan",
-        Chaos::PodChaos(_) | Chaos::KubernetesChaos(_) | Chaos::Custom(_) => "it is not supported",
+        Chaos::PodChaos(_) | Chaos::KubernetesChaos(_) | Chaos::StressChaos(_) | Chaos::Custom(_) => {
+            "it is not supported"
+        }
     };
     ChaosError::unsupported(chaos, why)
 }

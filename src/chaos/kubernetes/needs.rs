@@ -235,6 +235,11 @@ impl Collector {
                     self.verbs(at, "discovery.k8s.io", "endpointslices", &["list"]);
                 }
             },
+            Chaos::StressChaos(_) => {
+                self.verbs(at, "", "pods", &["get"]);
+                self.verbs(at, "", "pods/ephemeralcontainers", &["patch"]);
+                self.verbs(at, "", "pods/proxy", &["get", "create"]);
+            }
             Chaos::Custom(spec) if spec.takes_pods() => self.verbs(at, "", "pods", &["get"]),
             Chaos::Custom(_) => {}
             // These are refused.

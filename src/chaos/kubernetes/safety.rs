@@ -41,6 +41,8 @@ pub(super) fn taken(order: &Order<'_>, pods: &[Pod]) -> Vec<Pod> {
             KubernetesAction::Cordon => return vec![],
             KubernetesAction::Drain | KubernetesAction::Endpoints { .. } => return order.targets.to_vec(),
         },
+        // They serve on, if slower.
+        Chaos::StressChaos(_) => return vec![],
         // Behind a proxy they serve on, if slower.
         Chaos::NetworkChaos(spec) if !spec.effects.contains(&NetworkEffect::Partition) => return vec![],
         Chaos::PodChaos(_)

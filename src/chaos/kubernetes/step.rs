@@ -10,6 +10,7 @@ use super::{
     change::{Change, Mark, Tries},
     containers::ContainerIds,
     look,
+    stress::Stress,
 };
 use crate::{
     chaos::{
@@ -32,6 +33,8 @@ enum Act {
     Kill { pod: ObjectRef, grace_seconds: u32 },
     /// Asks for its eviction, as often as disruption budgets refuse it.
     Evict { pod: ObjectRef, accepted: bool },
+    /// Uses up what a pod has.
+    Stress(Stress),
     /// Changes an object.
     Change { change: Change, effect: Effect },
 }
@@ -76,6 +79,10 @@ impl Step {
         Act::Evict { pod, accepted: false }.into()
     }
 
+    pub(super) fn stress(stress: Stress) -> Self {
+        Act::Stress(stress).into()
+    }
+
     pub(super) fn change(change: Change, effect: Effect) -> Self {
         Act::Change { change, effect }.into()
     }
@@ -87,6 +94,9 @@ impl Step {
                 mark: mark.clone(),
                 change: change.clone(),
             }),
+            Act::Stress(stress) => {
+                Some(Undo::Stress { cluster: cluster.at().clone(), stressed: stress.at.clone() })
+            }
             Act::Kill { .. } | Act::Evict { .. } => None,
         }
     }
@@ -95,7 +105,7 @@ impl Step {
     pub(super) fn idle(&self) -> Option<&ObjectRef> {
         match &self.act {
             Act::Change { change, .. } if change.edits.is_empty() => Some(&change.object),
-            Act::Change { .. } | Act::Kill { .. } | Act::Evict { .. } => None,
+            Act::Change { .. } | Act::Kill { .. } | Act::Evict { .. } | Act::Stress(_) => None,
         }
     }
 
@@ -107,6 +117,7 @@ impl Step {
                 *accepted = evict(cluster, pod).await?;
                 Ok(())
             }
+            Act::Stress(stress) => stress.inject(cluster).await,
             Act::Change { change, .. } => change.apply(cluster, mark).await,
         }
     }
@@ -129,6 +140,7 @@ impl Step {
                     },
                 }
             }
+            Act::Stress(stress) => stress.look(cluster).await,
             Act::Change { change, effect } => look::changed(cluster, change, effect).await,
         };
         looked.unwrap_or_else(|error| Look::not(error.to_string(), vec![]))

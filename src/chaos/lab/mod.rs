@@ -29,6 +29,10 @@ use crate::{
     units::Seen,
 };
 
+/// Where stress can be had.
+const STRESS_ELSEWHERE: &str = "the lab's replicas compute nothing that could be slowed by it: a GPUChaos slows them, and a \
+                                cluster's pods can be stressed";
+
 /// The driver of one lab.
 #[derive(Debug, Clone)]
 pub struct LabDriver {
@@ -77,6 +81,7 @@ impl Driver for LabDriver {
             Chaos::LinkChaos(spec) => check_link(chaos, &spec.action),
             Chaos::KubernetesChaos(_) => Err(ChaosError::unsupported(chaos, "the lab has no API server")),
             Chaos::Schedule(_) => Err(ChaosError::unsupported(chaos, "a schedule is unrolled by the plan")),
+            Chaos::StressChaos(_) => Err(ChaosError::unsupported(chaos, STRESS_ELSEWHERE)),
             Chaos::Custom(custom) => Err(ChaosError::unsupported(chaos, custom.only_on_a_cluster())),
         }
     }
@@ -106,6 +111,9 @@ impl Driver for LabDriver {
                 Chaos::NetworkChaos(spec) => steps.extend(of_effects(spec)?.into_iter().map(toxic)),
                 Chaos::LinkChaos(spec) => steps.push(toxic(of_link(&spec.action))),
                 Chaos::GpuChaos(spec) => steps.push(self.slow(&status, spec.slowdown).await?),
+                Chaos::StressChaos(_) => {
+                    return Err(ChaosError::unsupported(&manifest.chaos, STRESS_ELSEWHERE));
+                }
                 Chaos::Custom(custom) => {
                     return Err(ChaosError::unsupported(&manifest.chaos, custom.only_on_a_cluster()));
                 }

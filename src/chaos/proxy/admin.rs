@@ -62,7 +62,8 @@ pub(super) fn with_links(all: Vec<Arc<Link>>, token: Option<String>) -> Router {
     let router = over(links);
     let Some(token) = token else { return router };
     router.layer(from_fn(move |request: Request, next: Next| {
-        let right = request.headers().get(TOKEN_HEADER).is_some_and(|given| given.as_bytes() == token.as_bytes());
+        let right =
+            request.headers().get(TOKEN_HEADER).is_some_and(|given| given.as_bytes() == token.as_bytes());
         async move { if right { next.run(request).await } else { StatusCode::UNAUTHORIZED.into_response() } }
     }))
 }

@@ -137,7 +137,11 @@ fn planned(chaos: &Chaos) -> Result<Vec<Planned>, ChaosError> {
             Ok(vec![of_link(&spec.action)])
         }
         Chaos::Custom(custom) => Err(ChaosError::unsupported(chaos, custom.only_on_a_cluster())),
-        Chaos::PodChaos(_) | Chaos::GpuChaos(_) | Chaos::KubernetesChaos(_) | Chaos::Schedule(_) => {
+        Chaos::PodChaos(_)
+        | Chaos::GpuChaos(_)
+        | Chaos::KubernetesChaos(_)
+        | Chaos::StressChaos(_)
+        | Chaos::Schedule(_) => {
             let why = "a proxy can only break the way to a service: use NetworkChaos or LinkChaos";
             Err(ChaosError::unsupported(chaos, why))
         }

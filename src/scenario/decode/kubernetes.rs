@@ -2,7 +2,11 @@
 
 use indexmap::IndexMap;
 
-use super::{Context, Fields, lab::url, manifest, selector};
+use super::{
+    Context, Fields,
+    lab::{self, url},
+    manifest, selector,
+};
 use crate::{
     scenario::{
         chaos::{KubernetesAction, KubernetesChaos},
@@ -33,12 +37,15 @@ pub(super) fn kubernetes(cx: &mut Context<'_>, node: &Node) -> Option<Kubernetes
         cx.number(node, "a number of pods from 0", 0..=100_000)
     });
     let faulted_ceiling = fields.optional(cx, "faulted-ceiling", pod_limit);
+    let image = fields.optional(cx, "image", |cx, node| cx.text(node, "an image"));
+    let has_image = fields.key("image").is_some();
     let proxy = fields.optional(cx, "proxy", |cx, node| {
-        let mut fields = Fields::of(cx, node, "ServiceProxy", "a fault proxy: `{ image: … }`")?;
-        let image = fields.required(cx, "image", "registry.example.com/firedrill:1", |cx, node| cx.text(node, "an image"));
-        let service = fields.optional(cx, "service", |cx, node| cx.object_name(node, "a Service's name"));
-        fields.finish(cx);
-        Some(ServiceProxy { image: image?, service: service? })
+        let proxy = proxy(cx, node)?;
+        if has_image {
+            return Some(proxy);
+        }
+        let help = "write `image: registry.example.com/firedrill:1`, an image whose program is Firedrill";
+        cx.fail(&node.place, "a fault proxy needs an image beside it", help)
     });
     let protected = fields.get("namespace").map(|node| node.place.clone());
     fields.finish(cx);
@@ -53,6 +60,7 @@ pub(super) fn kubernetes(cx: &mut Context<'_>, node: &Node) -> Option<Kubernetes
         protect: protect?,
         healthy_floor: healthy_floor?,
         faulted_ceiling: faulted_ceiling?,
+        image: image?,
         proxy: proxy?,
     };
     match protected {
@@ -63,6 +71,18 @@ pub(super) fn kubernetes(cx: &mut Context<'_>, node: &Node) -> Option<Kubernetes
         }
         Some(_) | None => Some(target),
     }
+}
+
+/// `on`, for the Service that gets the load, or another one.
+fn proxy(cx: &mut Context<'_>, node: &Node) -> Option<ServiceProxy> {
+    if matches!(node.value, Value::Scalar { .. }) {
+        lab::mode(cx, node, "a fault proxy: `on`, or `{ service: … }`", &["on"])?;
+        return Some(ServiceProxy { service: None });
+    }
+    let mut fields = Fields::of(cx, node, "ServiceProxy", "a fault proxy: `on`, or `{ service: … }`")?;
+    let service = fields.optional(cx, "service", |cx, node| cx.object_name(node, "a Service's name"));
+    fields.finish(cx);
+    Some(ServiceProxy { service: service? })
 }
 
 /// The spec of a KubernetesChaos.

@@ -113,13 +113,17 @@ fn lab(cx: &mut Context<'_>, node: &Node) -> Option<LabConfig> {
 fn gateway(cx: &mut Context<'_>, node: &Node) -> Option<GatewayConfig> {
     let default = GatewayConfig::default();
     let mut fields = Fields::of(cx, node, "GatewayConfig", "the gateway's configuration")?;
-    let breaker = fields.or(cx, "breaker", default.breaker, |cx, node| mode(cx, node, BreakerMode::ALL));
-    let cache = fields.or(cx, "cache", default.cache, |cx, node| mode(cx, node, CacheMode::ALL));
-    let fallback = fields.or(cx, "fallback", default.fallback, |cx, node| mode(cx, node, FallbackMode::ALL));
-    let shedding = fields.or(cx, "shedding", default.shedding, |cx, node| mode(cx, node, SheddingMode::ALL));
-    let retries = fields.or(cx, "retries", default.retries, |cx, node| mode(cx, node, RetryMode::ALL));
-    let rollback = fields.or(cx, "rollback", default.rollback, |cx, node| mode(cx, node, RollbackMode::ALL));
-    let pods = fields.or(cx, "pods", default.pods, |cx, node| mode(cx, node, PodMode::ALL));
+    let breaker =
+        fields.or(cx, "breaker", default.breaker, |cx, node| mode(cx, node, MODE, BreakerMode::ALL));
+    let cache = fields.or(cx, "cache", default.cache, |cx, node| mode(cx, node, MODE, CacheMode::ALL));
+    let fallback =
+        fields.or(cx, "fallback", default.fallback, |cx, node| mode(cx, node, MODE, FallbackMode::ALL));
+    let shedding =
+        fields.or(cx, "shedding", default.shedding, |cx, node| mode(cx, node, MODE, SheddingMode::ALL));
+    let retries = fields.or(cx, "retries", default.retries, |cx, node| mode(cx, node, MODE, RetryMode::ALL));
+    let rollback =
+        fields.or(cx, "rollback", default.rollback, |cx, node| mode(cx, node, MODE, RollbackMode::ALL));
+    let pods = fields.or(cx, "pods", default.pods, |cx, node| mode(cx, node, MODE, PodMode::ALL));
     let max_in_flight = fields.or(cx, "max-in-flight", default.max_in_flight, |cx, node| {
         cx.number(node, "a number of requests from 1", 1..)
     });
@@ -146,9 +150,17 @@ fn gateway(cx: &mut Context<'_>, node: &Node) -> Option<GatewayConfig> {
     })
 }
 
-/// A mitigation's mode. `on` and `off` are texts in YAML 1.2; many write
-/// `true` and `false` all the same.
-fn mode<T: Serialize + Copy>(cx: &mut Context<'_>, node: &Node, all: &[T]) -> Option<T> {
+/// What a mitigation is set to.
+const MODE: &str = "a mode of this mitigation";
+
+/// One of some words. `on` and `off` are texts in YAML 1.2; many write `true`
+/// and `false` all the same.
+pub(super) fn mode<T: Serialize + Copy>(
+    cx: &mut Context<'_>,
+    node: &Node,
+    what: &str,
+    all: &[T],
+) -> Option<T> {
     let named = match &node.value {
         Value::Scalar { text, plain: true } if text == "true" => Some("on"),
         Value::Scalar { text, plain: true } if text == "false" => Some("off"),
@@ -157,8 +169,8 @@ fn mode<T: Serialize + Copy>(cx: &mut Context<'_>, node: &Node, all: &[T]) -> Op
     match named {
         Some(text) => {
             let value = Value::Scalar { text: text.to_owned(), plain: true };
-            cx.choice(&Node { place: node.place.clone(), value }, "a mode of this mitigation", all)
+            cx.choice(&Node { place: node.place.clone(), value }, what, all)
         }
-        None => cx.choice(node, "a mode of this mitigation", all),
+        None => cx.choice(node, what, all),
     }
 }

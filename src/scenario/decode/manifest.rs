@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::{Context, Fields, custom, kubernetes, network, scalars::unit, schedule, selector};
+use super::{Context, Fields, custom, kubernetes, network, scalars::unit, schedule, selector, stress};
 use crate::{
     scenario::{
         chaos::{Chaos, GpuChaos, LinkAction, LinkChaos, Manifest, PodAction, PodChaos},
@@ -221,6 +221,7 @@ pub(super) fn spec(
         "Schedule" => {
             schedule::schedule(cx, node, driver).map(|schedule| Chaos::Schedule(Box::new(schedule)))
         }
+        "StressChaos" => stress::stress(cx, node).map(Chaos::StressChaos),
         "GPUChaos" => gpu(cx, node).map(Chaos::GpuChaos),
         "KubernetesChaos" => kubernetes::chaos(cx, node).map(Chaos::KubernetesChaos),
         _ => link(cx, node).map(Chaos::LinkChaos),

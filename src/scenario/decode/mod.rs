@@ -20,6 +20,7 @@ mod root;
 mod scalars;
 mod schedule;
 mod selector;
+mod stress;
 mod timeline;
 mod trace;
 mod transport;
@@ -114,7 +115,9 @@ pub fn may_mean(kind: ActKind, act: &Act) -> bool {
                 | KubernetesAction::Endpoints { .. } => false,
             },
             Chaos::Custom(spec) => spec.takes_pods(),
-            Chaos::NetworkChaos(_) | Chaos::GpuChaos(_) | Chaos::LinkChaos(_) => false,
+            Chaos::NetworkChaos(_) | Chaos::GpuChaos(_) | Chaos::LinkChaos(_) | Chaos::StressChaos(_) => {
+                false
+            }
         },
         (Action::Apply(_), ActKind::Rollout) | (Action::Deploy(_), ActKind::Fault | ActKind::PodFault) => {
             false

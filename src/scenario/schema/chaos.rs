@@ -88,6 +88,32 @@ fn definitions_of_chaos() -> Vec<(&'static str, Value)> {
             })),
         ),
         (
+            "StressChaos",
+            spec("CPU and memory that are used up beside a pod's own work.", &["stressors"], json!({
+                "stressors": reference("Stressors"),
+            })),
+        ),
+        (
+            "Stressors",
+            mapping("What is used up: one of them at least.", &[], json!({
+                "cpu": reference("CpuStress"), "memory": reference("MemoryStress"),
+            })),
+        ),
+        (
+            "CpuStress",
+            mapping("Threads that compute.", &["workers"], json!({
+                "workers": size("How many."),
+                "load": { "type": "integer", "minimum": 1, "maximum": 100, "description": "Per cent of a core." },
+            })),
+        ),
+        (
+            "MemoryStress",
+            mapping("Memory that is held.", &["workers", "size"], json!({
+                "workers": size("How many hold as much."),
+                "size": { "type": ["string", "integer"], "examples": ["256MB"], "description": "How much each." },
+            })),
+        ),
+        (
             "GpuChaos",
             spec("Slower steps, as on a GPU that throttles.", &["slowdown"], json!({
                 "slowdown": { "type": "number", "exclusiveMinimum": 1, "description": "Steps take this many times as long." },
@@ -130,7 +156,7 @@ fn definitions_of_chaos() -> Vec<(&'static str, Value)> {
                 "linkChaos": reference("LinkChaos"),
                 "kubernetesChaos": reference("KubernetesChaos"),
                 "httpChaos": reference("CustomSpec"),
-                "stressChaos": reference("CustomSpec"),
+                "stressChaos": reference("StressChaos"),
                 "ioChaos": reference("CustomSpec"),
                 "dnsChaos": reference("CustomSpec"),
                 "timeChaos": reference("CustomSpec"),
@@ -149,7 +175,7 @@ fn documents() -> Vec<(&'static str, Value)> {
         ("LinkChaos", "LinkChaos"),
         ("KubernetesChaos", "KubernetesChaos"),
         ("HTTPChaos", "CustomSpec"),
-        ("StressChaos", "CustomSpec"),
+        ("StressChaos", "StressChaos"),
         ("IOChaos", "CustomSpec"),
         ("DNSChaos", "CustomSpec"),
         ("TimeChaos", "CustomSpec"),

@@ -109,6 +109,14 @@ fn shorthands(definitions: &mut Map<String, Value>) {
             branches.push(json!({ "type": "boolean", "description": "As `on` and `off`." }));
         }
     }
+    if let Some(proxy) =
+        definitions.get_mut("KubernetesTarget").and_then(|d| d.pointer_mut("/properties/proxy"))
+    {
+        *proxy = json!({
+            "anyOf": [{ "enum": ["on", true] }, { "$ref": "#/$defs/ServiceProxy" }],
+            "description": "A fault proxy between a Service and its pods: `on`, or `{ service: … }`.",
+        });
+    }
     if let Some(version) = definitions.get_mut("HttpVersion") {
         // YAML's numbers, too.
         *version = json!({ "enum": [1, 2, "auto", "1", "2"], "description": version["description"].clone() });

@@ -16,9 +16,12 @@ use super::{
 #[ignore = "needs a Kubernetes cluster (KUBECONFIG) and a loader of images (FIREDRILL_TEST_IMAGE)"]
 fn a_broken_pod_is_an_endpoint_no_more_unless_its_service_is_wrong() {
     let rig = Rig::start("endpoints");
-    let freeze = act("freeze", "PodChaos", &format!("action: pod-failure, duration: 9s, mode: one, {}", app()));
-    let scenario =
-        rig.scenario("", &format!("chaos:\n{freeze}expect:\n  - pods: {{ after: freeze, removed-within: 6s }}\n"));
+    let freeze =
+        act("freeze", "PodChaos", &format!("action: pod-failure, duration: 9s, mode: one, {}", app()));
+    let scenario = rig.scenario(
+        "",
+        &format!("chaos:\n{freeze}expect:\n  - pods: {{ after: freeze, removed-within: 6s }}\n"),
+    );
     let out = rig.run(&scenario);
     let judged = verdict(&out);
     assert_eq!(unmet(&judged), Vec::<String>::new(), "{}", said(&out));
@@ -39,7 +42,8 @@ fn workloads_nodes_and_warnings_are_in_the_record() {
     let rig = Rig::start("record");
     // A version whose image is not there: it never gets ready, and the old one
     // stays.
-    let deploy = "  - { id: bad, at: fault, deploy: { version: v2, image: localhost/nobody:1, deployment: llm } }\n";
+    let deploy =
+        "  - { id: bad, at: fault, deploy: { version: v2, image: localhost/nobody:1, deployment: llm } }\n";
     let out = rig.run(&rig.scenario(", healthy-floor: 0", &format!("chaos:\n{deploy}")));
     let stdout = String::from_utf8_lossy(&out.stdout).into_owned();
     let folder = RunFolder::open(Path::new(stdout.lines().last().expect("a folder"))).expect("a run");
@@ -61,7 +65,9 @@ fn workloads_nodes_and_warnings_are_in_the_record() {
     let nodes = kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]);
     assert!(sampled(&format!("kubernetes_node_ready{{node=\"{nodes}\"}}"), 1.0), "{}", said(&out));
     let warned = signals().any(|signal| match signal {
-        Signal::Note { reason, warning: true, text, .. } => reason == "ErrImageNeverPull" || text.contains("nobody"),
+        Signal::Note { reason, warning: true, text, .. } => {
+            reason == "ErrImageNeverPull" || text.contains("nobody")
+        }
         _ => false,
     });
     assert!(warned, "{}", said(&out));

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub(in crate::chaos::kubernetes) use self::{leftovers::leftovers, undo::gone};
 pub(in crate::chaos) use self::undo::{Handed, by_hand, take_back};
 use self::{body::api, own::Own};
+pub(in crate::chaos::kubernetes) use self::{leftovers::leftovers, undo::gone};
 use super::{Mark, change::Tries};
 use crate::{
     chaos::{

@@ -15,7 +15,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use super::objects::ADMIN;
 use crate::{
     chaos::proxy::api::TOKEN_HEADER,
-    cluster::{Cluster, ClusterError},
+    cluster::{Cluster, ClusterError, through},
 };
 
 /// Bodies are small.
@@ -44,8 +44,13 @@ struct To {
 }
 
 /// Opens the way to a pod's admin API.
-pub(super) async fn open(cluster: Cluster, namespace: &str, pod: &str, token: &str) -> Result<Way, ClusterError> {
-    let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{ADMIN}/proxy");
+pub(super) async fn open(
+    cluster: Cluster,
+    namespace: &str,
+    pod: &str,
+    token: &str,
+) -> Result<Way, ClusterError> {
+    let path = through::path(namespace, pod, ADMIN);
     let unfit = |error: std::io::Error| ClusterError::Unfit(format!("listen on loopback: {error}"));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(unfit)?;
     let at = listener.local_addr().map_err(unfit)?;

@@ -37,7 +37,7 @@ use crate::{
         run_label,
     },
     journal::event::Evidence,
-    scenario::kubernetes::{KubernetesTarget, ServiceProxy},
+    scenario::kubernetes::KubernetesTarget,
     units::FaultId,
 };
 
@@ -75,9 +75,9 @@ impl Interposed {
         run: &str,
         folder: &Path,
     ) -> Result<Option<Self>, InterposeError> {
-        let (Some(proxy), Some(service)) = (&target.proxy, target.proxied()) else { return Ok(None) };
+        let (Some(image), Some(service)) = (&target.image, target.proxied()) else { return Ok(None) };
         let failed = |why: ChaosError| InterposeError { service: service.to_owned(), why, left: None };
-        let plan = Plan::of(cluster, target, proxy, service, run).await.map_err(failed)?;
+        let plan = Plan::of(cluster, &target.namespace, image, service, run).await.map_err(failed)?;
         let undo = plan.undo(cluster);
         let wal = Wal::open(folder).map_err(|error| failed(error.into()))?;
         let id = FaultId::from(ID);
@@ -134,18 +134,19 @@ struct Plan {
 impl Plan {
     async fn of(
         cluster: &Cluster,
-        target: &KubernetesTarget,
-        proxy: &ServiceProxy,
+        namespace: &str,
+        image: &str,
         name: &str,
         run: &str,
     ) -> Result<Self, ChaosError> {
-        let namespace = &target.namespace;
         let service = workload::object(cluster, Kind::Service, Some(namespace), name).await?;
         let selector: BTreeMap<String, String> =
             serde_json::from_value(service.read["spec"]["selector"].clone()).unwrap_or_default();
         let unfit = |why: String| ChaosError::Unfit(why);
         let Some(key) = selector.keys().next().cloned() else {
-            return Err(unfit("it has no selector, so that its endpoints are kept by somebody else".to_owned()));
+            return Err(unfit(
+                "it has no selector, so that its endpoints are kept by somebody else".to_owned(),
+            ));
         };
         let pods = workload::selected(cluster, namespace, &selector).await?;
         let ports = ports(&service.read, &pods).map_err(unfit)?;
@@ -157,9 +158,11 @@ impl Plan {
         let edit = Edit { from: place.read(Kind::Service, &service.read), place, to: json!(word) };
         let switch = Change { object: service.at, edits: vec![edit] };
         let token = format!("{:032x}", rand::rng().random::<u128>());
-        let image = proxy.image.clone();
-        let (namespace, service) = (namespace.clone(), name.to_owned());
-        Ok(Self { parts: Parts { mark, namespace, service, selector, switched, ports, image, token }, switch })
+        let (namespace, service, image) = (namespace.to_owned(), name.to_owned(), image.to_owned());
+        Ok(Self {
+            parts: Parts { mark, namespace, service, selector, switched, ports, image, token },
+            switch,
+        })
     }
 
     /// The Service first: nobody must be led to a proxy that goes.
@@ -191,8 +194,10 @@ impl Plan {
         .await?;
         let way = admin::open(cluster.clone(), namespace, &pod, token).await?;
         let client = ProxyClient::new(way.at)?;
-        until("its admin API answers", || async { Ok(client.links().await.ok().filter(|links| !links.is_empty())) })
-            .await?;
+        until("its admin API answers", || async {
+            Ok(client.links().await.ok().filter(|links| !links.is_empty()))
+        })
+        .await?;
         self.switch.apply(cluster, mark).await?;
         let service = &self.parts.service;
         until("the Service leads to it and to nothing else", || async {
@@ -288,7 +293,8 @@ mod tests {
             &[pod.clone()],
         )
         .expect("ports");
-        let told: Vec<_> = found.iter().map(|port| (port.port, port.target, port.target_name.as_deref())).collect();
+        let told: Vec<_> =
+            found.iter().map(|port| (port.port, port.target, port.target_name.as_deref())).collect();
         assert_eq!(told, [(80, 9000, Some("web")), (81, 81, None)]);
         for (wrong, why) in [
             (json!([{ "port": 53, "protocol": "UDP" }]), "speaks TCP"),

@@ -137,7 +137,9 @@ mod tests {
 
     #[test]
     fn the_proxy_stands_where_the_pods_stood_and_leads_to_them() {
-        let map = |app: &str| BTreeMap::from([("app".to_owned(), app.to_owned()), ("s".to_owned(), "y".to_owned())]);
+        let map = |app: &str| {
+            BTreeMap::from([("app".to_owned(), app.to_owned()), ("s".to_owned(), "y".to_owned())])
+        };
         let port = |name: Option<&str>, port, target, target_name: Option<&str>| Port {
             name: name.map(str::to_owned),
             port,
@@ -162,8 +164,13 @@ mod tests {
         assert_eq!(template["metadata"]["labels"]["app"], "via");
         let container = &template["spec"]["containers"][0];
         let wanted = [
-            "proxy", "--link", "http=0.0.0.0:8000=198.18.128.7:80", "--link", "p1=0.0.0.0:8001=198.18.128.7:81",
-            "--admin", "0.0.0.0:9901",
+            "proxy",
+            "--link",
+            "http=0.0.0.0:8000=198.18.128.7:80",
+            "--link",
+            "p1=0.0.0.0:8001=198.18.128.7:81",
+            "--admin",
+            "0.0.0.0:9901",
         ];
         assert_eq!(container["args"], json!(wanted));
         assert_eq!(container["ports"][0], json!({ "containerPort": 8000, "name": "web" }));
