@@ -213,10 +213,11 @@ impl Running {
     /// Stops what is ours. What could not be taken away, in words.
     pub(super) async fn stop(self) -> Option<(FaultId, String)> {
         match self {
-            Self::Kubernetes(on) => match on.proxied {
-                Some(proxy) => return proxy.stop().await.err(),
-                None => {}
-            },
+            Self::Kubernetes(on) => {
+                if let Some(proxy) = on.proxied {
+                    return proxy.stop().await.err();
+                }
+            }
             Self::Lab(lab) => lab.stop().await,
             Self::Url(Service { proxy: Proxy::Own(proxy), .. }) => proxy.stop().await,
             Self::Url(_) => {}

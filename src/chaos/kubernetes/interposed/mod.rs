@@ -290,7 +290,7 @@ mod tests {
         let service = |ports: Value| json!({ "spec": { "ports": ports } });
         let found = ports(
             &service(json!([{ "name": "http", "port": 80, "targetPort": "web" }, { "port": 81, "targetPort": 81 }])),
-            &[pod.clone()],
+            std::slice::from_ref(&pod),
         )
         .expect("ports");
         let told: Vec<_> =
