@@ -18,17 +18,17 @@ pub(super) struct Breakers {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Known {
-    state: BreakerState,
-    entered: Entered,
+pub(super) struct Known {
+    pub(super) state: BreakerState,
+    pub(super) entered: Entered,
 }
 
 /// How often each state was entered.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Entered {
-    closed: u64,
-    open: u64,
-    half_open: u64,
+pub(super) struct Entered {
+    pub(super) closed: u64,
+    pub(super) open: u64,
+    pub(super) half_open: u64,
 }
 
 impl Entered {
@@ -57,8 +57,13 @@ impl Entered {
 impl Breakers {
     /// What changed since the last look.
     pub(super) fn changes(&mut self, metrics: &Exposition) -> Vec<Signal> {
+        self.told(read(metrics))
+    }
+
+    /// The same of breakers that were read elsewhere.
+    pub(super) fn told(&mut self, found: IndexMap<String, Known>) -> Vec<Signal> {
         let mut signals = Vec::new();
-        for (name, now) in read(metrics) {
+        for (name, now) in found {
             let before = self.known.insert(name.clone(), now);
             let path = match before {
                 Some(before) => match now.entered.since(before.entered) {

@@ -5,11 +5,13 @@
 //! fails widens the next interval; nothing is filled in.
 
 mod breakers;
+pub mod declared;
 pub mod kubernetes;
 mod platform;
 pub mod prometheus;
 mod sample;
 mod source;
+mod systems;
 
 use std::time::Duration;
 

@@ -8,6 +8,7 @@ use crate::{
     scenario::{
         chaos::Manifest,
         model::{Capacity, Deploy, Executor, Expectation, Slo, StopCondition, Target, Unsteady, Workload},
+        observe::Observed,
     },
     units::{CheckId, FaultId, PhaseName, PodName, RunTime, Span, WorkloadName},
 };
@@ -33,6 +34,9 @@ pub struct Plan {
     pub load: Vec<PlannedLoad>,
     /// The timeline, in order of time. A `Schedule` is already unrolled.
     pub timeline: Vec<PlannedAct>,
+    /// Sources of signals beside those that the target brings with it.
+    #[serde(default)]
+    pub observe: Vec<Observed>,
     /// When to stop.
     pub stop_when: Vec<StopCondition>,
     /// What to do when the first phase breaks its SLOs.

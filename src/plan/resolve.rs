@@ -108,6 +108,7 @@ pub fn resolve(scenario: &Scenario, seed: u64) -> Result<Plan, Vec<PlanError>> {
             .collect(),
         load: scenario.load.iter().map(|load| planned(scenario, load, start, end)).collect(),
         timeline,
+        observe: scenario.observe.clone(),
         stop_when: scenario.stop_when.clone(),
         unless_steady: scenario.unless_steady,
         checks,

@@ -20,6 +20,7 @@ pub(super) async fn preflight(plan: &Plan, target: &Running, run: &str) -> Vec<S
         Some(on) => observe::kubernetes::preflight(&on).await,
         None => observe::preflight(target.lab()).await,
     });
+    problems.extend(observe::declared::preflight(&plan.observe).await);
     let (acts, seed) = (&plan.timeline, plan.seed);
     let found = match target.driver(plan, run) {
         Ok(Drivers::Lab(driver)) => chaos::preflight(Some(&driver), acts, seed).await,

@@ -135,9 +135,16 @@ impl Drill {
             tokio::spawn(Searcher { plan, folder, clock, sink, search, progress: progress.clone() }.run())
         });
         let (watched, stop) = (sink.clone(), stop_watching.clone());
+        let declared = observe::declared::watch(plan.observe.clone(), clock, watched.clone(), stop.clone());
         let watcher = match target.on_cluster(plan) {
-            Some(on) => tokio::spawn(observe::kubernetes::watch(on, clock, watched, stop)),
-            None => tokio::spawn(observe::watch(target.lab(), clock, watched, stop)),
+            Some(on) => {
+                let cluster = observe::kubernetes::watch(on, clock, watched, stop);
+                tokio::spawn(async { _ = tokio::join!(cluster, declared) })
+            }
+            None => {
+                let lab = observe::watch(target.lab(), clock, watched, stop);
+                tokio::spawn(async { _ = tokio::join!(lab, declared) })
+            }
         };
         let acts = Acts::start(plan, target, folder, sink.clone())?;
         Ok(Self {

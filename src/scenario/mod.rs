@@ -10,6 +10,7 @@ mod executor;
 pub mod kubernetes;
 mod load;
 pub mod model;
+pub mod observe;
 mod openai;
 mod overrides;
 mod prompts;

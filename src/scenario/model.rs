@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{chaos::Manifest, workload_patch::WorkloadPatch};
+use super::{chaos::Manifest, observe::Observed, workload_patch::WorkloadPatch};
 pub use super::{
     endpoint::{Http, KserveGrpc, KserveV2},
     executor::{
@@ -59,6 +59,9 @@ pub struct Scenario {
     /// What happens to the target, and when.
     #[serde(default)]
     pub chaos: Vec<Act>,
+    /// Sources of signals beside those that the target brings with it.
+    #[serde(default)]
+    pub observe: Vec<Observed>,
     /// When to stop and recover at once.
     #[serde(default)]
     pub stop_when: Vec<StopCondition>,

@@ -200,6 +200,7 @@ pub(super) fn drill() -> Drill {
         workloads: Vec::new(),
         load: Vec::new(),
         timeline: Vec::new(),
+        observe: vec![],
         stop_when: Vec::new(),
         unless_steady: Unsteady::Stop,
         checks: Vec::new(),

@@ -120,6 +120,7 @@ fn plan(seconds: u64, loads: Vec<(Workload, Executor)>) -> Plan {
             })
             .collect(),
         timeline: Vec::new(),
+        observe: vec![],
         stop_when: Vec::new(),
         unless_steady: Unsteady::Stop,
         checks: Vec::new(),

@@ -1,6 +1,7 @@
 //! Tests against real servers, which `scripts/real-servers` installs:
 //! `cargo test --test integration -- --ignored real::`.
 
+mod breakers;
 mod child;
 mod kserve;
 mod lifetime;

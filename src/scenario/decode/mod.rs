@@ -14,6 +14,7 @@ mod lab;
 mod load;
 mod manifest;
 mod network;
+mod observe;
 mod prompt_file;
 mod prompts;
 mod root;

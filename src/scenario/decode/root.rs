@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::{Context, Fields, TargetKind, judge, lab, load, scalars::unit, timeline, workload};
+use super::{Context, Fields, TargetKind, judge, lab, load, observe, scalars::unit, timeline, workload};
 use crate::{
     scenario::{
         diagnostic::Diagnostic,
@@ -42,6 +42,7 @@ pub(in crate::scenario) fn scenario(cx: &mut Context<'_>, root: &Node) -> Option
     let phases =
         fields.or(cx, "phases", IndexMap::new(), |cx, node| named(cx, node, "phases", phase, PhaseName::new));
     let chaos = fields.or(cx, "chaos", Vec::new(), timeline::timeline);
+    let observe = fields.or(cx, "observe", Vec::new(), observe::sources);
     let stop_when = fields
         .or(cx, "stop-when", Vec::new(), |cx, node| cx.list(node, "conditions", timeline::stop_condition));
     let unless_steady = fields.or(cx, "unless-steady", Unsteady::Stop, |cx, node| {
@@ -81,6 +82,7 @@ pub(in crate::scenario) fn scenario(cx: &mut Context<'_>, root: &Node) -> Option
         warm_up: warm_up?,
         phases: phases?,
         chaos: chaos?,
+        observe: observe?,
         stop_when: stop_when?,
         unless_steady: unless_steady?,
         slos: slos?,

@@ -278,6 +278,7 @@ fn plan(timeline: Vec<PlannedAct>) -> Plan {
         workloads: vec![],
         load: vec![],
         timeline,
+        observe: vec![],
         stop_when: vec![],
         unless_steady: Unsteady::Stop,
         checks: vec![],

@@ -148,6 +148,32 @@ pub(crate) fn nginx(locations: &str) -> Real {
     })
 }
 
+/// HAProxy before an upstream on loopback, whose server is set up as `server`
+/// says. It is its own origin as well, at the second port; the third has its
+/// metrics.
+pub(crate) fn haproxy(upstream: u16, origin: u16, server: &str) -> (Real, u16) {
+    let home = home("haproxy");
+    let [metrics] = free_ports();
+    let real = start(|folder| {
+        let [port] = free_ports();
+        let config = folder.join("haproxy.cfg");
+        let text = format!(
+            "global\n  nbthread 1\ndefaults\n  mode http\n  timeout connect 500ms\n  timeout client 5s\n  timeout server 2s\n\
+             frontend front\n  bind 127.0.0.1:{port}\n  http-request return status 200 if {{ path /healthz }}\n  default_backend llm\n\
+             backend llm\n  option httpchk GET /\n  retries 0\n  server s1 127.0.0.1:{upstream} {server}\n\
+             frontend origin\n  bind 127.0.0.1:{origin}\n  http-request return status 200 content-type application/json string {{}}\n\
+             frontend metrics\n  bind 127.0.0.1:{metrics}\n  http-request use-service prometheus-exporter if {{ path /metrics }}\n"
+        );
+        fs::write(&config, text).expect("the configuration is written");
+        let mut command = vec![program(&home, "usr/sbin/haproxy")];
+        command.extend(words(&format!("-db -f {}", config.display())));
+        let libraries = format!("usr/lib/{}-linux-gnu", env::consts::ARCH);
+        let env = vec![("LD_LIBRARY_PATH", program(&home, &libraries))];
+        Start { command, env, port, grpc: None, ready: "/healthz" }
+    });
+    (real, metrics)
+}
+
 /// Where `scripts/real-servers` put a server.
 fn home(name: &str) -> PathBuf {
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);

@@ -1,0 +1,115 @@
+//! The sources that a scenario declares, each looked at on the run's clock.
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Look, SAMPLE, breakers::Breakers, every, prometheus::Exposition, source, source::Source, systems,
+};
+use crate::{
+    clock::Clock,
+    journal::{Sink, event::Signal},
+    scenario::observe::Observed,
+    units::RunTime,
+};
+
+/// How long one look may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Looks at all of them until `cancel`, then a last time.
+pub async fn watch(all: Vec<Observed>, clock: Clock, sink: Sink, cancel: CancellationToken) {
+    let watchers = all.into_iter().filter_map(|observed| {
+        let http = client().ok()?;
+        let period = observed.every.0;
+        let source = Source::expected(&observed.name);
+        let watcher = Watcher {
+            observed,
+            http,
+            clock,
+            sink: sink.clone(),
+            source,
+            breakers: Breakers::default(),
+            sampled: None,
+        };
+        Some(every(period, &cancel, watcher))
+    });
+    futures::future::join_all(watchers).await;
+}
+
+/// What is wrong with them, in words.
+pub async fn preflight(all: &[Observed]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for observed in all {
+        let name = &observed.name;
+        let found = match client() {
+            Ok(http) => ask(&http, observed).await,
+            Err(error) => Err(error),
+        };
+        match found {
+            Err(why) => problems.push(format!("signals: {name}: {why}")),
+            Ok(metrics) if metrics.samples.is_empty() => {
+                let url = observed.system.url();
+                problems.push(format!("signals: {name}: {url} shows nothing in Prometheus' text format"));
+            }
+            Ok(metrics) => {
+                if systems::breakers(&observed.system, &metrics).is_some_and(|breakers| breakers.is_empty()) {
+                    let what = "it shows no circuit breaker of the kind that was named";
+                    problems.push(format!("signals: {name}: {what}: is it the right address?"));
+                }
+            }
+        }
+    }
+    problems
+}
+
+fn client() -> Result<reqwest::Client, String> {
+    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
+    client.map_err(|error| error.to_string())
+}
+
+async fn ask(http: &reqwest::Client, observed: &Observed) -> Result<Exposition, String> {
+    let url = observed.system.url();
+    let answer = http.get(&url).send().await.and_then(reqwest::Response::error_for_status);
+    let text = match answer {
+        Ok(answer) => answer.text().await,
+        Err(error) => Err(error),
+    };
+    text.map(|text| Exposition::parse(&text)).map_err(|error| format!("{url}: {error}"))
+}
+
+struct Watcher {
+    observed: Observed,
+    http: reqwest::Client,
+    clock: Clock,
+    sink: Sink,
+    source: Source,
+    breakers: Breakers,
+    sampled: Option<RunTime>,
+}
+
+impl Look for Watcher {
+    async fn look(&mut self) {
+        let started = self.clock.now();
+        let metrics = ask(&self.http, &self.observed).await;
+        let now = self.clock.now();
+        let Some((metrics, seen)) = self.source.heard(metrics, started, now, &self.sink) else { return };
+        if let Some(found) = systems::breakers(&self.observed.system, &metrics) {
+            let told = self.breakers.told(found).into_iter();
+            told.for_each(|signal| source::tell(&self.sink, seen, signal));
+        }
+        // States are looked at more often than counters have to be kept.
+        if self.sampled.is_none_or(|last| started.since(last) >= SAMPLE) {
+            self.sampled = Some(started);
+            let values: IndexMap<String, f64> = metrics
+                .samples
+                .iter()
+                .filter(|sample| sample.value.is_finite())
+                .map(|sample| (sample.key(), sample.value))
+                .collect();
+            let signal = Signal::Sample { source: self.observed.name.clone(), values };
+            source::tell(&self.sink, seen, signal);
+        }
+    }
+}
