@@ -34,6 +34,30 @@ pub(super) fn report(path: &Path, out: Option<&Path>, formats: &[Format]) -> Exi
     }
 }
 
+/// `firedrill explain`
+pub(super) fn explain(path: &Path, check: Option<&str>) -> Exit {
+    let explained =
+        RunFolder::open(path).map_err(RunError::from).and_then(|folder| run::explain(&folder, check));
+    match explained {
+        Ok(Ok(text)) => {
+            print!("{text}");
+            Exit::Pass
+        }
+        Ok(Err(known)) => {
+            eprintln!(
+                "error: there is no check `{}`; there is\n  {}",
+                check.unwrap_or_default(),
+                known.join("\n  ")
+            );
+            Exit::Usage
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            Exit::Usage
+        }
+    }
+}
+
 /// `firedrill recover`
 pub(super) async fn recover(path: Option<PathBuf>, runs: &Path) -> Exit {
     let Some(path) = path.or_else(|| newest(runs)) else {

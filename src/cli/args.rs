@@ -52,6 +52,13 @@ pub(super) enum Command {
         #[arg(long, value_enum, value_delimiter = ',')]
         format: Vec<Format>,
     },
+    /// Print the chain of evidence of one check: samples, intervals, signals, lines of the journal
+    Explain {
+        /// The run's folder
+        run: PathBuf,
+        /// The check's id (all ids, unless given)
+        check: Option<String>,
+    },
     /// Report what a dead harness left behind, and finish it
     Recover {
         /// The run's folder (the newest, unless given)

@@ -58,6 +58,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Schema => inspect::schema(),
         Command::Init { path } => inspect::init(&path),
         Command::Report { run, out, format } => after::report(&run, out.as_deref(), &format),
+        Command::Explain { run, check } => after::explain(&run, check.as_deref()),
         Command::Recover { leftovers: true, namespace, .. } => after::clear(namespace).await,
         Command::Recover { run, runs, .. } => after::recover(run, &runs).await,
         Command::Rbac(args) => inspect::rbac(&args),

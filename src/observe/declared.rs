@@ -53,12 +53,8 @@ pub async fn preflight(all: &[Observed]) -> Vec<String> {
                 let url = observed.system.url();
                 problems.push(format!("signals: {name}: {url} shows nothing in Prometheus' text format"));
             }
-            Ok(metrics) => {
-                if systems::breakers(&observed.system, &metrics).is_some_and(|breakers| breakers.is_empty()) {
-                    let what = "it shows no circuit breaker of the kind that was named";
-                    problems.push(format!("signals: {name}: {what}: is it the right address?"));
-                }
-            }
+            // Without a breaker there is none to be seen: the verdict says so.
+            Ok(_) => {}
         }
     }
     problems

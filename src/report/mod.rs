@@ -4,6 +4,7 @@
 
 mod capacity;
 mod csv;
+mod explain;
 mod figures;
 mod html;
 mod junit;
@@ -16,10 +17,12 @@ mod testing;
 mod tests;
 mod text;
 mod timeline;
+pub(crate) mod words;
 
 use std::{fs, io, path::Path};
 
 pub use csv::csv;
+pub use explain::{explain, list};
 pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use super::{
-    Format, html, summary_png, terminal,
+    Format, explain, html, list, summary_png, terminal,
     testing::{Health, Run, aborted, nothing, run, search},
     write,
 };
@@ -52,4 +52,28 @@ fn a_search_is_drawn_with_its_knee() {
     let told = terminal(&run.input(), false, 100);
     assert!(told.contains("highest rate within the SLOs") && told.contains("breaks"), "{told}");
     assert!(!html(&nothing().input()).expect("HTML").contains("How much it carries"));
+}
+
+#[test]
+fn each_check_is_explained_down_to_the_journal() {
+    let mut lines = 0;
+    for (name, run) in odd_runs() {
+        let input = run.input();
+        for check in &run.verdict.checks {
+            let id = check.id.as_str();
+            let told = explain(&input, id).unwrap_or_else(|| panic!("{name}: {id}"));
+            assert!(told.contains(id) && told.contains(&check.why), "{told}");
+            assert!(check.evidence.iter().all(|one| told.contains(&one.what)), "{told}");
+            // The lines that it names hold what it says.
+            for line in told.lines().filter_map(|line| line.trim().strip_prefix("events.jsonl:")) {
+                let number = line.split_whitespace().next().and_then(|word| word.parse::<usize>().ok());
+                let record = &run.record.events[number.expect("a line") - 1];
+                assert!(line.contains(&record.at.to_string()), "{line}");
+                lines += 1;
+            }
+        }
+        assert_eq!(explain(&input, "no-such-check"), None);
+        assert_eq!(list(&input).lines().count(), run.verdict.checks.len());
+    }
+    assert!(lines > 50, "{lines} lines of the journal");
 }

@@ -51,6 +51,16 @@ impl Judged {
         Ok(report::write(out, &self.input(), formats)?)
     }
 
+    /// The chain of evidence of a check, or a line for each. The error has the
+    /// ids that there are.
+    pub(super) fn explain(&self, check: Option<&str>) -> Result<String, Vec<String>> {
+        let ids = || self.verdict.checks.iter().map(|check| check.id.to_string());
+        match check {
+            Some(id) => report::explain(&self.input(), id).ok_or_else(|| ids().collect()),
+            None => Ok(report::list(&self.input())),
+        }
+    }
+
     /// The summary for a terminal.
     pub(super) fn summary(&self, colour: bool, width: usize) -> String {
         report::terminal(&self.input(), colour, width)

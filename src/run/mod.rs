@@ -135,6 +135,12 @@ pub fn render(folder: &RunFolder, out: &Path, formats: &[Format]) -> Result<RunV
     Ok(judged.verdict)
 }
 
+/// The chain of evidence of one check, or a list of all. The inner error: there
+/// is no such check, but there are these.
+pub fn explain(folder: &RunFolder, check: Option<&str>) -> Result<Result<String, Vec<String>>, RunError> {
+    Ok(Judged::read(folder)?.explain(check))
+}
+
 fn create_requests_log(path: &Path) -> Result<(RequestLog, RequestLogWriter), RunError> {
     RequestLog::create(path).map_err(|source| RunError::RequestsLog { path: path.to_owned(), source })
 }

@@ -5,9 +5,7 @@ use serde::Serialize;
 use super::page::Mark;
 use crate::{
     journal::event::Evidence,
-    plan::model::Subject,
-    report::{Input, text},
-    scenario::model::Expectation,
+    report::{Input, explain, text},
     verdict::model::{CheckKind, CheckVerdict, Verdict},
 };
 
@@ -124,22 +122,7 @@ pub(super) fn card(input: &Input<'_>, index: usize, check: &CheckVerdict) -> Car
 
 /// The act that a check is about.
 pub(super) fn after(input: &Input<'_>, check: &CheckVerdict) -> Option<String> {
-    let planned = input.plan.checks.iter().find(|planned| planned.id == check.id)?;
-    let id = match &planned.subject {
-        Subject::Fault(id) => Some(id),
-        Subject::Slo { .. } | Subject::Generator | Subject::Capacity { .. } => None,
-        Subject::Expectation(expectation) => match expectation {
-            Expectation::CircuitBreaker(e) => e.after.as_ref(),
-            Expectation::Cache(e) => e.fresh_after.as_ref(),
-            Expectation::Rollback(e) => e.after.as_ref(),
-            Expectation::Fallback(e) => e.after.as_ref(),
-            Expectation::Shedding(_) => None,
-            Expectation::Retries(e) => e.after.as_ref(),
-            Expectation::Pods(e) => e.after.as_ref(),
-            Expectation::Recovery(e) => e.after.as_ref(),
-        },
-    };
-    id.map(ToString::to_string)
+    explain::about(input, check).map(ToString::to_string)
 }
 
 /// Only times with a limit have a ruler.

@@ -1,14 +1,12 @@
 //! The live view as text.
 
-use super::{
-    Frame, Pulse,
-    state::{self, State},
-};
+use super::{Frame, Pulse, state::State};
 use crate::{
     journal::{
         Event,
         event::{BreakerState, FaultStep, RolloutPhase, Signal},
     },
+    report::words,
     units::RunTime,
 };
 
@@ -92,7 +90,7 @@ pub(super) fn block(frame: &Frame, now: RunTime, state: &State, pulse: &Pulse, w
     for (id, fault) in &state.faults {
         let mark = if fault.proven { "● in effect" } else { "○ no effect seen yet" };
         let since = now.since(fault.since).as_secs();
-        row("fault", format!("{ORANGE}{id}{RESET} on {} {mark}, {since} s", state::names(&fault.targets)));
+        row("fault", format!("{ORANGE}{id}{RESET} on {} {mark}, {since} s", words::names(&fault.targets)));
     }
     if !state.breakers.is_empty() {
         let one = |(name, breaker): (&String, &BreakerState)| match breaker {
@@ -109,7 +107,7 @@ pub(super) fn block(frame: &Frame, now: RunTime, state: &State, pulse: &Pulse, w
             }
             _ => String::new(),
         };
-        row("rollout", format!("{} {}{candidate}", rollout.stable, state::rollout(rollout.phase)));
+        row("rollout", format!("{} {}{candidate}", rollout.stable, words::rollout(rollout.phase)));
     }
     if !state.pods.is_empty() {
         let ready = state.pods.values().filter(|ready| **ready).count();

@@ -19,6 +19,7 @@ use self::state::State;
 use crate::{
     clock::Clock,
     journal::Record,
+    report::words,
     units::{FaultId, RunTime},
 };
 
@@ -103,7 +104,7 @@ async fn text(
             event = events.recv() => match event {
                 Ok(record) => {
                     state.take(&record);
-                    if let Some(words) = state::in_words(&record.event) {
+                    if let Some(words) = words::in_words(&record.event) {
                         let line = draw::event(record.at, &words, &record.event, live);
                         print(&draw::clear(drawn));
                         print(&format!("{line}\n"));

@@ -174,6 +174,39 @@ pub(crate) fn haproxy(upstream: u16, origin: u16, server: &str) -> (Real, u16) {
     (real, metrics)
 }
 
+/// Envoy before an upstream on loopback, with this outlier detection (YAML), or
+/// none; the second port has its admin API.
+pub(crate) fn envoy(upstream: u16, outliers: &str) -> (Real, u16) {
+    let home = home("envoy");
+    let [admin] = free_ports();
+    let address = |port: u16| format!("{{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}");
+    let real = start(|folder| {
+        let [port] = free_ports();
+        let config = folder.join("envoy.yaml");
+        let router = "{ name: envoy.filters.http.router, typed_config: { \"@type\": \
+                      type.googleapis.com/envoy.extensions.filters.http.router.v3.Router } }";
+        let healthy = "{ match: { path: /healthz }, direct_response: { status: 200 } }";
+        let text = format!(
+            "admin: {{ address: {} }}\nstatic_resources:\n  listeners:\n  - address: {}\n    filter_chains:\n    - filters:\n      \
+             - name: envoy.filters.network.http_connection_manager\n        typed_config:\n          \
+             \"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager\n          \
+             stat_prefix: front\n          http_filters: [{router}]\n          route_config:\n            virtual_hosts:\n            \
+             - {{ name: all, domains: [\"*\"], routes: [{healthy}, {{ match: {{ prefix: / }}, route: {{ cluster: llm, timeout: 2s }} }}] }}\n  \
+             clusters:\n  - name: llm\n    connect_timeout: 0.5s\n    type: STATIC\n    common_lb_config: {{ healthy_panic_threshold: {{ value: 0 }} }}\n    \
+             load_assignment: {{ cluster_name: llm, endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {} }} }}] }}] }}\n{outliers}\n",
+            address(admin),
+            address(port),
+            address(upstream)
+        );
+        fs::write(&config, text).expect("the configuration is written");
+        let mut command = vec![program(&home, "bin/envoy")];
+        let id = port % 1000;
+        command.extend(words(&format!("-c {} --concurrency 1 --base-id {id} -l warning", config.display())));
+        Start { command, env: Vec::new(), port, grpc: None, ready: "/healthz" }
+    });
+    (real, admin)
+}
+
 /// Where `scripts/real-servers` put a server.
 fn home(name: &str) -> PathBuf {
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
