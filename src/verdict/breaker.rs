@@ -13,6 +13,7 @@ use crate::{
     journal::{
         Distribution,
         event::{BreakerState, Evidence},
+        interval::Outcome,
     },
     scenario::model::BreakerExpectation,
     units::{FaultId, PhaseName, RunTime, Seen, Span},
@@ -25,9 +26,9 @@ pub(super) fn judge(facts: &Facts<'_>, e: &BreakerExpectation) -> (Title, Findin
     if let Some(limit) = e.opens_within {
         (title("breaker opens", format!("within {limit}")), opens(facts, after, limit).unwrap_or_else(|f| f))
     } else if let Some(limit) = &e.fails_fast {
-        let finding = rejections(facts, after).map(|rejections| {
+        let finding = rejections(facts, after).map(|(rejections, how)| {
             let shown = latency(&rejections, 0, limit, "rejection", Rigour::Reaction);
-            shown.on("wire", format!("{} by an open breaker", counted(rejections.len(), "rejection")))
+            shown.on("wire", format!("{} {how}", counted(rejections.len(), "rejection")))
         });
         (title("open breaker fails fast", limit.to_string()), finding.unwrap_or_else(|f| f))
     } else if let Some(limit) = &e.leaks {
@@ -82,7 +83,7 @@ fn opens(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Find
     if let Some((seen, name)) = first {
         let finding = within(t0, Some(seen), facts.end, limit, &format!("breaker {name} opened"));
         return Ok(finding
-            .on("gateway", format!("breaker {name} open at {}", interval(seen)))
+            .on("breakers", format!("breaker {name} open at {}", interval(seen)))
             .with(rejected.1));
     }
     if !open_already.is_empty() {
@@ -100,7 +101,7 @@ fn opens(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Find
         return Err(Finding::inconclusive(why));
     }
     let finding = within(t0, None, facts.end, limit, what);
-    Ok(finding.on("gateway", format!("{} seen, none opened", counted(names.len() as u64, "breaker"))))
+    Ok(finding.on("breakers", format!("{} seen, none opened", counted(names.len() as u64, "breaker"))))
 }
 
 /// The first rejection by an open breaker on the wire.
@@ -110,8 +111,10 @@ fn first_rejection(facts: &Facts<'_>, t0: Seen) -> (Option<RunTime>, Option<Evid
     (first, first.map(|at| evidence("wire", format!("first rejection by an open breaker at {at}"))))
 }
 
-/// Latencies of rejections by an open breaker, after the fault if one is named.
-fn rejections(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<Distribution, Finding> {
+/// Latencies of rejections by an open breaker, after the fault if one is named,
+/// and how it is known that they are such: they say so themselves, or they
+/// were due in whole seconds in which a breaker was open.
+fn rejections(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<(Distribution, &'static str), Finding> {
     let since = match after {
         Some(_) => facts.effect(after)?.not_before,
         None => RunTime::ZERO,
@@ -119,10 +122,35 @@ fn rejections(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<Distribution
     let mut rejections = Distribution::default();
     let cells = facts.cells_in(None).filter(|cell| cell.key.served.breaker_open && cell.last_end >= since);
     cells.for_each(|cell| rejections.merge(&cell.service_e2e));
+    if !rejections.is_empty() {
+        return Ok((rejections, "by an open breaker"));
+    }
+    let open = open_seconds(facts, after, since);
+    let failed = facts.cells_in(None).filter(|cell| cell.key.outcome != Outcome::Ok);
+    let failed = failed.filter(|cell| open.iter().any(|seconds| seconds.contains(&cell.key.second)));
+    failed.for_each(|cell| rejections.merge(&cell.service_e2e));
     if rejections.is_empty() {
         return Err(Finding::inconclusive("no request was rejected by an open breaker"));
     }
-    Ok(rejections)
+    Ok((rejections, "while a breaker was open, by its own word: that it rejected them is inferred"))
+}
+
+/// Whole seconds in which a breaker that guards the fault's targets was surely
+/// open, after `since`.
+fn open_seconds(facts: &Facts<'_>, after: Option<&FaultId>, since: RunTime) -> Vec<std::ops::Range<u32>> {
+    let mut all = Vec::new();
+    for name in guarding(facts, after) {
+        let states = &facts.breakers[name];
+        for (i, (seen, state)) in states.iter().enumerate() {
+            if *state != BreakerState::Open {
+                continue;
+            }
+            let from = seen.by.max(since);
+            let to = states.get(i + 1).map_or(facts.end, |(next, _)| next.not_before);
+            all.push(from.as_secs_f64().ceil() as u32..to.as_secs_f64().floor() as u32);
+        }
+    }
+    all
 }
 
 fn closes(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
@@ -149,7 +177,7 @@ fn closes(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Fin
     let worst = super::times::worst(findings);
     worst
         .map(|finding| {
-            finding.on("gateway", format!("{checked} that had opened, and whose pod is still there"))
+            finding.on("breakers", format!("{checked} that had opened, and whose pod is still there"))
         })
         .ok_or_else(|| Finding::inconclusive(format!("the pods of {} are gone", opened.join(", "))))
 }
@@ -184,7 +212,7 @@ fn quiet(facts: &Facts<'_>, phase: &PhaseName) -> Finding {
                 next.map_or((facts.end, facts.end), |next| (next.not_before.max(seen.by), next.by));
             let said = format!("breaker {name} was open from {}", interval(*seen));
             if seen.by <= end && sure_until >= start {
-                return Finding::fail(said.clone()).observed(1.0, "count").on("gateway", said);
+                return Finding::fail(said.clone()).observed(1.0, "count").on("breakers", said);
             }
             if seen.not_before < end && perhaps_until > start {
                 maybe = Some(said);
@@ -196,6 +224,6 @@ fn quiet(facts: &Facts<'_>, phase: &PhaseName) -> Finding {
         None if watched == 0 => Finding::inconclusive("no breaker showed itself in this phase"),
         None => Finding::pass(format!("{} stayed closed", counted(watched, "breaker")))
             .observed(0.0, "count")
-            .on("gateway", format!("no breaker open between {start} and {end}")),
+            .on("breakers", format!("no breaker open between {start} and {end}")),
     }
 }

@@ -68,7 +68,7 @@ chaos:
 slos:
   - {{ availability: ">= 99%", in: baseline }}
 expect:
-  - circuit-breaker: {{ after: cut, opens-within: 3s, closes-within: 5s, quiet-in: baseline }}
+  - circuit-breaker: {{ after: cut, opens-within: 3s, closes-within: 5s, quiet-in: baseline, fails-fast: "p95 < 50ms" }}
 "#,
         front.url
     );
@@ -92,7 +92,7 @@ fn verdict_on(judged: &RunVerdict, id: &str) -> Verdict {
 fn haproxy_that_looks_at_answers_takes_a_broken_server_out_and_back() {
     let well = "check inter 300ms fall 2 rise 2 observe layer7 error-limit 3 on-error mark-down";
     let (judged, said) = haproxy_drilled(well);
-    for check in ["opens-within", "closes-within"] {
+    for check in ["opens-within", "closes-within", "fails-fast"] {
         assert_eq!(verdict_on(&judged, &format!("circuit-breaker.cut.{check}")), Verdict::Pass, "{said}");
     }
     assert_eq!(verdict_on(&judged, "circuit-breaker.quiet-in.baseline"), Verdict::Pass, "{said}");
