@@ -325,6 +325,37 @@ impl Drill {
         self.load(0..90, Answers::ok(20))
     }
 
+    /// The same, so many seconds later.
+    pub(super) fn shifted(&self, by: u32) -> Self {
+        let later = |time: RunTime| RunTime(time.0.saturating_add(u64::from(by) * 1_000_000));
+        let both = |seen: &mut Seen| *seen = Seen { not_before: later(seen.not_before), by: later(seen.by) };
+        let mut drill = self.clone();
+        for phase in &mut drill.plan.phases {
+            (phase.start, phase.end) = (later(phase.start), later(phase.end));
+        }
+        for act in &mut drill.plan.timeline {
+            (act.at, act.until) = (later(act.at), act.until.map(later));
+        }
+        for Record { at, event } in &mut drill.events {
+            *at = later(*at);
+            match event {
+                Event::Signal { seen, .. } => both(seen),
+                Event::Fault { step: FaultStep::Proven { effect, .. }, .. } => both(effect),
+                _ => {}
+            }
+        }
+        drill.cells = std::mem::take(&mut drill.cells)
+            .into_iter()
+            .map(|(second, cells)| (second + by, cells))
+            .collect();
+        for cell in drill.cells.values_mut().flatten() {
+            cell.key.second += by;
+            (cell.first_end, cell.last_end) = (later(cell.first_end), later(cell.last_end));
+        }
+        drill.end_at += f64::from(by);
+        drill
+    }
+
     pub(super) fn record(&self) -> RunRecord {
         let mut events = self.events.clone();
         if let Some(end) = &self.end {

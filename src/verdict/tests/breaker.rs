@@ -88,13 +88,17 @@ fn it_fails_fast() {
 
 #[test]
 fn failures_while_a_breaker_says_that_it_is_open_are_its_rejections() {
-    let limit = || BreakerExpectation { fails_fast: Some("p95 < 50ms".parse().expect("one")), ..Default::default() };
+    let limit =
+        || BreakerExpectation { fails_fast: Some("p95 < 50ms".parse().expect("one")), ..Default::default() };
     let open = || slow().breaker(28.0, "replica-0", Open).breaker(38.0, "replica-0", Closed);
     let failing = |seconds: std::ops::Range<u32>, ms| {
         expects(open().load(seconds, Answers::failed(10, Outcome::Http5xx).e2e(ms)), limit())
     };
     let check = failing(29..37, 3).checked();
-    assert!(check.verdict == Pass && check.evidence.iter().any(|one| one.what.contains("inferred")), "{check:?}");
+    assert!(
+        check.verdict == Pass && check.evidence.iter().any(|one| one.what.contains("inferred")),
+        "{check:?}"
+    );
     failing(29..37, 900).gives(Fail);
     // Before it opened, and when it may have closed already.
     failing(26..28, 3).gives(Inconclusive);

@@ -5,6 +5,7 @@ mod cache;
 mod capacity;
 mod load;
 mod pods;
+mod properties;
 mod recovery;
 mod rollback;
 mod run;

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Every demand there is, each as its own check.
-fn every_check(mut drill: Drill) -> Drill {
+pub(super) fn every_check(mut drill: Drill) -> Drill {
     fn t<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> Option<T> {
         Some(text.parse().expect("a threshold"))
     }
@@ -149,7 +149,7 @@ fn steps() -> impl Strategy<Value = FaultStep> {
     ]
 }
 
-fn events() -> impl Strategy<Value = Event> {
+pub(super) fn events() -> impl Strategy<Value = Event> {
     prop_oneof![
         8 => (seens(), signals()).prop_map(|(seen, signal)| Event::Signal { seen, signal }),
         4 => (prop::sample::select(vec!["cut", "bad", "stranger"]), steps()).prop_map(|(id, step)| Event::Fault { id: id.into(), step }),
@@ -160,7 +160,7 @@ fn events() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn answers() -> impl Strategy<Value = Answers> {
+pub(super) fn answers() -> impl Strategy<Value = Answers> {
     let outcome = prop::sample::select(Outcome::ALL.to_vec());
     let cache =
         prop::sample::select(vec![CacheUse::Unknown, CacheUse::Hit, CacheUse::Miss, CacheUse::Collapsed]);
