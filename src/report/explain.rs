@@ -48,7 +48,8 @@ pub fn explain(input: &Input<'_>, id: &str) -> Option<String> {
     };
     line(format!("{} {}  {}", text::sign(check.verdict), text::word(check.verdict), check.id));
     let phase = check.phase.as_ref().map(|phase| format!(" in {phase}")).unwrap_or_default();
-    line(format!("  {}: {}{phase} is to be {}", text::kind(check.kind), check.title, check.expected));
+    line(format!("  {}: {}{phase}", text::kind(check.kind), check.title));
+    line(format!("  wanted:   {}", check.expected));
     let known = text::interval(check).map(|known| format!(", which may be {known}")).unwrap_or_default();
     line(format!("  observed: {}{known}", text::observed(check)));
     line(format!("  {}", check.why));
