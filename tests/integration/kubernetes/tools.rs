@@ -237,7 +237,7 @@ fn install_litmus(rig: &Rig) {
 
 fn engine(rig: &Rig, manners: &str) -> String {
     let app = format!("appinfo: {{ appns: {}, applabel: app=llm, appkind: deployment }}", rig.namespace);
-    let env = "env: [{ name: TOTAL_CHAOS_DURATION, value: \"3\" }]";
+    let env = "env: [{ name: TOTAL_CHAOS_DURATION, value: \"6\" }]";
     let experiments = format!("experiments: [{{ name: pod-delete, spec: {{ components: {{ {env} }} }} }}]");
     act("litmus", "ChaosEngine", manners, &format!("{app}, chaosServiceAccount: none, {experiments}"))
 }
