@@ -9,7 +9,7 @@ use super::{Context, Fields, manifest, selector};
 use crate::{
     scenario::{
         chaos::{Mode, Scope, Selector},
-        custom::{CustomChaos, CustomKind},
+        custom::{CustomChaos, CustomKind, Tool},
         diagnostic::Diagnostic,
         yaml::{Node, Value},
     },
@@ -23,15 +23,9 @@ const EXPERIMENT: &str = "pod-delete";
 
 /// Reads the spec of `kind`.
 pub(super) fn custom(cx: &mut Context<'_>, node: &Node, kind: CustomKind) -> Option<CustomChaos> {
-    let (scope, duration, action) = match kind {
-        CustomKind::ChaosEngine => engine(cx, node)?,
-        CustomKind::PodChaos
-        | CustomKind::NetworkChaos
-        | CustomKind::HTTPChaos
-        | CustomKind::StressChaos
-        | CustomKind::IOChaos
-        | CustomKind::DNSChaos
-        | CustomKind::TimeChaos => mesh(cx, node, kind)?,
+    let (scope, duration, action) = match kind.tool() {
+        Tool::Litmus => engine(cx, node)?,
+        Tool::ChaosMesh => mesh(cx, node, kind)?,
     };
     Some(CustomChaos { object: kind, action, scope, duration, metadata: Json::Null, spec: cx.json(node)? })
 }

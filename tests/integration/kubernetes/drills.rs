@@ -1,7 +1,6 @@
 //! Whole runs on the cluster, and how they end.
 
-use super::rig::{Rig, kubectl, recover, said, unmet, verdict};
-use crate::support::exe;
+use super::rig::{Rig, kubectl, recover, recover_leftovers, said, unmet, verdict};
 
 pub(super) fn act(id: &str, kind: &str, spec: &str) -> String {
     let group = if kind == "PodChaos" { "chaos-mesh.org" } else { "firedrill.dev" };
@@ -94,10 +93,7 @@ fn leftovers_are_found_by_their_labels_without_the_runs_folder() {
     let scale = act("scale", "KubernetesChaos", &format!("action: scale, replicas: 1, mode: one, {}", app()));
     rig.killed_at(&rig.scenario(", healthy-floor: 0", &format!("chaos:\n{scale}")), "\"proven\"");
     std::fs::remove_dir_all(rig.runs()).expect("the folders go");
-    let out = std::process::Command::new(exe())
-        .args(["recover", "--leftovers", "--namespace", &rig.namespace])
-        .output()
-        .expect("the program starts");
+    let out = recover_leftovers(&rig);
     assert_eq!(out.status.code(), Some(0), "{}", said(&out));
     assert!(said(&out).contains("replicas is 3 again"), "{}", said(&out));
     assert_eq!(rig.snapshot(), before);

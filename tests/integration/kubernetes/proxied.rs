@@ -1,12 +1,10 @@
 //! A fault proxy between a Service and its pods, for the time of a drill.
 
-use std::process::Command;
-
 use super::{
     drills::app,
-    rig::{Rig, kubectl, recover, said, unmet, verdict},
+    rig::{Rig, kubectl, recover, recover_leftovers, said, unmet, verdict},
 };
-use crate::{lab::kubernetes as own, support::exe};
+use crate::lab::kubernetes as own;
 
 fn act(id: &str, at: u32, kind: &str, spec: &str) -> String {
     let group = if kind == "NetworkChaos" { "chaos-mesh.org" } else { "firedrill.dev" };
@@ -73,10 +71,7 @@ fn a_proxy_that_a_dead_harness_left_is_taken_away() {
     }
     rig.killed_at(&scenario, "\"proven\"");
     std::fs::remove_dir_all(rig.runs()).expect("the folders go");
-    let out = Command::new(exe())
-        .args(["recover", "--leftovers", "--namespace", &rig.namespace])
-        .output()
-        .expect("the program starts");
+    let out = recover_leftovers(&rig);
     assert_eq!(out.status.code(), Some(0), "{}", said(&out));
     assert_eq!((rig.snapshot(), left(&rig)), (before, String::new()));
 }

@@ -174,6 +174,12 @@ pub(super) fn recover(run: &Path) -> Output {
     Command::new(exe()).arg("recover").arg(run).output().expect("the program starts")
 }
 
+/// Takes back what any run left in the rig's namespace, by its labels alone.
+pub(super) fn recover_leftovers(rig: &Rig) -> Output {
+    let arguments = ["recover", "--leftovers", "--namespace", &rig.namespace];
+    Command::new(exe()).args(arguments).output().expect("the program starts")
+}
+
 pub(super) fn said(out: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
 }

@@ -3,7 +3,6 @@
 
 use std::{
     path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -13,9 +12,8 @@ use serde_json::Value;
 use super::{
     controllers::{litmus, mesh},
     drills::app,
-    rig::{PATIENCE, PAUSE, Rig, kubectl, recover, said, unmet, verdict},
+    rig::{PATIENCE, PAUSE, Rig, kubectl, recover, recover_leftovers, said, unmet, verdict},
 };
-use crate::support::exe;
 
 /// An act by a tool. `manners` are its controller's; none: good.
 fn act(id: &str, kind: &str, manners: &str, spec: &str) -> String {
@@ -157,10 +155,7 @@ fn a_fault_of_a_tool_ends_by_itself_when_the_harness_is_dead() {
     let refused = rig.run(&scenario);
     assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
     std::fs::remove_dir_all(rig.runs()).expect("the folders go");
-    let out = Command::new(exe())
-        .args(["recover", "--leftovers", "--namespace", &rig.namespace])
-        .output()
-        .expect("the program starts");
+    let out = recover_leftovers(&rig);
     assert_eq!(out.status.code(), Some(0), "{}", said(&out));
     assert_eq!(left(&rig), "");
 }

@@ -9,7 +9,7 @@ use crate::{
     chaos::kubernetes::Mark,
     cluster::{FAULT_ANNOTATION, RUN_LABEL, custom::CustomRef, object::merge, run_label},
     plan::model::Pod,
-    scenario::custom::{CustomChaos, CustomKind, Tool},
+    scenario::custom::{CustomChaos, Tool},
 };
 
 /// The version of both tools' kinds.
@@ -50,15 +50,9 @@ pub(super) fn body(
         }),
     );
     let mut spec = chaos.spec.as_object().cloned().unwrap_or_default();
-    match chaos.object {
-        CustomKind::ChaosEngine => engine(&mut spec, &at.namespace, lasting),
-        CustomKind::PodChaos
-        | CustomKind::NetworkChaos
-        | CustomKind::HTTPChaos
-        | CustomKind::StressChaos
-        | CustomKind::IOChaos
-        | CustomKind::DNSChaos
-        | CustomKind::TimeChaos => mesh(&mut spec, chaos.is_one_shot(), targets, lasting),
+    match chaos.object.tool() {
+        Tool::Litmus => engine(&mut spec, &at.namespace, lasting),
+        Tool::ChaosMesh => mesh(&mut spec, chaos.is_one_shot(), targets, lasting),
     }
     json!({ "apiVersion": at.api, "kind": at.kind, "metadata": metadata, "spec": spec })
 }
