@@ -15,7 +15,7 @@ use crate::{
     clock::Clock,
     journal::{
         Event, RunFolder, Sink,
-        event::{Evidence, FaultStep, ToolVerdict},
+        event::{FaultStep, ToolVerdict},
     },
     plan::{
         self, Plan,
@@ -309,16 +309,15 @@ impl<D: Driver> Running<'_, D> {
 
     /// Takes everything back, with some patience. Some: it stays behind.
     async fn recover(&self, undo: &[Undo]) -> Option<ActResult> {
-        match take_back(undo, RECOVER_WITHIN).await {
+        let taken = take_back(undo, RECOVER_WITHIN).await;
+        // If this can't be written, `firedrill recover` finds nothing left to do.
+        let _ = self.context.wal.write(&self.act.id, Step::taken_back(&taken)).await;
+        match taken {
             Ok(proof) => {
-                let how = proof.iter().map(|Evidence { source, what }| format!("{source}: {what}")).collect();
-                // If this can't be written, `firedrill recover` finds nothing left to do.
-                let _ = self.context.wal.write(&self.act.id, Step::Recovered { how }).await;
                 self.journal(FaultStep::Recovered { proof });
                 None
             }
             Err(why) => {
-                let _ = self.context.wal.write(&self.act.id, Step::RecoveryFailed { why: why.clone() }).await;
                 self.journal(FaultStep::RecoveryFailed { why: why.clone() });
                 Some(ActResult::LeftBehind { why })
             }

@@ -43,8 +43,8 @@ impl fmt::Display for RecoverReport {
             )?;
         }
         for (id, proof) in recovered {
-            for Evidence { source, what } in proof {
-                write!(f, "\n  {id}: {source}: {what}")?;
+            for evidence in proof {
+                write!(f, "\n  {id}: {evidence}")?;
             }
         }
         for (id, why) in failed {
@@ -69,16 +69,11 @@ pub async fn recover(folder: &Path) -> Result<RecoverReport, WalError> {
     let io = |source| WalError::new(folder, source);
     let wal = Wal::open(folder).map_err(io)?;
     for Pending { id, undo, .. } in pending {
-        match take_back(&undo, PATIENCE).await {
-            Ok(proof) => {
-                let how = proof.iter().map(|Evidence { source, what }| format!("{source}: {what}")).collect();
-                wal.write(&id, Step::Recovered { how }).await.map_err(io)?;
-                report.recovered.push((id, proof));
-            }
-            Err(why) => {
-                wal.write(&id, Step::RecoveryFailed { why: why.clone() }).await.map_err(io)?;
-                report.failed.push((id, why));
-            }
+        let taken = take_back(&undo, PATIENCE).await;
+        wal.write(&id, Step::taken_back(&taken)).await.map_err(io)?;
+        match taken {
+            Ok(proof) => report.recovered.push((id, proof)),
+            Err(why) => report.failed.push((id, why)),
         }
     }
     Ok(report)

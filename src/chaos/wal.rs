@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::undo::Undo;
 use crate::{
+    journal::event::Evidence,
     plan::model::PlannedAction,
     units::{FaultId, PodName},
 };
@@ -101,6 +102,16 @@ impl Wal {
             file.sync_data()
         });
         written.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+    }
+}
+
+impl Step {
+    /// How it went to take something back.
+    pub fn taken_back(taken: &Result<Vec<Evidence>, String>) -> Self {
+        match taken {
+            Ok(proof) => Self::Recovered { how: proof.iter().map(ToString::to_string).collect() },
+            Err(why) => Self::RecoveryFailed { why: why.clone() },
+        }
     }
 }
 

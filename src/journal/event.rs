@@ -213,6 +213,13 @@ pub struct Evidence {
     pub what: String,
 }
 
+/// `proxy link replica-1: taken off`
+impl std::fmt::Display for Evidence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.source, self.what)
+    }
+}
+
 /// What observers notice, in the terms of the mechanisms.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "signal", rename_all = "kebab-case")]

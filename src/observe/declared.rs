@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Look, SAMPLE, breakers::Breakers, every, prometheus::Exposition, source, source::Source, systems,
+    Look, SAMPLE, breakers::Breakers, every, prometheus::Exposition, sample, source, source::Source, systems,
 };
 use crate::{
     clock::Clock,
@@ -98,12 +97,7 @@ impl Look for Watcher {
         // States are looked at more often than counters have to be kept.
         if self.sampled.is_none_or(|last| started.since(last) >= SAMPLE) {
             self.sampled = Some(started);
-            let values: IndexMap<String, f64> = metrics
-                .samples
-                .iter()
-                .filter(|sample| sample.value.is_finite())
-                .map(|sample| (sample.key(), sample.value))
-                .collect();
+            let values = sample::values(&metrics, |_| true);
             let signal = Signal::Sample { source: self.observed.name.clone(), values };
             source::tell(&self.sink, seen, signal);
         }

@@ -83,7 +83,7 @@ fn tell(eyes: &Eyes, source: &str, started: RunTime, values: IndexMap<String, f6
 
 /// Series worth keeping: a histogram's buckets are many and told by nobody,
 /// and JSON has no words for what is not finite.
-fn values(metrics: &Exposition, wanted: impl Fn(&str) -> bool) -> IndexMap<String, f64> {
+pub(super) fn values(metrics: &Exposition, wanted: impl Fn(&str) -> bool) -> IndexMap<String, f64> {
     let kept = metrics.samples.iter().filter(|sample| {
         wanted(&sample.name) && !sample.name.ends_with("_bucket") && sample.value.is_finite()
     });

@@ -61,8 +61,8 @@ pub fn explain(input: &Input<'_>, id: &str) -> Option<String> {
             .for_each(&mut line);
     }
     line("\nEvidence".to_owned());
-    for Evidence { source, what } in &check.evidence {
-        line(format!("  {source}: {what}"));
+    for evidence in &check.evidence {
+        line(format!("  {evidence}"));
     }
     if check.evidence.is_empty() {
         line("  none: that is why it is not a pass, or it stands on the requests below".to_owned());
@@ -141,8 +141,7 @@ fn told(index: usize, Record { at, event, .. }: &Record) -> String {
 }
 
 fn proofs(proof: &[Evidence]) -> String {
-    let each = proof.iter().map(|Evidence { source, what }| format!("{source}: {what}"));
-    each.collect::<Vec<_>>().join("; ")
+    proof.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Signals of the kind that a check stands on.

@@ -183,8 +183,8 @@ impl Running {
         let namespaces = reach.namespaces.into_iter().collect();
         let mut target = target.clone();
         // Whose endpoints the pods are.
-        if let Some(proxy) = proxied.as_ref().filter(|_| target.proxied() == Some(&target.service)) {
-            proxy.upstream().clone_into(&mut target.service);
+        if let Some(proxy) = proxied {
+            target.lead_to(proxy.upstream());
         }
         Some(Watched { cluster: cluster.clone(), target, namespaces, nodes: reach.nodes })
     }

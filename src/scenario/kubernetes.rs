@@ -94,6 +94,14 @@ impl KubernetesTarget {
         Some(proxy.service.as_deref().unwrap_or(&self.service))
     }
 
+    /// With a proxy before the Service that gets the load, its pods are those
+    /// of another one.
+    pub fn lead_to(&mut self, upstream: &str) {
+        if self.proxied() == Some(self.service.as_str()) {
+            upstream.clone_into(&mut self.service);
+        }
+    }
+
     /// The image that does nothing.
     pub fn pause_image(&self) -> &str {
         self.pause_image.as_deref().unwrap_or("registry.k8s.io/pause:3.10")

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use super::edit::{Edit, shown, together};
 use crate::{
     chaos::driver::evidence,
-    cluster::{Cluster, ClusterError, RUN_LABEL, UNDO_ANNOTATION, object::ObjectRef},
+    cluster::{Cluster, ClusterError, RUN_LABEL, UNDO_ANNOTATION, object::ObjectRef, run_label},
     journal::event::Evidence,
     units::FaultId,
 };
@@ -42,6 +42,15 @@ pub struct Mark {
     pub run: String,
     /// The fault.
     pub fault: FaultId,
+}
+
+impl Mark {
+    /// A name on the cluster that no other fault of any run has: small
+    /// letters, digits and `-`, 63 at most.
+    pub(super) fn name(&self, before: &str) -> String {
+        let name = run_label(&format!("{before}{}-{}", self.fault, self.run)).to_lowercase();
+        name.replace(['_', '.'], "-").trim_matches('-').to_owned()
+    }
 }
 
 /// The annotation: for each fault on the object, what it changed.

@@ -1,7 +1,7 @@
 //! How it is seen that a step acts: what the API server says of the pods, and
 //! what is enough.
 
-use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kube::{Api, api::ListParams};
 use serde_json::Value;
 
@@ -108,6 +108,19 @@ fn still_runs(pod: &Value, before: &ContainerIds, source: &str, said: &mut Vec<E
     missing
 }
 
+/// All endpoints of a Service, whether they are ready or not.
+pub(super) async fn endpoints(
+    cluster: &Cluster,
+    namespace: &str,
+    service: &str,
+) -> Result<Vec<Endpoint>, ClusterError> {
+    let slices: Api<EndpointSlice> = Api::namespaced(cluster.client(), namespace);
+    let of = ListParams::default().labels(&format!("{SERVICE_NAME_LABEL}={service}"));
+    let listed =
+        call(format!("list endpointslices of service {namespace}/{service}"), slices.list(&of)).await?;
+    Ok(listed.items.into_iter().flat_map(|slice| slice.endpoints).collect())
+}
+
 /// Whether none of the pods is among the Service's endpoints. None: so it is.
 async fn no_endpoints(
     cluster: &Cluster,
@@ -115,11 +128,8 @@ async fn no_endpoints(
     pods: &[String],
     said: &mut Vec<Evidence>,
 ) -> Result<Option<String>, ClusterError> {
-    let slices: Api<EndpointSlice> =
-        Api::namespaced(cluster.client(), service.namespace.as_deref().unwrap_or_default());
-    let of = ListParams::default().labels(&format!("{SERVICE_NAME_LABEL}={}", service.name));
-    let slices = call(format!("list endpointslices of {service}"), slices.list(&of)).await?;
-    let endpoints: Vec<_> = slices.items.into_iter().flat_map(|slice| slice.endpoints).collect();
+    let namespace = service.namespace.as_deref().unwrap_or_default();
+    let endpoints = endpoints(cluster, namespace, &service.name).await?;
     let left: Vec<String> = endpoints
         .iter()
         .filter_map(|endpoint| endpoint.target_ref.as_ref())

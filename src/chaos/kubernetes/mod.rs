@@ -112,9 +112,7 @@ impl KubernetesDriver {
     /// The same with a fault proxy before a Service; `upstream` is the Service
     /// that leads to the pods as that one did.
     pub fn through(mut self, proxy: ProxyDriver, upstream: &str) -> Self {
-        if self.target.proxied() == Some(self.target.service.as_str()) {
-            upstream.clone_into(&mut self.target.service);
-        }
+        self.target.lead_to(upstream);
         if let Some(to) = &mut self.target.proxy {
             to.service = Some(upstream.to_owned());
         }
@@ -126,12 +124,9 @@ impl KubernetesDriver {
         let Some(name) = self.target.proxied() else { return Ok(()) };
         let service =
             workload::object(&self.cluster, Kind::Service, Some(&self.target.namespace), name).await?;
-        let selector: BTreeMap<String, String> =
-            serde_json::from_value(service.read["spec"]["selector"].clone()).unwrap_or_default();
-        let is_behind = |pod: &&Pod| {
-            pod.namespace == self.target.namespace
-                && selector.iter().all(|(key, value)| pod.labels.get(key) == Some(value))
-        };
+        let selector = workload::selector(&service);
+        let is_behind =
+            |pod: &&Pod| pod.namespace == self.target.namespace && workload::selects(&selector, pod);
         let behind: BTreeSet<PodKey> = pods.iter().filter(is_behind).map(safety::key).collect();
         let chosen: BTreeSet<PodKey> = order.targets.iter().map(safety::key).collect();
         if behind == chosen {

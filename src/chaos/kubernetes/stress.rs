@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::{Mark, change::Tries};
 use crate::{
     chaos::{driver::evidence, look::Look},
-    cluster::{Cluster, ClusterError, object::ObjectRef, run_label, through},
+    cluster::{Cluster, ClusterError, object::ObjectRef, through},
     journal::event::Evidence,
     scenario::stress::{MemoryStress, Stressors},
     stress::Done,
@@ -56,9 +56,7 @@ impl Stress {
         stressors: Stressors,
         ttl: Option<Duration>,
     ) -> Self {
-        // A container's name is a label: no other fault's of any run.
-        let name = run_label(&format!("stress-{}-{}", mark.fault, mark.run)).to_lowercase();
-        let container = name.replace(['_', '.'], "-").trim_matches('-').to_owned();
+        let container = mark.name("stress-");
         let sum =
             container.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
         let port = PORTS.start + u16::try_from(sum % u32::from(PORTS.end - PORTS.start)).unwrap_or(0);

@@ -168,6 +168,19 @@ fn container(workload: &Object, wanted: Option<&str>) -> Result<String, ChaosErr
     }
 }
 
+/// What is wrong with a Service that selects nothing.
+pub(super) const NO_SELECTOR: &str = "it has no selector, so that its endpoints are kept by somebody else";
+
+/// What a Service selects its pods by.
+pub(super) fn selector(service: &Object) -> BTreeMap<String, String> {
+    serde_json::from_value(service.read["spec"]["selector"].clone()).unwrap_or_default()
+}
+
+/// Whether a pod of its namespace has all that a Service selects by.
+pub(super) fn selects(selector: &BTreeMap<String, String>, pod: &Pod) -> bool {
+    selector.iter().all(|(key, value)| pod.labels.get(key) == Some(value))
+}
+
 /// A Service sends nothing more to some of its pods: to all, by its own
 /// selector; to some, by a label that only the Service selects by.
 pub(super) async fn detach(
@@ -177,14 +190,12 @@ pub(super) async fn detach(
 ) -> Result<Vec<Step>, ChaosError> {
     let Some(namespace) = order.targets.first().map(|pod| pod.namespace.as_str()) else { return Ok(vec![]) };
     let service = object(cluster, Kind::Service, Some(namespace), service).await?;
-    let selector: BTreeMap<String, String> =
-        serde_json::from_value(service.read["spec"]["selector"].clone()).unwrap_or_default();
+    let selector = selector(&service);
     let unfit = |why: &str| ChaosError::Unfit(format!("{}: {why}", service.at));
     let Some((first, _)) = selector.first_key_value() else {
-        return Err(unfit("it has no selector, so that its endpoints are kept by somebody else"));
+        return Err(unfit(NO_SELECTOR));
     };
-    let is_served = |pod: &&Pod| selector.iter().all(|(key, value)| pod.labels.get(key) == Some(value));
-    let cut: Vec<&Pod> = order.targets.iter().filter(is_served).collect();
+    let cut: Vec<&Pod> = order.targets.iter().filter(|pod| selects(&selector, pod)).collect();
     if cut.is_empty() {
         return Err(unfit("it sends to none of these pods"));
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     chaos::kubernetes::Mark,
-    cluster::{FAULT_ANNOTATION, RUN_LABEL, custom::CustomRef, object::merge, run_label},
+    cluster::{FAULT_ANNOTATION, RUN_LABEL, custom::CustomRef, object::merge},
     plan::model::Pod,
     scenario::custom::{CustomChaos, Tool},
 };
@@ -22,13 +22,12 @@ pub(super) fn api(tool: Tool) -> String {
 
 /// Which object a fault is. Its name is no other run's and no other fault's.
 pub(super) fn at(chaos: &CustomChaos, namespace: &str, mark: &Mark) -> CustomRef {
-    let name = run_label(&format!("{}-{}", mark.fault, mark.run)).to_lowercase().replace(['_', '.'], "-");
     CustomRef {
         api: api(chaos.object.tool()),
         resource: chaos.object.resource().to_owned(),
         kind: chaos.object.name().to_owned(),
         namespace: namespace.to_owned(),
-        name: name.trim_matches('-').to_owned(),
+        name: mark.name(""),
     }
 }
 

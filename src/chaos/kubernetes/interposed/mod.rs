@@ -5,9 +5,9 @@
 mod admin;
 mod objects;
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
-use k8s_openapi::api::{core::v1::Pod, discovery::v1::EndpointSlice};
+use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::ListParams};
 use rand::RngExt as _;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use self::{
 use super::{
     Change, Mark,
     edit::{Edit, Place},
-    is_ready, workload,
+    is_ready, look, workload,
 };
 use crate::{
     api_client::ClientError,
@@ -31,12 +31,11 @@ use crate::{
         wal::{Step, Wal},
     },
     cluster::{
-        Cluster, ClusterError, PROXY_LABEL, SERVICE_NAME_LABEL, call,
+        Cluster, ClusterError, PROXY_LABEL, call,
         custom::{CustomRef, Doing},
         object::Kind,
         run_label,
     },
-    journal::event::Evidence,
     scenario::kubernetes::KubernetesTarget,
     units::FaultId,
 };
@@ -113,15 +112,8 @@ impl Interposed {
 
 async fn taken_back(wal: &Wal, undo: &[Undo]) -> Result<(), String> {
     let taken = take_back(undo, Duration::ZERO).await;
-    let step = match &taken {
-        Ok(proof) => {
-            let how = proof.iter().map(|Evidence { source, what }| format!("{source}: {what}")).collect();
-            Step::Recovered { how }
-        }
-        Err(why) => Step::RecoveryFailed { why: why.clone() },
-    };
     // If this can't be written, `firedrill recover` finds nothing left to do.
-    let _ = wal.write(&FaultId::from(ID), step).await;
+    let _ = wal.write(&FaultId::from(ID), Step::taken_back(&taken)).await;
     taken.map(drop)
 }
 
@@ -140,13 +132,10 @@ impl Plan {
         run: &str,
     ) -> Result<Self, ChaosError> {
         let service = workload::object(cluster, Kind::Service, Some(namespace), name).await?;
-        let selector: BTreeMap<String, String> =
-            serde_json::from_value(service.read["spec"]["selector"].clone()).unwrap_or_default();
+        let selector = workload::selector(&service);
         let unfit = |why: String| ChaosError::Unfit(why);
         let Some(key) = selector.keys().next().cloned() else {
-            return Err(unfit(
-                "it has no selector, so that its endpoints are kept by somebody else".to_owned(),
-            ));
+            return Err(unfit(workload::NO_SELECTOR.to_owned()));
         };
         let pods = workload::selected(cluster, namespace, &selector).await?;
         let ports = ports(&service.read, &pods).map_err(unfit)?;
@@ -240,11 +229,7 @@ where
 
 /// The pods that a Service sends to.
 async fn endpoints(cluster: &Cluster, namespace: &str, service: &str) -> Result<Vec<String>, ClusterError> {
-    let slices: Api<EndpointSlice> = Api::namespaced(cluster.client(), namespace);
-    let how = ListParams::default().labels(&format!("{SERVICE_NAME_LABEL}={service}"));
-    let listed = call(format!("list endpointslices of {service}"), slices.list(&how)).await?;
-    let all = listed.items.into_iter().flat_map(|slice| slice.endpoints);
-    let serving = all.filter(|endpoint| {
+    let serving = look::endpoints(cluster, namespace, service).await?.into_iter().filter(|endpoint| {
         endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true)
     });
     Ok(serving.filter_map(|endpoint| endpoint.target_ref?.name).collect())
