@@ -110,10 +110,10 @@ pub async fn drill(plan: Plan, options: Options) -> Result<Drilled, RunError> {
         }
     };
     let supervised = supervise::supervise(Arc::new(plan), &target, &folder, &options, log, interrupts).await;
-    // After a second Ctrl-C nothing more is waited for.
-    let left = match &supervised {
-        Err(RunError::LeftAtOnce(_)) => None,
-        Ok(_) | Err(_) => target.stop().await,
+    // After a second Ctrl-C no cluster is waited for.
+    let left = match (&supervised, &target) {
+        (Err(RunError::LeftAtOnce(_)), Running::Kubernetes(_)) => None,
+        _ => target.stop().await,
     };
     let mut left_behind = supervised?;
     left_behind.extend(left);

@@ -2,10 +2,10 @@
 //! controllers say of workloads, autoscalers and nodes, and its Events.
 //!
 //! A watch tells at once what has changed, but not that nothing has; so the
-//! same is listed every second as well. A change lies between the start of
-//! the last list that did not show it and the moment when it was heard of.
-//! After a lost connection or a forgotten version (410) the watch lists anew
-//! by itself.
+//! same is listed as well: every second what times are judged by, the rest
+//! every five. A change lies between the start of the last list that did not
+//! show it and the moment when it was heard of. After a lost connection or a
+//! forgotten version (410) the watch lists anew by itself.
 
 mod gauges;
 mod notes;
@@ -45,8 +45,10 @@ use crate::{
     scenario::kubernetes::KubernetesTarget,
 };
 
-/// Between two lists.
-const LIST: Duration = Duration::from_secs(1);
+/// Between two lists of what times are judged by.
+const OFTEN: Duration = Duration::from_secs(1);
+/// Between two lists of the rest, of which a cluster may have thousands.
+const SELDOM: Duration = Duration::from_secs(5);
 
 /// What is watched, and for whom.
 #[derive(Debug, Clone)]
@@ -68,6 +70,7 @@ pub async fn watch(watched: Watched, clock: Clock, sink: Sink, cancel: Cancellat
         let mut pods = Pods::default();
         let watch = Watch {
             api: Api::<Pod>::namespaced(cluster.client(), namespace),
+            every: OFTEN,
             labels: None,
             source: Source::expected(&format!("pods in {namespace}")),
             clock,
@@ -83,6 +86,7 @@ pub async fn watch(watched: Watched, clock: Clock, sink: Sink, cancel: Cancellat
     let mut endpoints = Endpoints::default();
     let slices = Watch {
         api: Api::<EndpointSlice>::namespaced(cluster.client(), &target.namespace),
+        every: OFTEN,
         labels: Some(format!("{SERVICE_NAME_LABEL}={service}")),
         source: Source::expected(&format!("endpoints of {}/{service}", target.namespace)),
         clock,
@@ -114,6 +118,7 @@ async fn about(cluster: &Cluster, namespace: &str, clock: Clock, sink: &Sink, ca
     let mut heard = Notes::default();
     let notes = Watch {
         api: Api::<Note>::namespaced(client(), namespace),
+        every: SELDOM,
         labels: None,
         source: Source::expected(&what("events")),
         clock,
@@ -146,7 +151,7 @@ where
     K: Figured + Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let mut gauges = Gauges::new(&format!("kubernetes {what}"));
-    let watch = Watch { api, labels: None, source: Source::expected(&what), clock, sink };
+    let watch = Watch { api, every: SELDOM, labels: None, source: Source::expected(&what), clock, sink };
     watch.run(cancel, move |change| gauges.heard(change).into_iter().collect()).await;
 }
 
@@ -182,6 +187,8 @@ enum Change<'a, K> {
 
 struct Watch<'a, K> {
     api: Api<K>,
+    /// Between two lists.
+    every: Duration,
     labels: Option<String>,
     source: Source,
     clock: Clock,
@@ -196,7 +203,7 @@ where
         let config =
             self.labels.iter().fold(watcher::Config::default(), |config, labels| config.labels(labels));
         let mut events = pin!(watcher(self.api.clone(), config).default_backoff());
-        let mut ticks = interval(LIST);
+        let mut ticks = interval(self.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
