@@ -1,8 +1,10 @@
 //! CPU and memory used up in pods, by ephemeral containers.
 
+use std::time::{Duration, Instant};
+
 use super::{
     drills::app,
-    rig::{Rig, kubectl, recover, said, unmet, verdict},
+    rig::{PATIENCE, Rig, kubectl, recover, said, unmet, verdict},
 };
 use crate::lab::kubernetes as own;
 
@@ -48,7 +50,12 @@ fn stress_that_a_dead_harness_left_is_ended() {
     own::image();
     let rig = Rig::start("stressed");
     let run = rig.killed_at(&rig.scenario(&target(), &format!("chaos:\n{}", busy("12s"))), "\"proven\"");
-    assert_eq!(running(&rig), 1);
+    // It answers before the kubelet says that it runs.
+    let deadline = Instant::now() + PATIENCE;
+    while running(&rig) != 1 {
+        assert!(Instant::now() < deadline, "its container runs");
+        std::thread::sleep(Duration::from_millis(100));
+    }
     for _ in 0..2 {
         let out = recover(&run);
         assert_eq!(out.status.code(), Some(0), "{}", said(&out));
