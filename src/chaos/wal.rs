@@ -204,7 +204,7 @@ mod tests {
             action: PlannedAction::Deploy(Deploy {
                 version: Version::from("v2"),
                 defect: Default::default(),
-                deployment: None,
+                of: None,
                 patch: Default::default(),
             }),
             targets: vec![PodName::from("pod-0")],

@@ -24,17 +24,37 @@ pub enum Kind {
     StatefulSet,
     /// A ReplicaSet.
     ReplicaSet,
+    /// A Rollout of Argo Rollouts.
+    Rollout,
+    /// A Canary of Flagger; it is only read.
+    Canary,
 }
 
 impl Kind {
     /// Those that faults leave marks on.
-    pub const MARKED: [Self; 5] = [Self::Pod, Self::Node, Self::Service, Self::Deployment, Self::StatefulSet];
+    pub const MARKED: [Self; 6] =
+        [Self::Pod, Self::Node, Self::Service, Self::Deployment, Self::StatefulSet, Self::Rollout];
+
+    /// Whether every cluster has it.
+    pub fn is_built_in(self) -> bool {
+        match self {
+            Self::Pod
+            | Self::Node
+            | Self::Service
+            | Self::Deployment
+            | Self::StatefulSet
+            | Self::ReplicaSet => true,
+            Self::Rollout | Self::Canary => false,
+        }
+    }
 
     /// Group of the API; empty: the core.
     pub fn group(self) -> &'static str {
         match self {
             Self::Pod | Self::Node | Self::Service => "",
             Self::Deployment | Self::StatefulSet | Self::ReplicaSet => "apps",
+            Self::Rollout => "argoproj.io",
+            Self::Canary => "flagger.app",
         }
     }
 
@@ -47,12 +67,16 @@ impl Kind {
             Self::Deployment => "deployments",
             Self::StatefulSet => "statefulsets",
             Self::ReplicaSet => "replicasets",
+            Self::Rollout => "rollouts",
+            Self::Canary => "canaries",
         }
     }
 
     fn root(self) -> &'static str {
         match self.group() {
             "" => "/api/v1",
+            "argoproj.io" => "/apis/argoproj.io/v1alpha1",
+            "flagger.app" => "/apis/flagger.app/v1beta1",
             _ => "/apis/apps/v1",
         }
     }
@@ -66,6 +90,8 @@ impl Kind {
             Self::Deployment => "deployment",
             Self::StatefulSet => "statefulset",
             Self::ReplicaSet => "replicaset",
+            Self::Rollout => "rollout",
+            Self::Canary => "canary",
         }
     }
 }
@@ -137,8 +163,61 @@ impl ObjectRef {
         merge(&mut patch, json!({ "metadata": { "resourceVersion": version, "uid": self.uid } }));
         let path = format!("{}?fieldManager={MANAGER}", self.path());
         let what = format!("patch {self}");
-        send(cluster, Method::PATCH, &path, Some(("application/strategic-merge-patch+json", &patch)), what)
-            .await
+        let how = if self.kind.is_built_in() {
+            "application/strategic-merge-patch+json"
+        } else {
+            // An API server merges lists of its own kinds only.
+            spell_out(read, &mut patch);
+            "application/merge-patch+json"
+        };
+        send(cluster, Method::PATCH, &path, Some((how, &patch)), what).await
+    }
+}
+
+/// Takes away the fields that are null: within lists they would be values.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+/// Makes a merge patch (RFC 7396) of a strategic one: lists whose items have
+/// names become whole, with what was `read`.
+fn spell_out(read: &Value, patch: &mut Value) {
+    match patch {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let before = read.get(key.as_str()).unwrap_or(&Value::Null);
+                spell_out(before, value);
+                // A list that was not there and is empty again is no list.
+                if before.is_null() && value.as_array().is_some_and(Vec::is_empty) {
+                    *value = Value::Null;
+                }
+            }
+        }
+        Value::Array(items) if items.iter().any(|item| item.get("name").is_some()) => {
+            let mut whole = read.as_array().cloned().unwrap_or_default();
+            for mut item in std::mem::take(items) {
+                let name = item.get("name").cloned();
+                let known = whole.iter().position(|one| one.get("name") == name.as_ref());
+                if item.get("$patch").is_some_and(|what| what == "delete") {
+                    whole.retain(|one| one.get("name") != name.as_ref());
+                } else if let Some(known) = known {
+                    spell_out(&whole[known].clone(), &mut item);
+                    merge(&mut whole[known], item);
+                } else {
+                    whole.push(item);
+                }
+            }
+            *items = whole;
+            items.iter_mut().for_each(drop_nulls);
+        }
+        _ => {}
     }
 }
 
@@ -229,6 +308,63 @@ pub fn merge(into: &mut Value, more: Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What an API server makes of a merge patch.
+    fn merged(mut into: Value, patch: Value) -> Value {
+        fn apply(into: &mut Value, patch: Value) {
+            match patch {
+                Value::Object(fields) => {
+                    if !into.is_object() {
+                        *into = json!({});
+                    }
+                    for (key, value) in fields {
+                        if value.is_null() {
+                            into.as_object_mut().expect("an object").remove(&key);
+                        } else {
+                            apply(&mut into[key], value);
+                        }
+                    }
+                }
+                other => *into = other,
+            }
+        }
+        apply(&mut into, patch);
+        into
+    }
+
+    #[test]
+    fn a_spelled_out_patch_and_the_one_back_leave_nothing() {
+        let object =
+            |containers: Value| json!({ "spec": { "template": { "spec": { "containers": containers } } } });
+        let env = |name: &str, value: Option<&str>| {
+            let one = match value {
+                Some(value) => json!({ "name": name, "value": value, "valueFrom": null }),
+                None => json!({ "name": name, "$patch": "delete" }),
+            };
+            object(json!([{ "name": "model", "env": [one] }]))
+        };
+        let read = object(json!([
+            { "name": "model", "image": "a", "env": [{ "name": "VERSION", "value": "v1" }] },
+            { "name": "side", "image": "b" },
+        ]));
+        let patched = |read: &Value, mut patch: Value| {
+            spell_out(read, &mut patch);
+            merged(read.clone(), patch)
+        };
+        let changed = patched(&patched(&read, env("VERSION", Some("v2"))), env("NEW", Some("x")));
+        let expected = object(json!([
+            { "name": "model", "image": "a", "env": [{ "name": "VERSION", "value": "v2" }, { "name": "NEW", "value": "x" }] },
+            { "name": "side", "image": "b" },
+        ]));
+        assert_eq!(changed, expected);
+        assert_eq!(patched(&patched(&changed, env("NEW", None)), env("VERSION", Some("v1"))), read);
+        let bare = object(json!([{ "name": "model", "image": "a" }]));
+        let changed = patched(&bare, env("NEW", Some("x")));
+        assert_eq!(
+            patched(&changed, env("NEW", None))["spec"]["template"]["spec"]["containers"][0]["env"],
+            json!([])
+        );
+    }
 
     #[test]
     fn paths_are_those_of_the_api() {

@@ -63,7 +63,7 @@ fn is_label(name: &str) -> bool {
 }
 
 /// What a cache did: by `Cache-Status` (RFC 9211) or else by the marks of
-/// Cloudflare, of many others (`X-Cache`) and of Varnish.
+/// Cloudflare and nginx, of many others (`X-Cache`) and of Varnish.
 fn cache_use(headers: &HeaderMap) -> CacheUse {
     let all = |name: &str| headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     let standard =
@@ -75,12 +75,15 @@ fn cache_use(headers: &HeaderMap) -> CacheUse {
             (CacheUse::Bypass, _) | (_, CacheUse::Bypass) => CacheUse::Bypass,
             (CacheUse::Unknown, CacheUse::Unknown) => CacheUse::Unknown,
         });
-    let cloudflare = all("cf-cache-status").next().map(|value| match value.trim() {
+    // nginx has no header of its own: these two are what people call it.
+    let worded = ["cf-cache-status", "x-cache-status", "x-proxy-cache"].into_iter().flat_map(all);
+    let mut worded = worded.map(|value| match value.trim() {
         "HIT" | "STALE" | "UPDATING" | "REVALIDATED" => CacheUse::Hit,
         "MISS" | "EXPIRED" => CacheUse::Miss,
         "BYPASS" | "DYNAMIC" | "NONE" | "NONE/UNKNOWN" => CacheUse::Bypass,
         _ => CacheUse::Unknown,
     });
+    let worded = worded.find(|cache| *cache != CacheUse::Unknown);
     let common = all("x-cache").next().map(|value| {
         let value = value.to_ascii_lowercase();
         match () {
@@ -95,7 +98,7 @@ fn cache_use(headers: &HeaderMap) -> CacheUse {
         1 => CacheUse::Miss,
         _ => CacheUse::Unknown,
     });
-    [standard, cloudflare, common, varnish]
+    [standard, worded, common, varnish]
         .into_iter()
         .flatten()
         .find(|cache| *cache != CacheUse::Unknown)
@@ -189,6 +192,8 @@ mod tests {
             ("cf-cache-status", "HIT", CacheUse::Hit),
             ("cf-cache-status", "EXPIRED", CacheUse::Miss),
             ("cf-cache-status", "DYNAMIC", CacheUse::Bypass),
+            ("x-cache-status", "STALE", CacheUse::Hit),
+            ("x-proxy-cache", "EXPIRED", CacheUse::Miss),
             ("x-cache", "Hit from cloudfront", CacheUse::Hit),
             ("x-cache", "MISS", CacheUse::Miss),
             ("x-varnish", "32770 3", CacheUse::Hit),

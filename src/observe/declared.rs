@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Look, SAMPLE, breakers::Breakers, every, prometheus::Exposition, sample, source, source::Source, systems,
+    Look, SAMPLE, breakers::Breakers, every, prometheus::Exposition, sample, source, source::Source,
+    systems::Reader,
 };
 use crate::{
     clock::Clock,
@@ -29,6 +30,7 @@ pub async fn watch(all: Vec<Observed>, clock: Clock, sink: Sink, cancel: Cancell
             clock,
             sink: sink.clone(),
             source,
+            reader: Reader::default(),
             breakers: Breakers::default(),
             sampled: None,
         };
@@ -80,6 +82,7 @@ struct Watcher {
     clock: Clock,
     sink: Sink,
     source: Source,
+    reader: Reader,
     breakers: Breakers,
     sampled: Option<RunTime>,
 }
@@ -90,7 +93,7 @@ impl Look for Watcher {
         let metrics = ask(&self.http, &self.observed).await;
         let now = self.clock.now();
         let Some((metrics, seen)) = self.source.heard(metrics, started, now, &self.sink) else { return };
-        if let Some(found) = systems::breakers(&self.observed.system, &metrics) {
+        if let Some(found) = self.reader.breakers(&self.observed.system, &metrics) {
             let told = self.breakers.told(found).into_iter();
             told.for_each(|signal| source::tell(&self.sink, seen, signal));
         }

@@ -4,17 +4,97 @@ use indexmap::IndexMap;
 
 use super::{
     breakers::{Entered, Known},
-    prometheus::Exposition,
+    prometheus::{Exposition, Sample},
 };
 use crate::{journal::event::BreakerState, scenario::observe::System};
 
-/// The breakers that a system shows. None: it is not known to have any.
-pub(super) fn breakers(system: &System, metrics: &Exposition) -> Option<IndexMap<String, Known>> {
-    match system {
-        System::Prometheus(_) => None,
-        System::Envoy(_) => Some(envoy(metrics)),
-        System::Haproxy(_) => Some(haproxy(metrics)),
-        System::Resilience4j(_) => Some(resilience4j(metrics)),
+/// Reads the breakers of one system, look by look.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    /// What was counted of each service up to the last look.
+    services: IndexMap<String, Service>,
+}
+
+impl Reader {
+    /// The breakers that the system shows. None: it is not known to have any.
+    pub(super) fn breakers(
+        &mut self,
+        system: &System,
+        metrics: &Exposition,
+    ) -> Option<IndexMap<String, Known>> {
+        match system {
+            System::Prometheus(_) => None,
+            System::Envoy(_) => Some(self.envoy(metrics)),
+            System::Haproxy(_) => Some(haproxy(metrics)),
+            System::Resilience4j(_) => Some(resilience4j(metrics)),
+            System::Traefik(_) => Some(self.traefik(metrics)),
+        }
+    }
+
+    /// Outlier ejection and, beside it, the capacity breaker: it is open while
+    /// its count of rejections grows. (Its gauges are back at 0 after a burst.)
+    fn envoy(&mut self, metrics: &Exposition) -> IndexMap<String, Known> {
+        let mut all = ejecting(metrics);
+        for sample in metrics.named("envoy_cluster_upstream_rq_pending_overflow") {
+            let Some(name) = sample.label("envoy_cluster_name") else { continue };
+            let name = format!("{name} capacity");
+            let before = self.services.get(&name).map_or(sample.value, |service| service.rejected);
+            let state = if sample.value > before { BreakerState::Open } else { BreakerState::Closed };
+            self.services.insert(name.clone(), Service { rejected: sample.value, asked: 0.0, state });
+            all.insert(name, known(state, 0.0));
+        }
+        all
+    }
+
+    /// A breaker that has tripped answers 503 without asking the service, so
+    /// the router counts what the service does not; one that recovers does so
+    /// with some requests only.
+    fn traefik(&mut self, metrics: &Exposition) -> IndexMap<String, Known> {
+        let mut now: IndexMap<String, (f64, f64)> = IndexMap::new();
+        let rejected = |sample: &&Sample| sample.label("code") == Some("503");
+        for sample in metrics.named("traefik_router_requests_total").filter(rejected) {
+            if let Some(name) = sample.label("service") {
+                now.entry(name.to_owned()).or_default().0 += sample.value;
+            }
+        }
+        for sample in metrics.named("traefik_service_requests_total") {
+            if let Some(name) = sample.label("service") {
+                let counted = now.entry(name.to_owned()).or_default();
+                counted.1 += sample.value;
+                if rejected(&sample) {
+                    counted.0 -= sample.value;
+                }
+            }
+        }
+        let tell = |(name, (rejected, asked)): (String, (f64, f64))| {
+            let before = self.services.get(&name).copied().unwrap_or_default();
+            let state = match (rejected > before.rejected, asked > before.asked, before.state) {
+                (true, false, _) | (true, true, BreakerState::Closed) => BreakerState::Open,
+                (true, true, BreakerState::Open | BreakerState::HalfOpen) => BreakerState::HalfOpen,
+                (false, true, _) => BreakerState::Closed,
+                // Nobody asked.
+                (false, false, state) => state,
+            };
+            self.services.insert(name.clone(), Service { rejected, asked, state });
+            (name, known(state, 0.0))
+        };
+        now.into_iter().map(tell).collect()
+    }
+}
+
+/// A service behind a proxy.
+#[derive(Debug, Clone, Copy)]
+struct Service {
+    /// Requests that were answered without asking it, so far.
+    rejected: f64,
+    /// Requests that it was asked, so far.
+    asked: f64,
+    state: BreakerState,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self { rejected: 0.0, asked: 0.0, state: BreakerState::Closed }
     }
 }
 
@@ -23,7 +103,7 @@ fn known(state: BreakerState, opened: f64) -> Known {
 }
 
 /// A cluster with ejected hosts is open, whatever it does with the others.
-fn envoy(metrics: &Exposition) -> IndexMap<String, Known> {
+fn ejecting(metrics: &Exposition) -> IndexMap<String, Known> {
     const ACTIVE: &str = "envoy_cluster_outlier_detection_ejections_active";
     const TOTAL: &str = "envoy_cluster_outlier_detection_ejections_enforced_total";
     let all = metrics.named(ACTIVE).filter_map(|sample| {
@@ -48,9 +128,7 @@ fn haproxy(metrics: &Exposition) -> IndexMap<String, Known> {
             // A person did that, or nothing looks at it.
             _ => return None,
         };
-        let its = |one: &&super::prometheus::Sample| {
-            one.label("proxy") == Some(proxy) && one.label("server") == Some(server)
-        };
+        let its = |one: &&Sample| one.label("proxy") == Some(proxy) && one.label("server") == Some(server);
         let downs = metrics.named(DOWNS).find(its).map_or(0.0, |one| one.value);
         Some((format!("{proxy}/{server}"), known(state, downs)))
     });
@@ -78,8 +156,12 @@ mod tests {
     use super::{BreakerState::*, *};
     use crate::{journal::event::Signal, observe::breakers::Breakers};
 
-    fn told(breakers: &mut Breakers, system: &System, text: &str) -> Vec<(String, BreakerState)> {
-        let found = super::breakers(system, &Exposition::parse(text)).expect("it has breakers");
+    fn told(
+        (reader, breakers): &mut (Reader, Breakers),
+        system: &System,
+        text: &str,
+    ) -> Vec<(String, BreakerState)> {
+        let found = reader.breakers(system, &Exposition::parse(text)).expect("it has breakers");
         let signals = breakers.told(found).into_iter();
         signals
             .map(|signal| match signal {
@@ -98,12 +180,25 @@ mod tests {
                  envoy_cluster_outlier_detection_ejections_enforced_total{{envoy_cluster_name=\"llm\"}} {total}\n"
             )
         };
-        let mut breakers = Breakers::default();
+        let mut breakers = <(Reader, Breakers)>::default();
         let llm = |state| ("llm".to_owned(), state);
         assert_eq!(told(&mut breakers, &system, &text(0, 3)), [llm(Closed)]);
         assert_eq!(told(&mut breakers, &system, &text(1, 4)), [llm(Open)]);
         assert_eq!(told(&mut breakers, &system, &text(0, 4)), [llm(Closed)]);
         assert_eq!(told(&mut breakers, &system, &text(0, 5)), [llm(Open), llm(Closed)]);
+    }
+
+    #[test]
+    fn envoy_rejects_what_is_too_much() {
+        let system = System::Envoy(String::new());
+        let text = |n: u32| {
+            format!("envoy_cluster_upstream_rq_pending_overflow{{envoy_cluster_name=\"llm\"}} {n}\n")
+        };
+        let mut breakers = <(Reader, Breakers)>::default();
+        let llm = |state| ("llm capacity".to_owned(), state);
+        assert_eq!(told(&mut breakers, &system, &text(4)), [llm(Closed)], "long ago");
+        assert_eq!(told(&mut breakers, &system, &text(9)), [llm(Open)]);
+        assert_eq!(told(&mut breakers, &system, &text(9)), [llm(Closed)]);
     }
 
     #[test]
@@ -118,7 +213,7 @@ mod tests {
                  haproxy_server_check_up_down_total{{proxy=\"llm\",server=\"s1\"}} {downs}\n"
             )
         };
-        let mut breakers = Breakers::default();
+        let mut breakers = <(Reader, Breakers)>::default();
         let s1 = |state| ("llm/s1".to_owned(), state);
         assert_eq!(told(&mut breakers, &system, &text(1, 0)), [s1(Closed)]);
         assert_eq!(told(&mut breakers, &system, &text(0, 1)), [s1(Open)]);
@@ -132,10 +227,33 @@ mod tests {
         let text = |state: &str| {
             format!("resilience4j_circuitbreaker_state{{name=\"llm\",state=\"{state}\"}} 1.0\n")
         };
-        let mut breakers = Breakers::default();
+        let mut breakers = <(Reader, Breakers)>::default();
         let llm = |state| ("llm".to_owned(), state);
         assert_eq!(told(&mut breakers, &system, &text("closed")), [llm(Closed)]);
         assert_eq!(told(&mut breakers, &system, &text("half_open")), [llm(HalfOpen)]);
         assert_eq!(told(&mut breakers, &system, &text("disabled")), []);
+    }
+
+    #[test]
+    fn traefik_rejects_what_its_service_is_not_asked() {
+        let system = System::Traefik(String::new());
+        let text = |rejected: u32, asked: u32, unwell: u32| {
+            format!(
+                "traefik_router_requests_total{{code=\"503\",router=\"llm@file\",service=\"llm@file\"}} {}\n\
+                 traefik_service_requests_total{{code=\"200\",service=\"llm@file\"}} {asked}\n\
+                 traefik_service_requests_total{{code=\"503\",service=\"llm@file\"}} {unwell}\n",
+                rejected + unwell
+            )
+        };
+        let mut breakers = <(Reader, Breakers)>::default();
+        let llm = |state| ("llm@file".to_owned(), state);
+        assert_eq!(told(&mut breakers, &system, &text(0, 9, 0)), [llm(Closed)]);
+        // The service itself answers 503: that is no breaker's.
+        assert_eq!(told(&mut breakers, &system, &text(0, 9, 7)), []);
+        assert_eq!(told(&mut breakers, &system, &text(2, 10, 7)), [llm(Open)]);
+        assert_eq!(told(&mut breakers, &system, &text(5, 10, 7)), []);
+        assert_eq!(told(&mut breakers, &system, &text(5, 10, 7)), [], "nobody asked");
+        assert_eq!(told(&mut breakers, &system, &text(6, 11, 7)), [llm(HalfOpen)]);
+        assert_eq!(told(&mut breakers, &system, &text(6, 14, 7)), [llm(Closed)]);
     }
 }

@@ -253,6 +253,11 @@ fn rollback(acts: &Acts<'_>, e: &RollbackExpectation) -> Result<Demands, PlanErr
             "completes-within",
             e.completes_within.map(|d| RollbackExpectation { completes_within: Some(d), ..none.clone() }),
         ),
+        (
+            "promotes-within",
+            e.promotes_within.map(|d| RollbackExpectation { promotes_within: Some(d), ..none.clone() }),
+        ),
+        ("exposure", e.exposure.map(|d| RollbackExpectation { exposure: Some(d), ..none.clone() })),
         ("to", e.to.clone().map(|d| RollbackExpectation { to: Some(d), ..none.clone() })),
     ];
     Ok(demands

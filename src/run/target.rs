@@ -24,7 +24,7 @@ use crate::{
     lab::{Lab, LabError, api::Addresses},
     load::Destination,
     observe::kubernetes::Watched,
-    plan::Plan,
+    plan::{Plan, model::PlannedAction},
     scenario::{
         kubernetes::KubernetesTarget,
         model::Target,
@@ -186,7 +186,12 @@ impl Running {
         if let Some(proxy) = proxied {
             target.lead_to(proxy.upstream());
         }
-        Some(Watched { cluster: cluster.clone(), target, namespaces, nodes: reach.nodes })
+        let deploys = plan.timeline.iter().filter_map(|act| match &act.action {
+            PlannedAction::Deploy(deploy) => Some(deploy.clone()),
+            PlannedAction::Fault(_) => None,
+        });
+        let deploys = deploys.collect();
+        Some(Watched { cluster: cluster.clone(), target, namespaces, nodes: reach.nodes, deploys })
     }
 
     /// The lab's parts, if it is the lab.

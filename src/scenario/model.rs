@@ -209,13 +209,23 @@ pub struct Deploy {
     /// What is wrong with it (lab only).
     #[serde(default)]
     pub defect: VersionDefect,
-    /// On a cluster: which Deployment. None: the one behind the target's
-    /// Service.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deployment: Option<String>,
+    /// On a cluster: of what. None: of what is behind the target's Service. In
+    /// YAML the variant's key stands here.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Deployed>,
     /// On a cluster: what makes it that version. In YAML its keys stand here.
     #[serde(flatten)]
     pub patch: WorkloadPatch,
+}
+
+/// What is deployed on a cluster, by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deployed {
+    /// A Deployment, which Flagger may look after.
+    Deployment(String),
+    /// A Rollout of Argo Rollouts.
+    Rollout(String),
 }
 
 /// `error-rate > 50% for 10s`.
@@ -362,6 +372,13 @@ pub struct RollbackExpectation {
     /// Rollout's start → the bad version serves no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completes_within: Option<Span>,
+    /// Rollout's start → the new version is the stable one: a good one must not
+    /// be rolled back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotes_within: Option<Span>,
+    /// Share of the answers that the new version may give while it is tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<RatioThreshold>,
     /// The version that must serve afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Version>,

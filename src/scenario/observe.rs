@@ -37,13 +37,18 @@ pub enum System {
     /// The address of a Resilience4j application's Prometheus exposition: its
     /// circuit breakers.
     Resilience4j(String),
+    /// The address of Traefik's Prometheus exposition: circuit breakers, by
+    /// service.
+    Traefik(String),
 }
 
 impl System {
     /// Where its exposition is.
     pub fn url(&self) -> String {
         match self {
-            Self::Prometheus(url) | Self::Haproxy(url) | Self::Resilience4j(url) => url.clone(),
+            Self::Prometheus(url) | Self::Haproxy(url) | Self::Resilience4j(url) | Self::Traefik(url) => {
+                url.clone()
+            }
             Self::Envoy(admin) => format!("{}/stats/prometheus", admin.trim_end_matches('/')),
         }
     }

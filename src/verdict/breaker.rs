@@ -196,6 +196,12 @@ fn quiet(facts: &Facts<'_>, phase: &PhaseName) -> Finding {
     let Some((start, end)) = facts.phase(phase) else {
         return Finding::inconclusive("the phase was not reached");
     };
+    let rejected = facts.cells_in(Some(phase)).filter(|cell| cell.key.served.breaker_open);
+    let rejected: u64 = rejected.map(|cell| cell.count).sum();
+    if rejected > 0 {
+        let said = format!("{} rejected by an open breaker", counted(rejected, "request"));
+        return Finding::fail(said.clone()).observed(rejected as f64, "count").on("wire", said);
+    }
     if facts.breakers.is_empty() {
         return Finding::inconclusive("no breaker showed itself");
     }

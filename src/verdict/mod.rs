@@ -36,6 +36,7 @@ mod judge;
 mod leak;
 pub mod model;
 mod pods;
+mod promotion;
 mod reactions;
 mod recovery;
 mod retries;

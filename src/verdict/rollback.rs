@@ -1,13 +1,14 @@
 //! Rollbacks: noticed in time, finished in time, to the right version, and
 //! true on the wire.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     facts::{Facts, RolloutSeen},
     finding::{Finding, counted},
     judge::Title,
     model::CheckKind,
+    promotion,
     times::{interval, within},
 };
 use crate::{
@@ -38,6 +39,13 @@ pub(super) fn judge(facts: &Facts<'_>, e: &RollbackExpectation) -> (Title, Findi
     } else if let Some(to) = &e.to {
         let finding = rollout().and_then(|rollout| rollout.ends_at(to));
         (title("rollback restores", format!("only {to} serves")), finding.unwrap_or_else(|f| f))
+    } else if let Some(limit) = e.promotes_within {
+        let finding = rollout().and_then(|rollout| promotion::promotes(&rollout, limit));
+        (title("good version is promoted", format!("within {limit}")), finding.unwrap_or_else(|f| f))
+    } else if let Some(limit) = &e.exposure {
+        let finding = rollout().map(|rollout| promotion::exposure(&rollout, limit));
+        let expected = format!("{limit} of the answers are of the new version");
+        (title("few meet the new version", expected), finding.unwrap_or_else(|f| f))
     } else {
         (title("rollback", String::new()), Finding::inconclusive("it demands nothing"))
     }
@@ -48,7 +56,7 @@ pub(super) struct Rollout<'a, 'f> {
     facts: &'f Facts<'a>,
     pub(super) candidate: &'a Version,
     /// When it was asked for and in place.
-    started: Seen,
+    pub(super) started: Seen,
     /// Its signals, up to the next rollout.
     signals: Vec<RolloutSeen<'a>>,
     /// When the next rollout was asked for, or the record ends.
@@ -124,7 +132,7 @@ impl<'a, 'f> Rollout<'a, 'f> {
     }
 
     /// When it was said to be done.
-    fn done(&self) -> Option<&RolloutSeen<'a>> {
+    pub(super) fn done(&self) -> Option<&RolloutSeen<'a>> {
         let begun = self
             .signals
             .iter()
@@ -144,12 +152,27 @@ impl<'a, 'f> Rollout<'a, 'f> {
         self.done().map(|signal| signal.seen)
     }
 
-    /// A failure, if the candidate became the stable version instead.
-    fn promoted(&self) -> Option<Finding> {
-        let promoted = self.signals.iter().find(|signal| {
+    /// When the candidate became the stable version.
+    pub(super) fn promotion(&self) -> Option<&RolloutSeen<'a>> {
+        self.signals.iter().find(|signal| {
             signal.phase == RolloutPhase::Promoted
                 || (signal.phase == RolloutPhase::Stable && signal.stable == self.candidate)
-        })?;
+        })
+    }
+
+    /// The finding, with what the controller said last.
+    pub(super) fn with_last_word(&self, finding: Finding) -> Finding {
+        match self.signals.iter().rev().find(|signal| !signal.reason.is_empty()) {
+            Some(signal) => {
+                finding.on("controller", format!("at {}: {}", interval(signal.seen), signal.reason))
+            }
+            None => finding,
+        }
+    }
+
+    /// A failure, if the candidate became the stable version instead.
+    fn promoted(&self) -> Option<Finding> {
+        let promoted = self.promotion()?;
         let at = interval(promoted.seen);
         Some(
             Finding::fail(format!("{} was promoted at {at}, not rolled back", self.candidate))
@@ -183,7 +206,7 @@ impl<'a, 'f> Rollout<'a, 'f> {
         let what = format!("{} served no more", self.candidate);
         let Some(back) = self.rolled_back() else {
             let finding = within(self.started, None, self.until, limit, &what);
-            return Ok(finding.on("controller", "no rollback was completed"));
+            return Ok(self.with_last_word(finding.on("controller", "no rollback was completed")));
         };
         let (late, last) = self.served_since(back.by + GRACE);
         if late > 0 {
@@ -218,22 +241,8 @@ impl<'a, 'f> Rollout<'a, 'f> {
             return Err(Finding::inconclusive(format!("{} was not rolled back", self.candidate)));
         };
         let since = done.seen.by + GRACE;
-        let (mut right, mut others) = (0, std::collections::BTreeMap::<&Version, u64>::new());
-        let after = self.facts.cells_in(None).filter(|cell| {
-            let due = u64::from(cell.key.second) * 1_000_000;
-            due >= since.0
-                && due < self.until.0
-                && !cell.key.served.fallback
-                && !matches!(cell.key.served.cache, CacheUse::Hit | CacheUse::Collapsed)
-                && cell.key.outcome != Outcome::Shed
-        });
-        for cell in after {
-            match &cell.key.served.version {
-                Some(version) if version == to => right += cell.count,
-                Some(version) => *others.entry(version).or_default() += cell.count,
-                None => {}
-            }
-        }
+        let mut others = answered_by(self, since);
+        let right = others.remove(to).unwrap_or_default();
         let wrong: u64 = others.values().sum();
         let named: Vec<String> = others.iter().map(|(version, n)| format!("{n} by {version}")).collect();
         let finding = match (right, wrong) {
@@ -256,4 +265,24 @@ impl<'a, 'f> Rollout<'a, 'f> {
             .on("wire", format!("answers due after {since}: {right} by {to}, {wrong} by others"))
             .on("controller", format!("stable is {} at {}", done.stable, interval(done.seen))))
     }
+}
+
+/// Answers to requests due at or after `since`, until the next rollout, by the
+/// version that they name. What caches and fallbacks say is not a version's,
+/// and what was shed met none.
+pub(super) fn answered_by<'a>(rollout: &Rollout<'a, '_>, since: RunTime) -> BTreeMap<&'a Version, u64> {
+    let mut by = BTreeMap::new();
+    for cell in rollout.facts.cells_in(None) {
+        let due = u64::from(cell.key.second) * 1_000_000;
+        let served = &cell.key.served;
+        let counts = due >= since.0
+            && due < rollout.until.0
+            && !served.fallback
+            && !matches!(served.cache, CacheUse::Hit | CacheUse::Collapsed)
+            && cell.key.outcome != Outcome::Shed;
+        if let Some(version) = served.version.as_ref().filter(|_| counts) {
+            *by.entry(version).or_default() += cell.count;
+        }
+    }
+    by
 }

@@ -60,7 +60,8 @@ struct Load {
     shed: u64,
     /// Latencies of these, from sent.
     rejections: Distribution,
-    /// TTFT of admitted requests that ended `ok`, from the scheduled time.
+    /// TTFT (E2E, where there are no tokens) of admitted requests that ended
+    /// `ok`, from the scheduled time.
     admitted: Distribution,
     /// Admitted requests that got no answer in time. Those that broke
     /// otherwise are not shedding's.
@@ -80,6 +81,8 @@ impl Load {
                     load.shed += cell.count;
                     load.rejections.merge(&cell.service_e2e);
                 }
+                // Where there are no tokens, the whole answer has to do.
+                Outcome::Ok if cell.ttft.is_empty() => load.admitted.merge(&cell.e2e),
                 Outcome::Ok => load.admitted.merge(&cell.ttft),
                 Outcome::Timeout | Outcome::Stalled | Outcome::ConnectTimeout => load.late += cell.count,
                 Outcome::Http5xx => load.errors += cell.count,

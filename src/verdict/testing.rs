@@ -259,7 +259,7 @@ impl Drill {
         let action = PlannedAction::Deploy(Deploy {
             version: "v2".into(),
             defect: VersionDefect::Slow,
-            deployment: None,
+            of: None,
             patch: Default::default(),
         });
         self.planned(id, from, None, action)

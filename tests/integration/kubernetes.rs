@@ -13,6 +13,7 @@ mod outages;
 mod proxied;
 mod rbac;
 mod rig;
+mod rollouts;
 mod selectors;
 mod signals;
 mod snapshot;

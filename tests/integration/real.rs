@@ -1,8 +1,8 @@
 //! Tests against real servers, which `scripts/real-servers` installs:
 //! `cargo test --test integration -- --ignored real::`.
 
-mod breakers;
 mod child;
+mod drills;
 mod kserve;
 mod lifetime;
 mod openai;

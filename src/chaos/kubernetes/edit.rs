@@ -70,9 +70,9 @@ impl std::fmt::Display for Place {
 fn pod_spec(kind: Kind) -> &'static str {
     match kind {
         Kind::Pod => "/spec",
-        Kind::Deployment | Kind::StatefulSet | Kind::ReplicaSet => "/spec/template/spec",
+        Kind::Deployment | Kind::StatefulSet | Kind::ReplicaSet | Kind::Rollout => "/spec/template/spec",
         // They have none.
-        Kind::Node | Kind::Service => "/none",
+        Kind::Node | Kind::Service | Kind::Canary => "/none",
     }
 }
 
@@ -137,10 +137,10 @@ impl Place {
 
 fn in_spec(kind: Kind, spec: Value) -> Value {
     match kind {
-        Kind::Deployment | Kind::StatefulSet | Kind::ReplicaSet => {
+        Kind::Deployment | Kind::StatefulSet | Kind::ReplicaSet | Kind::Rollout => {
             json!({ "spec": { "template": { "spec": spec } } })
         }
-        Kind::Pod | Kind::Node | Kind::Service => json!({ "spec": spec }),
+        Kind::Pod | Kind::Node | Kind::Service | Kind::Canary => json!({ "spec": spec }),
     }
 }
 

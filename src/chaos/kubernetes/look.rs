@@ -53,7 +53,7 @@ pub(super) async fn changed(
         }
     }
     let number = |path: &str| now.pointer(path).and_then(Value::as_i64).unwrap_or(0);
-    let observed = number("/status/observedGeneration") >= number("/metadata/generation");
+    let observed = observed_generation(&now) >= number("/metadata/generation");
     let missing = match effect {
         Effect::Said => None,
         Effect::Stopped(before) => still_runs(&now, before, &source, &mut said),
@@ -77,6 +77,15 @@ pub(super) async fn changed(
         None => Look::acts(said),
         Some(missing) => Look::not(missing, said),
     })
+}
+
+/// The generation that a controller has seen; Argo Rollouts writes it as text.
+fn observed_generation(object: &Value) -> i64 {
+    match object.pointer("/status/observedGeneration") {
+        Some(Value::String(text)) => text.parse().unwrap_or(0),
+        Some(number) => number.as_i64().unwrap_or(0),
+        None => 0,
+    }
 }
 
 /// Whether these containers of a pod run no more.

@@ -176,8 +176,8 @@ impl KubernetesDriver {
         let chaos = match order.action {
             PlannedAction::Deploy(deploy) => {
                 let namespace = &self.target.namespace;
-                let workload = match &deploy.deployment {
-                    Some(name) => workload::named(&self.cluster, namespace, name).await?,
+                let workload = match &deploy.of {
+                    Some(of) => workload::named(&self.cluster, namespace, of).await?,
                     None => workload::behind(&self.cluster, &self.target).await?,
                 };
                 let floor = self.target.healthy_floor;

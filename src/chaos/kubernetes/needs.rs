@@ -14,7 +14,7 @@ use crate::{
         chaos::{Chaos, KubernetesAction, PodAction},
         custom::{CustomChaos, Tool},
         kubernetes::KubernetesTarget,
-        model::Deploy,
+        model::{Deploy, Deployed},
     },
     units::FaultId,
 };
@@ -126,7 +126,8 @@ pub fn needs(plan: &Plan, target: &KubernetesTarget) -> Needs {
     }
     needs.why = Why::Leftovers;
     for namespace in &reach.namespaces {
-        for kind in Kind::MARKED.into_iter().filter(|kind| *kind != Kind::Node) {
+        let marked = Kind::MARKED.into_iter().filter(|kind| *kind != Kind::Node && kind.is_built_in());
+        for kind in marked {
             needs.verbs(Some(namespace), kind.group(), kind.resource(), &["list"]);
         }
     }
@@ -198,12 +199,25 @@ impl Collector {
     }
 
     fn deploy(&mut self, deploy: &Deploy, home: &str) {
-        if deploy.deployment.is_some() {
-            self.verbs(Some(home), "apps", "deployments", &["get", "patch"]);
-        } else {
-            self.verbs(Some(home), "", "services", &["get"]);
-            self.verbs(Some(home), "", "pods", &["list"]);
-            self.workloads(home);
+        let at = Some(home);
+        match &deploy.of {
+            Some(Deployed::Deployment(_)) => {
+                self.verbs(at, "apps", "deployments", &["get", "patch"]);
+                // Who looks after it is found among them.
+                self.verbs(at, Kind::Canary.group(), Kind::Canary.resource(), &["list"]);
+            }
+            Some(Deployed::Rollout(_)) => {
+                let (group, resource) = (Kind::Rollout.group(), Kind::Rollout.resource());
+                self.verbs(at, group, resource, &["get", "patch"]);
+                let act = std::mem::replace(&mut self.why, Why::Leftovers);
+                self.verbs(at, group, resource, &["list"]);
+                self.why = act;
+            }
+            None => {
+                self.verbs(at, "", "services", &["get"]);
+                self.verbs(at, "", "pods", &["list"]);
+                self.workloads(home);
+            }
         }
     }
 
@@ -396,7 +410,11 @@ mod tests {
         };
         assert_eq!(
             deploy(", deployment: llm"),
-            ["get deployments.apps in serving", "patch deployments.apps in serving"]
+            [
+                "get deployments.apps in serving",
+                "patch deployments.apps in serving",
+                "list canaries.flagger.app in serving"
+            ]
         );
         assert!(deploy("").contains(&"get replicasets.apps in serving".to_owned()));
     }

@@ -21,7 +21,7 @@ use crate::{
         object::{self, Kind, ObjectRef},
     },
     plan::model::Pod,
-    scenario::{kubernetes::KubernetesTarget, workload_patch::WorkloadPatch},
+    scenario::{kubernetes::KubernetesTarget, model::Deployed, workload_patch::WorkloadPatch},
 };
 
 /// An object with all that it says.
@@ -43,9 +43,17 @@ pub(super) async fn object(
     Ok(Object { at, read })
 }
 
-/// A Deployment by its name.
-pub(super) async fn named(cluster: &Cluster, namespace: &str, name: &str) -> Result<Object, ChaosError> {
-    object(cluster, Kind::Deployment, Some(namespace), name).await
+/// What is deployed, by its name.
+pub(super) async fn named(
+    cluster: &Cluster,
+    namespace: &str,
+    deployed: &Deployed,
+) -> Result<Object, ChaosError> {
+    let (kind, name) = match deployed {
+        Deployed::Deployment(name) => (Kind::Deployment, name),
+        Deployed::Rollout(name) => (Kind::Rollout, name),
+    };
+    object(cluster, kind, Some(namespace), name).await
 }
 
 /// The one workload that a target's Service sends to.
@@ -63,7 +71,7 @@ pub(super) async fn behind(cluster: &Cluster, target: &KubernetesTarget) -> Resu
     match (found.pop_first(), count) {
         (Some((at, read)), 1) => Ok(Object { at, read }),
         _ => Err(ChaosError::Unfit(format!(
-            "{count} workloads are behind the service {}: say which with `deployment:`",
+            "{count} workloads are behind the service {}: say which with `deployment:` or `rollout:`",
             target.service
         ))),
     }
@@ -88,7 +96,7 @@ pub(super) async fn of(cluster: &Cluster, pods: &[Pod]) -> Result<Vec<Object>, C
         let at = reference(pod)?;
         let Some(read) = at.get(cluster).await? else { continue };
         let Some(one) = owner_of(cluster, &read, &pod.namespace).await? else {
-            let why = format!("{at} belongs to no Deployment or StatefulSet");
+            let why = format!("{at} belongs to no Deployment, StatefulSet or Rollout");
             return Err(ChaosError::Unfit(why));
         };
         found.insert(one.at, one.read);
@@ -96,7 +104,7 @@ pub(super) async fn of(cluster: &Cluster, pods: &[Pod]) -> Result<Vec<Object>, C
     Ok(found.into_iter().map(|(at, read)| Object { at, read }).collect())
 }
 
-/// The Deployment or StatefulSet that an object belongs to.
+/// The Deployment, StatefulSet or Rollout that an object belongs to.
 async fn owner_of(cluster: &Cluster, object_: &Value, namespace: &str) -> Result<Option<Object>, ChaosError> {
     let set;
     let mut of = controller(object_);
@@ -107,6 +115,7 @@ async fn owner_of(cluster: &Cluster, object_: &Value, namespace: &str) -> Result
     let (kind, name) = match of {
         Some(("Deployment", name)) => (Kind::Deployment, name),
         Some(("StatefulSet", name)) => (Kind::StatefulSet, name),
+        Some(("Rollout", name)) => (Kind::Rollout, name),
         Some(_) | None => return Ok(None),
     };
     object(cluster, kind, Some(namespace), name).await.map(Some)

@@ -37,18 +37,18 @@ pub(in crate::lab) async fn serve(port: u16, drain: Duration, router: Router) ->
         terminate.recv().await;
         tracing::info!(?drain, "told to end");
     };
-    serve_until(listener, router, told, tokio::time::sleep(drain)).await.map_err(failed)?;
+    serve_until(listener, router, told, move || tokio::time::sleep(drain)).await.map_err(failed)?;
     tracing::info!("ended");
     Ok(())
 }
 
-/// Serves until it is `told` to end and then until it has `drained`; what is
-/// open then is finished.
-async fn serve_until(
+/// Serves until it is `told` to end and then until it has `drained`, which
+/// begins then; what is open in the end is finished.
+async fn serve_until<D: Future<Output = ()> + Send>(
     listener: TcpListener,
     router: Router,
     told: impl Future<Output = ()> + Send + 'static,
-    drained: impl Future<Output = ()> + Send + 'static,
+    drained: impl FnOnce() -> D + Send + 'static,
 ) -> io::Result<()> {
     // Chunks are small and must not wait for each other.
     let listener = listener.tap_io(|stream| {
@@ -59,7 +59,7 @@ async fn serve_until(
     let last = async move {
         told.await;
         ending.store(true, Ordering::Relaxed);
-        drained.await;
+        drained().await;
     };
     axum::serve(listener, router).with_graceful_shutdown(last).await
 }
@@ -107,7 +107,7 @@ mod tests {
         };
         let router = Router::new().route("/slow", get(slow)).route("/ready", get(|| async { "ready" }));
         let ((tell, told), (drain, drained)) = (oneshot::channel(), oneshot::channel());
-        let server = tokio::spawn(serve_until(listener, router, ended(told), ended(drained)));
+        let server = tokio::spawn(serve_until(listener, router, ended(told), move || ended(drained)));
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         let probe = async || http.get(format!("{url}/ready")).send().await.expect("an answer");
         assert_eq!(probe().await.status(), 200);

@@ -9,6 +9,7 @@
 
 mod gauges;
 mod notes;
+mod rollouts;
 mod state;
 
 use std::{fmt::Debug, pin::pin, time::Duration};
@@ -42,7 +43,7 @@ use crate::{
     clock::Clock,
     cluster::{Cluster, ClusterError, SERVICE_NAME_LABEL, call},
     journal::{Sink, event::Signal},
-    scenario::kubernetes::KubernetesTarget,
+    scenario::{kubernetes::KubernetesTarget, model::Deploy},
 };
 
 /// Between two lists of what times are judged by.
@@ -61,11 +62,13 @@ pub struct Watched {
     pub namespaces: Vec<String>,
     /// Whether nodes are.
     pub nodes: bool,
+    /// What the drill deploys.
+    pub deploys: Vec<Deploy>,
 }
 
 /// Watches until `cancel`, then looks a last time.
 pub async fn watch(watched: Watched, clock: Clock, sink: Sink, cancel: CancellationToken) {
-    let Watched { cluster, target, namespaces, nodes } = watched;
+    let Watched { cluster, target, namespaces, nodes, deploys } = watched;
     let pods = join_all(namespaces.iter().map(|namespace| {
         let mut pods = Pods::default();
         let watch = Watch {
@@ -108,7 +111,8 @@ pub async fn watch(watched: Watched, clock: Clock, sink: Sink, cancel: Cancellat
             gauges("nodes".to_owned(), api, clock, &sink, &cancel).await;
         }
     };
-    tokio::join!(pods, slices, about, nodes);
+    let rollouts = rollouts::watch(&cluster, &target.namespace, &deploys, clock, &sink, &cancel);
+    tokio::join!(pods, slices, about, nodes, rollouts);
 }
 
 /// What is said of a namespace's workloads, and noted of its objects.

@@ -147,6 +147,21 @@ impl<'n> Fields<'n> {
         self.optional(cx, key, decode).map(|value| value.unwrap_or(default))
     }
 
+    /// The one of `keys` that is there, if one is.
+    pub(super) fn at_most_one_of<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        keys: &[&'static str],
+        read: impl FnOnce(&mut Context<'_>, &'static str, &Node) -> Option<T>,
+    ) -> Option<Option<T>> {
+        self.asked.extend(keys);
+        if !self.entries.iter().any(|(k, _)| keys.contains(&k.text.as_str())) {
+            return Some(None);
+        }
+        let (key, node) = self.one_of(cx, keys)?;
+        read(cx, key, node).map(Some)
+    }
+
     /// The one of `keys` that is there; exactly one must be.
     pub(super) fn one_of(
         &mut self,

@@ -216,9 +216,13 @@ fn rollback(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<Rollback
     let after = after(cx, &mut fields, ActKind::Rollout, true, place);
     let detects_within = fields.optional(cx, "detects-within", unit::<Span>);
     let completes_within = fields.optional(cx, "completes-within", unit::<Span>);
+    let promotes_within = fields.optional(cx, "promotes-within", unit::<Span>);
+    let exposure = fields.optional(cx, "exposure", share_threshold);
     let to = fields.optional(cx, "to", |cx, node| cx.identifier(node, "a version such as `v1`").map(Version));
     let known = fields.finish(cx);
     let expectation = RollbackExpectation {
+        promotes_within: promotes_within?,
+        exposure: exposure?,
         after: after?,
         detects_within: detects_within?,
         completes_within: completes_within?,

@@ -29,7 +29,7 @@ fn source(cx: &mut Context<'_>, node: &Node) -> Option<Observed> {
     let mut fields =
         Fields::of(cx, node, "Observed", "a source: `{ name: front, haproxy: \"http://…/metrics\" }`")?;
     let name = fields.required(cx, "name", "front", |cx, node| cx.identifier(node, "a source's name"));
-    let system = fields.one_of(cx, &["prometheus", "envoy", "haproxy", "resilience4j"]);
+    let system = fields.one_of(cx, &["prometheus", "envoy", "haproxy", "resilience4j", "traefik"]);
     let every = fields.or(cx, "every", default_every(), |cx, node| {
         let every = unit::<Span>(cx, node)?;
         if every >= LEAST {
@@ -44,6 +44,7 @@ fn source(cx: &mut Context<'_>, node: &Node) -> Option<Observed> {
         "prometheus" => System::Prometheus(url),
         "envoy" => System::Envoy(url),
         "haproxy" => System::Haproxy(url),
+        "traefik" => System::Traefik(url),
         _ => System::Resilience4j(url),
     };
     Some(Observed { name: name?, system, every: every? })

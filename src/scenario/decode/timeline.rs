@@ -6,7 +6,7 @@ use crate::{
     scenario::{
         chaos::Chaos,
         diagnostic::Diagnostic,
-        model::{Act, Action, Applied, At, Deploy, FaultDriver, StopCondition},
+        model::{Act, Action, Applied, At, Deploy, Deployed, FaultDriver, StopCondition},
         source::Place,
         yaml::{Node, Value},
     },
@@ -175,11 +175,13 @@ fn deploy(cx: &mut Context<'_>, node: &Node) -> Option<Deploy> {
     let defect = fields.or(cx, "defect", VersionDefect::None, |cx, node| {
         cx.choice(node, "a defect that the lab's versions can have", &DEFECTS)
     });
-    let deployment =
-        fields.optional(cx, "deployment", |cx, node| cx.object_name(node, "a Deployment's name"));
+    let of = fields.at_most_one_of(cx, &["deployment", "rollout"], |cx, kind, node| {
+        let name = cx.object_name(node, "an object's name")?;
+        Some(if kind == "rollout" { Deployed::Rollout(name) } else { Deployed::Deployment(name) })
+    });
     let patch = kubernetes::patch(cx, &mut fields);
     fields.finish(cx);
-    Some(Deploy { version: version?, defect: defect?, deployment: deployment?, patch: patch? })
+    Some(Deploy { version: version?, defect: defect?, of: of?, patch: patch? })
 }
 
 /// `error-rate > 50% for 10s`

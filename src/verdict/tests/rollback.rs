@@ -127,3 +127,39 @@ fn a_rollout_that_did_not_happen_says_nothing() {
         check(drill().healthy().planned("bad", 55.0, None, some_fault())).gives(Inconclusive);
     }
 }
+
+fn promotes(drill: Drill) -> Drill {
+    expects(drill, RollbackExpectation { promotes_within: Some(Span::secs(15)), ..Default::default() })
+}
+
+/// v2 becomes the stable version at 63 s, and answers come of `then` from then on.
+fn through(then: Option<&str>) -> Drill {
+    let drill = drill().load(0..63, Answers::ok(20)).deploy("bad", 55.0).rollout(1.0, Stable, "v1", 0.0);
+    let drill = drill.rollout(57.5, Progressing, "v1", 0.1).rollout(63.0, Stable, "v2", 0.0);
+    match then {
+        Some(version) => drill.load(63..90, Answers::ok(20).version(version)),
+        None => drill,
+    }
+}
+
+#[test]
+fn a_good_version_has_to_go_through() {
+    promotes(through(Some("v2"))).gives(Pass);
+    promotes(good()).gives(Fail);
+    promotes(rollout()).gives(Fail);
+    // It is said to be everywhere, and the wire knows better.
+    promotes(through(Some("v1"))).gives(Fail);
+    promotes(through(None)).gives(Inconclusive);
+}
+
+#[test]
+fn who_met_a_bad_version_is_counted() {
+    let exposed = |limit: &str| RollbackExpectation {
+        exposure: Some(limit.parse().expect("a limit")),
+        ..Default::default()
+    };
+    // 14 of 714 answers.
+    expects(good(), exposed("<= 5%")).gives(Pass);
+    expects(good(), exposed("<= 1%")).gives(Fail);
+    expects(rollout(), exposed("<= 10%")).gives(Inconclusive);
+}

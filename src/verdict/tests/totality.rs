@@ -38,6 +38,8 @@ pub(super) fn every_check(mut drill: Drill) -> Drill {
             Expectation::Rollback(RollbackExpectation { detects_within: five, ..r() }),
             Expectation::Rollback(RollbackExpectation { completes_within: five, ..r() }),
             Expectation::Rollback(RollbackExpectation { to: Some("v1".into()), ..r() }),
+            Expectation::Rollback(RollbackExpectation { promotes_within: five, ..r() }),
+            Expectation::Rollback(RollbackExpectation { exposure: t("<= 5%"), ..r() }),
             Expectation::Fallback(FallbackExpectation { engages_within: five, ..f() }),
             Expectation::Fallback(FallbackExpectation { ttft: t("p95 < 1s"), ..f() }),
             Expectation::Fallback(FallbackExpectation { wrong: t("<= 1%"), ..f() }),

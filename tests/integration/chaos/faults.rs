@@ -194,7 +194,7 @@ async fn a_rollout_is_proven_when_a_pod_of_the_version_gets_traffic() {
     act.action = PlannedAction::Deploy(Deploy {
         version: Version::from("v2"),
         defect: VersionDefect::Slow,
-        deployment: None,
+        of: None,
         patch: Default::default(),
     });
     assert_eq!(rig.run(act).await.result, DONE);

@@ -29,7 +29,7 @@ const ACTS: [(&str, u32, &str); 7] = [
 fn chaos(namespaces: &str) -> String {
     let acts = ACTS.iter().map(|(id, at, spec)| {
         let group = if spec.starts_with("PodChaos") { "chaos-mesh.org" } else { "firedrill.dev" };
-        let duration = if *id == "kill" { "" } else { ", duration: 6s" };
+        let duration = if *id == "kill" { "" } else { ", duration: 8s" };
         let mode = if *id == "partition" { "all" } else { "one" };
         format!(
             "  - {{ id: {id}, at: fault + {at}s, apply: {{ apiVersion: {group}/v1alpha1, kind: {spec}{duration}, \

@@ -55,13 +55,23 @@ impl Rig {
     /// A Deployment `llm` of three pods (labels `app: llm`, `serving: yes`),
     /// ready, behind the Service `llm`.
     pub(super) fn start(name: &str) -> Self {
+        let rig = Self::of(name, include_str!("objects.yaml"));
+        rig.settled();
+        rig
+    }
+
+    /// These objects in a namespace of their own, `NAMESPACE`, of the test's
+    /// `IMAGE`.
+    pub(super) fn of(name: &str, objects: &str) -> Self {
         image();
         let rig = Self { namespace: format!("core-{name}-{}", std::process::id()), folder: Folder::new() };
-        let objects =
-            include_str!("objects.yaml").replace("NAMESPACE", &rig.namespace).replace("IMAGE", IMAGE);
+        let objects = objects.replace("NAMESPACE", &rig.namespace).replace("IMAGE", IMAGE);
         let file = rig.folder.write("objects.yaml", &objects);
-        kubectl(&["apply", "-f", &file.to_string_lossy()]);
-        rig.settled();
+        let file = file.to_string_lossy();
+        if !objects.contains("kind: Namespace") {
+            kubectl(&["create", "namespace", &rig.namespace]);
+        }
+        kubectl(&["-n", &rig.namespace, "apply", "-f", &file]);
         rig
     }
 

@@ -1,10 +1,18 @@
 //! The service under test: answers every request with its version. Compiled by
 //! the tests with nothing but rustc, so that its image is small.
+//!
+//! `VERSION` is what it says that it is; with `FAIL` it answers 500, and with
+//! `NEVER_READY` it is never ready.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
+    sync::atomic::{AtomicU64, Ordering},
 };
+
+/// Requests that were answered, well and badly.
+static GOOD: AtomicU64 = AtomicU64::new(0);
+static BAD: AtomicU64 = AtomicU64::new(0);
 
 fn main() {
     let listener = TcpListener::bind("0.0.0.0:8000").expect("a port");
@@ -13,18 +21,43 @@ fn main() {
     }
 }
 
+/// Status and body of an answer.
+fn answer(path: &str, version: &str) -> (&'static str, String) {
+    match path {
+        "/metrics" => {
+            let count = |status: u32, n: &AtomicU64| {
+                format!("requests_total{{status=\"{status}\"}} {}\n", n.load(Ordering::Relaxed))
+            };
+            ("200 OK", count(200, &GOOD) + &count(500, &BAD))
+        }
+        "/ready" if std::env::var("NEVER_READY").is_ok() => ("503 Not Yet", String::new()),
+        "/startup" | "/ready" | "/health" => ("200 OK", String::new()),
+        _ if std::env::var("FAIL").is_ok() => {
+            BAD.fetch_add(1, Ordering::Relaxed);
+            ("500 Oops", "{}".to_owned())
+        }
+        _ => {
+            GOOD.fetch_add(1, Ordering::Relaxed);
+            ("200 OK", format!("{{\"version\":\"{version}\"}}"))
+        }
+    }
+}
+
 /// One connection, kept alive until its client is done.
 fn serve(stream: TcpStream) -> Option<()> {
     let version = std::env::var("VERSION").unwrap_or_else(|_| "v1".to_owned());
-    let fails = std::env::var("FAIL").is_ok();
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut writer = stream;
     loop {
+        let mut path = String::new();
         let mut length = 0;
         loop {
             let mut line = String::new();
             if reader.read_line(&mut line).ok()? == 0 {
                 return None;
+            }
+            if path.is_empty() {
+                path = line.split(' ').nth(1)?.to_owned();
             }
             if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
                 length = value.trim().parse().ok()?;
@@ -34,9 +67,12 @@ fn serve(stream: TcpStream) -> Option<()> {
             }
         }
         reader.read_exact(&mut vec![0; length]).ok()?;
-        let (status, body) =
-            if fails { ("500 Oops", "{}".to_owned()) } else { ("200 OK", format!("{{\"version\":\"{version}\"}}")) };
-        let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}", body.len());
+        let (status, body) = answer(&path, &version);
+        let kind = if path == "/metrics" { "text/plain" } else { "application/json" };
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nx-model-version: {version}\r\ncontent-length: {}",
+            body.len()
+        );
         writer.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).ok()?;
     }
 }

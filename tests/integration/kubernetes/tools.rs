@@ -64,7 +64,8 @@ fn every_kind_of_chaos_mesh_is_handed_over_seen_and_taken_back() {
     };
     let chaos = [
         kill("kill", ""),
-        freeze("").replace("fault + 0s", "fault + 4s"),
+        // As long as the phase lasts: a busy kubelet takes its time to end a container.
+        freeze("").replace("fault + 0s", "fault + 4s").replace("duration: 4s", "duration: 8s"),
         lasting("slow", "NetworkChaos", "action: delay, delay: { latency: 100ms }, externalTargets: [example.com]"),
         lasting("abort", "HTTPChaos", "target: Response, port: 8000, abort: true"),
         lasting("busy", "StressChaos", "stressors: { cpu: { workers: 1, load: 50 } }"),

@@ -1,0 +1,188 @@
+//! Rollouts on a cluster: what the thing that a drill deploys shows of its old
+//! and its new version, and what those say who look after it.
+//!
+//! Each is read again and again, and what is new lies between two reads.
+
+mod argo;
+mod deployment;
+mod flagger;
+mod versions;
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use self::versions::Versions;
+use super::super::{Look, every, source::Source, source::tell};
+use crate::{
+    clock::Clock,
+    cluster::{
+        Cluster, ClusterError,
+        object::{self, Kind},
+    },
+    journal::{
+        Sink,
+        event::{RolloutPhase, Signal},
+    },
+    scenario::model::{Deploy, Deployed},
+    units::Version,
+};
+
+/// Between two reads.
+const READ: Duration = Duration::from_millis(500);
+
+/// Where a rollout is.
+#[derive(Debug, Clone, PartialEq)]
+struct Standing {
+    phase: RolloutPhase,
+    stable: Version,
+    candidate: Option<Version>,
+    /// Share of the traffic, or of the pods, that the candidate has, 0–1.
+    weight: f64,
+    reason: String,
+}
+
+impl Standing {
+    fn stable(version: Version) -> Self {
+        Self {
+            phase: RolloutPhase::Stable,
+            stable: version,
+            candidate: None,
+            weight: 0.0,
+            reason: String::new(),
+        }
+    }
+}
+
+/// What a drill deploys, each with all the versions that it gets.
+pub(super) fn deployed(deploys: &[Deploy]) -> Vec<(Deployed, Vec<Deploy>)> {
+    let mut all: Vec<(Deployed, Vec<Deploy>)> = Vec::new();
+    for deploy in deploys {
+        let Some(of) = &deploy.of else { continue };
+        match all.iter_mut().find(|(known, _)| known == of) {
+            Some((_, versions)) => versions.push(deploy.clone()),
+            None => all.push((of.clone(), vec![deploy.clone()])),
+        }
+    }
+    all
+}
+
+/// Watches them until `cancel`, then reads a last time.
+pub(super) async fn watch(
+    cluster: &Cluster,
+    namespace: &str,
+    deploys: &[Deploy],
+    clock: Clock,
+    sink: &Sink,
+    cancel: &CancellationToken,
+) {
+    let watchers = deployed(deploys).into_iter().map(|(of, deploys)| {
+        let (Deployed::Deployment(name) | Deployed::Rollout(name)) = &of;
+        let watcher = Watcher {
+            source: Source::expected(&format!("rollout of {namespace}/{name}")),
+            cluster: cluster.clone(),
+            namespace: namespace.to_owned(),
+            versions: Versions(deploys),
+            of,
+            clock,
+            sink,
+            noticed: flagger::Noticed::default(),
+            told: None,
+        };
+        every(READ, cancel, watcher)
+    });
+    futures::future::join_all(watchers).await;
+}
+
+struct Watcher<'a> {
+    cluster: Cluster,
+    namespace: String,
+    of: Deployed,
+    versions: Versions,
+    clock: Clock,
+    sink: &'a Sink,
+    source: Source,
+    noticed: flagger::Noticed,
+    told: Option<Standing>,
+}
+
+impl Look for Watcher<'_> {
+    async fn look(&mut self) {
+        let started = self.clock.now();
+        let read = self.read().await;
+        let Some((standing, seen)) = self.source.heard(read, started, self.clock.now(), self.sink) else {
+            return;
+        };
+        // A controller that has not looked yet says nothing.
+        let Some(standing) = standing.filter(|standing| self.told.as_ref() != Some(standing)) else { return };
+        self.told = Some(standing.clone());
+        let Standing { phase, stable, candidate, weight, reason } = standing;
+        tell(self.sink, seen, Signal::Rollout { phase, stable, candidate, weight, reason });
+    }
+}
+
+impl Watcher<'_> {
+    async fn read(&mut self) -> Result<Option<Standing>, ClusterError> {
+        let (cluster, namespace) = (&self.cluster, Some(self.namespace.as_str()));
+        let get = |kind, name| object::get(cluster, kind, namespace, name);
+        let list = |kind| object::labelled(cluster, kind, namespace, "");
+        match &self.of {
+            Deployed::Rollout(name) => {
+                let (rollout, sets) = tokio::try_join!(get(Kind::Rollout, name), list(Kind::ReplicaSet))?;
+                Ok(argo::standing(&rollout, &owned(&rollout, &sets), &self.versions))
+            }
+            Deployed::Deployment(name) => {
+                let (deployment, sets) =
+                    tokio::try_join!(get(Kind::Deployment, name), list(Kind::ReplicaSet))?;
+                let canaries = match list(Kind::Canary).await {
+                    // Without Flagger there are none.
+                    Err(ClusterError::Refused { code: 404, .. }) => vec![],
+                    canaries => canaries?,
+                };
+                let Some(canary) = canaries.iter().find(|canary| flagger::is_of(canary, name)) else {
+                    return Ok(deployment::standing(&deployment, &owned(&deployment, &sets), &self.versions));
+                };
+                if !self.noticed.has(canary, &deployment) {
+                    return Ok(None);
+                }
+                match get(Kind::Deployment, &flagger::primary(name)).await {
+                    Ok(primary) => Ok(flagger::standing(canary, &deployment, &primary, &self.versions)),
+                    // It has not begun yet.
+                    Err(error) if error.is_absence() => Ok(None),
+                    Err(error) => Err(error),
+                }
+            }
+        }
+    }
+}
+
+/// The ReplicaSets of a workload.
+fn owned<'v>(workload: &Value, sets: &'v [Value]) -> Vec<&'v Value> {
+    let uid = object::uid(workload);
+    let ours = |set: &&Value| {
+        let owners = set.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+        owners.into_iter().flatten().any(|owner| owner["uid"].as_str() == uid)
+    };
+    sets.iter().filter(ours).collect()
+}
+
+fn text<'v>(object: &'v Value, path: &str) -> Option<&'v str> {
+    object.pointer(path).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+fn number(object: &Value, path: &str) -> f64 {
+    object.pointer(path).and_then(Value::as_f64).unwrap_or(0.0)
+}
+
+/// A condition of a workload's status, by its type.
+fn condition<'v>(object: &'v Value, kind: &str) -> Option<&'v Value> {
+    let all = object.pointer("/status/conditions").and_then(Value::as_array)?;
+    all.iter().find(|one| one["type"] == kind)
+}
+
+/// Reason and message of a condition.
+fn words(condition: &Value) -> String {
+    let part = |key: &str| condition[key].as_str().unwrap_or_default();
+    format!("{}: {}", part("reason"), part("message"))
+}

@@ -1,0 +1,134 @@
+//! Rollouts that somebody looks after, and one that nobody does: real
+//! controllers, set up well and badly, told apart by the scenarios that users
+//! are given.
+
+use std::{fmt::Write as _, fs, path::Path, process::Command};
+
+use firedrill::verdict::model::{RunVerdict, Verdict::*};
+use serde_json::Value;
+
+use super::rig::{Rig, kubectl, said, verdict};
+use crate::support::exe;
+
+/// The objects of a set-up, with what stands in for the words in capitals.
+fn rig(name: &str, objects: &str, words: &[(&str, &str)]) -> Rig {
+    let objects = words.iter().fold(objects.to_owned(), |text, (word, value)| text.replace(word, value));
+    Rig::of(name, &objects)
+}
+
+/// Waits until a field of an object has a value.
+fn until(rig: &Rig, object: &str, path: &str, value: &str) {
+    let wanted = format!("--for=jsonpath={{{path}}}={value}");
+    kubectl(&["-n", &rig.namespace, "wait", object, &wanted, "--timeout=150s"]);
+}
+
+/// The drill of `scenarios/systems/NAME.yaml`, there.
+fn drill(rig: &Rig, name: &str, sets: &[&str]) -> (RunVerdict, String) {
+    let scenario = format!("{}/scenarios/systems/{name}", env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(exe());
+    command.args(["run", &scenario, "--ui", "plain", "--runs"]).arg(rig.runs());
+    let namespace = format!("target.kubernetes.namespace={}", rig.namespace);
+    for set in [namespace.as_str()].iter().chain(sets) {
+        command.args(["--set", set]);
+    }
+    let out = command.output().expect("it starts");
+    let judged = verdict(&out);
+    let mut text = String::new();
+    for check in &judged.checks {
+        let _ = writeln!(text, "{:?} {}: {} {:?}", check.verdict, check.id, check.why, check.evidence);
+    }
+    (judged, format!("{text}{}", said(&out)))
+}
+
+/// Holds verdicts on the rollback against the drill's.
+fn must((judged, said): &(RunVerdict, String), wanted: &[(&str, firedrill::verdict::model::Verdict)]) {
+    for (check, verdict) in wanted {
+        let id = format!("rollback.release.{check}");
+        let found = judged.checks.iter().find(|one| one.id.as_str() == id);
+        assert_eq!(found.map(|one| one.verdict), Some(*verdict), "{check}: {said}");
+    }
+}
+
+const BAD_AND_BACK: [(&str, firedrill::verdict::model::Verdict); 4] =
+    [("detects-within", Pass), ("completes-within", Pass), ("to", Pass), ("exposure", Pass)];
+const GOOD: &str = "chaos.release.deploy.env={ VERSION: v2 }";
+
+#[test]
+#[ignore = "needs a Kubernetes cluster (KUBECONFIG) and a loader of images (FIREDRILL_TEST_IMAGE)"]
+fn a_deployment_that_is_stuck_is_not_rolled_back_and_said_so() {
+    let rig = rig("stuck", include_str!("rollouts/deployment.yaml"), &[]);
+    until(&rig, "deployment/ai-model", ".status.availableReplicas", "3");
+    let before = rig.snapshot();
+    let told = drill(&rig, "deployment.yaml", &[]);
+    must(&told, &[("completes-within", Fail)]);
+    assert!(told.1.contains("A Deployment does not roll back by itself"), "{}", told.1);
+    let steady = told.0.checks.iter().find(|check| check.id.as_str() == "slo.availability.release");
+    assert_eq!(steady.map(|check| check.verdict), Some(Pass), "{}", told.1);
+    assert_eq!(rig.snapshot(), before, "what was deployed is taken back");
+    until(&rig, "deployment/ai-model", ".status.availableReplicas", "3");
+    // A good one goes through, and one that answers 500 does so as well.
+    let through = "expect.0={ rollback: { after: release, promotes-within: 20s } }";
+    must(&drill(&rig, "deployment.yaml", &[GOOD, through]), &[("promotes-within", Pass)]);
+    let broken = "chaos.release.deploy.env={ VERSION: v2, FAIL: \"1\" }";
+    let told = drill(&rig, "deployment.yaml", &[broken]);
+    must(&told, &[("completes-within", Fail), ("to", Fail)]);
+    assert!(told.1.contains("was promoted"), "{}", told.1);
+}
+
+#[test]
+#[ignore = "needs a Kubernetes cluster (KUBECONFIG) and a loader of images (FIREDRILL_TEST_IMAGE)"]
+fn argo_rollouts_that_analyses_is_told_from_one_that_does_not() {
+    let objects = include_str!("rollouts/argo-rollouts.yaml");
+    let well = rig("argo", objects, &[("COUNT", "10"), ("FAILURES", "2")]);
+    until(&well, "rollout/ai-model", ".status.phase", "Healthy");
+    let before = well.snapshot();
+    let told = drill(&well, "argo-rollouts.yaml", &[]);
+    must(&told, &BAD_AND_BACK);
+    agrees_with_aborted_at(&told);
+    assert_eq!(well.snapshot(), before);
+    until(&well, "rollout/ai-model", ".status.phase", "Healthy");
+    let through = "expect.0={ rollback: { after: release, promotes-within: 44s } }";
+    must(&drill(&well, "argo-rollouts.yaml", &[GOOD, through]), &[("promotes-within", Pass)]);
+    drop(well);
+    // Its analysis never decides.
+    let endless = rig("argoless", objects, &[("COUNT", "1000"), ("FAILURES", "1000")]);
+    until(&endless, "rollout/ai-model", ".status.phase", "Healthy");
+    must(
+        &drill(&endless, "argo-rollouts.yaml", &[]),
+        &[("detects-within", Fail), ("completes-within", Fail)],
+    );
+}
+
+/// What the controller wrote down for itself, to the second, lies where the
+/// drill saw it.
+fn agrees_with_aborted_at((_, said): &(RunVerdict, String)) {
+    let run = said.lines().find(|line| line.contains("/runs/")).expect("a folder");
+    let journal = fs::read_to_string(Path::new(run.trim()).join("events.jsonl")).expect("a journal");
+    let lines: Vec<Value> = journal.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let time = |text: &str| humantime::parse_rfc3339(text).expect("a time");
+    let zero = time(lines[0]["wall_clock"].as_str().expect("a time"));
+    let back = lines.iter().find(|line| line["signal"] == "rollout" && line["phase"] == "rolling-back");
+    let back = back.unwrap_or_else(|| panic!("{said}"));
+    let reason = back["reason"].as_str().expect("a reason");
+    let (_, at) = reason.split_once("abortedAt ").expect("its own time");
+    let own = time(at.trim_end_matches(')')).duration_since(zero).map_or(0.0, |own| own.as_secs_f64());
+    let micros = |key: &str| back["seen"][key].as_f64().expect("a time") / 1e6;
+    let (from, by) = (micros("not_before"), micros("by"));
+    // Cut to whole seconds, it may seem earlier by one.
+    assert!(from - 1.0 <= own && own <= by, "{own} s is not in {from}–{by} s: {reason}");
+}
+
+#[test]
+#[ignore = "needs a Kubernetes cluster (KUBECONFIG) and a loader of images (FIREDRILL_TEST_IMAGE)"]
+fn flagger_that_decides_is_told_from_one_that_never_does() {
+    let objects = include_str!("rollouts/flagger.yaml");
+    let well = rig("flagger", objects, &[("INTERVAL", "10s"), ("THRESHOLD", "2")]);
+    until(&well, "canary/ai-model", ".status.phase", "Initialized");
+    must(&drill(&well, "flagger.yaml", &[]), &BAD_AND_BACK);
+    let through = "expect.0={ rollback: { after: release, promotes-within: 72s } }";
+    must(&drill(&well, "flagger.yaml", &[GOOD, through]), &[("promotes-within", Pass)]);
+    drop(well);
+    let never = rig("flaggerless", objects, &[("INTERVAL", "10s"), ("THRESHOLD", "1000")]);
+    until(&never, "canary/ai-model", ".status.phase", "Initialized");
+    must(&drill(&never, "flagger.yaml", &[]), &[("detects-within", Fail), ("completes-within", Fail)]);
+}

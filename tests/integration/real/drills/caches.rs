@@ -1,0 +1,71 @@
+//! Caches, while the way to their origin is cut for six seconds.
+
+use firedrill::verdict::model::Verdict::{self, Fail, Pass};
+
+use super::{Site, tell_apart};
+use crate::real::servers::{Real, nginx_with, varnish};
+
+/// What is judged, by the names of this table.
+const CHECKS: [&str; 3] = ["slo.availability.fault", "cache.hit-ratio", "cache.wrong"];
+
+/// A set-up, with the verdicts on [`CHECKS`].
+type Case<'a> = (&'a str, [Verdict; 3]);
+
+fn told_apart(scenario: &'static str, cases: &[Case<'_>], front: impl Fn(&str, &str) -> Real) {
+    let start = |(set_up, _): &Case<'_>| {
+        let site = Site::cut_off(scenario, |upstream| front(upstream, set_up));
+        // A cache that mixes answers up is not steady, and is drilled all the same.
+        site.set("unless-steady", "continue")
+    };
+    tell_apart(cases, start, |(set_up, verdicts), told| {
+        let wanted: Vec<_> = CHECKS.into_iter().zip(*verdicts).collect();
+        told.must(set_up, &wanted);
+        if *verdicts == [Pass; 3] {
+            told.must(set_up, &[("cache.hit", Pass), ("cache.serves-during.fault", Pass)]);
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs scripts/real-servers"]
+fn nginx_that_serves_what_is_stale_and_right_is_told_from_one_that_does_not() {
+    let key = "proxy_cache_key $uri$is_args$args;";
+    let stale = "proxy_cache_use_stale error timeout updating http_502; proxy_cache_background_update on;";
+    let kept =
+        "proxy_cache kept; proxy_cache_lock on; add_header X-Cache-Status $upstream_cache_status always;";
+    let well = format!("{kept} {key} {stale}");
+    let forgets = format!("{kept} {key}");
+    let mixes = format!("{kept} proxy_cache_key $uri; {stale}");
+    let cases =
+        [(well.as_str(), [Pass, Pass, Pass]), (&forgets, [Fail, Pass, Pass]), (&mixes, [Fail, Pass, Fail])];
+    told_apart("nginx-cache.yaml", &cases, |upstream, directives| {
+        let http = "  proxy_cache_path @here@/kept keys_zone=kept:1m use_temp_path=off;";
+        nginx_with(
+            http,
+            &format!(
+                "    location / {{ proxy_pass http://{upstream}; proxy_connect_timeout 1s; {directives} }}"
+            ),
+        )
+    });
+}
+
+#[test]
+#[ignore = "needs scripts/real-servers"]
+fn varnish_with_grace_and_a_whole_key_is_told_from_one_without() {
+    let cases = [
+        ("sub vcl_backend_response { set beresp.grace = 1m; }", [Pass, Pass, Pass]),
+        ("sub vcl_backend_response { set beresp.grace = 0s; }", [Fail, Pass, Pass]),
+        // The question is no part of the key.
+        (
+            "sub vcl_backend_response { set beresp.grace = 1m; }\n\
+             sub vcl_hash { hash_data(regsub(req.url, \"\\?.*\", \"\")); return (lookup); }",
+            [Fail, Pass, Fail],
+        ),
+        // Nothing is kept at all.
+        (
+            "sub vcl_backend_response { set beresp.uncacheable = true; return (deliver); }",
+            [Fail, Fail, Verdict::Inconclusive],
+        ),
+    ];
+    told_apart("varnish.yaml", &cases, varnish);
+}

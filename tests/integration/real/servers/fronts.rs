@@ -1,0 +1,232 @@
+//! What stands before a service: proxies, caches, an application with
+//! Resilience4j. Each is set up as the test says.
+
+use std::{env, fs, path::Path};
+
+use super::{Real, Start, home, program, start, words};
+use crate::{real::child::free_ports, support::exe};
+
+/// Writes a template with its holes, `@name@`, filled. Where it is.
+fn write(folder: &Path, name: &str, template: &str, holes: &[(&str, &dyn ToString)]) -> String {
+    let text = holes.iter().fold(template.to_owned(), |text, (name, value)| {
+        text.replace(&format!("@{name}@"), &value.to_string())
+    });
+    let path = folder.join(name);
+    fs::write(&path, text).expect("the configuration is written");
+    path.display().to_string()
+}
+
+/// Where the libraries of an unpacked Debian package are.
+fn libraries(home: &Path) -> (&'static str, String) {
+    ("LD_LIBRARY_PATH", program(home, &format!("usr/lib/{}-linux-gnu", env::consts::ARCH)))
+}
+
+/// A fault proxy before `origin`, at its `address`; `beside` is its admin API.
+pub(crate) fn way(origin: &Real) -> Real {
+    start(|_| {
+        let [port, admin] = free_ports();
+        let mut command = vec![exe().display().to_string()];
+        command.extend(words(&format!(
+            "proxy --listen 127.0.0.1:{port} --upstream {} --admin 127.0.0.1:{admin}",
+            origin.address()
+        )));
+        Start { command, port, beside: admin, ..Start::default() }
+    })
+}
+
+/// HAProxy with these sections.
+fn run_haproxy(sections: &str, upstream: &str, server: &str) -> Real {
+    let home = home("haproxy");
+    start(|folder| {
+        let [port, metrics] = free_ports();
+        let text = format!(
+            "global\n  nbthread 1\ndefaults\n  mode http\n  timeout connect 500ms\n  timeout client 5s\n  timeout server 2s\n\
+             frontend metrics\n  bind 127.0.0.1:@metrics@\n  http-request use-service prometheus-exporter if {{ path /metrics }}\n{sections}"
+        );
+        let holes: [(&str, &dyn ToString); 4] =
+            [("port", &port), ("metrics", &metrics), ("upstream", &upstream), ("server", &server)];
+        let config = write(folder, "haproxy.cfg", &text, &holes);
+        let mut command = vec![program(&home, "usr/sbin/haproxy")];
+        command.extend(words(&format!("-db -f {config}")));
+        Start {
+            command,
+            env: vec![libraries(&home)],
+            port,
+            beside: metrics,
+            ready: "/healthz",
+            ..Start::default()
+        }
+    })
+}
+
+/// A service that breaks nothing by itself: it answers `{"q": "…"}` with the
+/// `q` of the query, as version v1, and lets caches keep that for a second.
+pub(crate) fn origin() -> Real {
+    let sections = r#"frontend origin
+  bind 127.0.0.1:@port@
+  http-request return status 200 if { path /healthz }
+  http-request return status 200 content-type application/json hdr x-model-version v1 hdr cache-control max-age=1 lf-string '{"q":"%[url_param(q)]"}'
+"#;
+    run_haproxy(sections, "", "")
+}
+
+/// HAProxy before an upstream, whose server is set up as `server` says;
+/// `beside` has its metrics.
+pub(crate) fn haproxy(upstream: &str, server: &str) -> Real {
+    let sections = "frontend front
+  bind 127.0.0.1:@port@
+  http-request return status 200 if { path /healthz }
+  default_backend llm
+backend llm
+  option httpchk GET /healthz
+  retries 0
+  server s1 @upstream@ @server@
+";
+    run_haproxy(sections, upstream, server)
+}
+
+/// nginx with `locations` in its one server, beside `/healthz`.
+pub(crate) fn nginx(locations: &str) -> Real {
+    nginx_with("", locations)
+}
+
+/// The same with directives before that server.
+pub(crate) fn nginx_with(http: &str, locations: &str) -> Real {
+    let home = home("nginx");
+    start(|folder| {
+        let [port] = free_ports();
+        // One process, without rights that it does not need.
+        let text = format!(
+            "daemon off;\nmaster_process off;\npid @here@/nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n  access_log off;\n  \
+             client_body_temp_path @here@/body;\n  proxy_temp_path @here@/proxy;\n  fastcgi_temp_path @here@/fastcgi;\n  \
+             uwsgi_temp_path @here@/uwsgi;\n  scgi_temp_path @here@/scgi;\n{http}\n  server {{\n    listen 127.0.0.1:@port@;\n    \
+             location = /healthz {{ return 200; }}\n{locations}\n  }}\n}}\n"
+        );
+        let config = write(folder, "nginx.conf", &text, &[("port", &port), ("here", &folder.display())]);
+        let mut command = vec![program(&home, "usr/sbin/nginx")];
+        command.extend(words(&format!("-p {} -c {config} -e stderr", folder.display())));
+        Start { command, port, ready: "/healthz", ..Start::default() }
+    })
+}
+
+/// Envoy before an upstream. `cluster` and `route` are YAML in its cluster and
+/// in its route's action, `filters` come before its router; `beside` is its
+/// admin API.
+pub(crate) fn envoy(upstream: &str, cluster: &str, route: &str, filters: &str) -> Real {
+    let home = home("envoy");
+    let template = r#"
+admin: { address: { socket_address: { address: 127.0.0.1, port_value: @admin@ } } }
+static_resources:
+  listeners:
+  - address: { socket_address: { address: 127.0.0.1, port_value: @port@ } }
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: front
+          http_filters:
+          @filters@
+          - { name: envoy.filters.http.router, typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router } }
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              include_attempt_count_in_response: true
+              routes:
+              - { match: { path: /healthz }, direct_response: { status: 200 } }
+              - { match: { prefix: / }, route: { cluster: llm, timeout: 2s, @route@ } }
+  clusters:
+  - name: llm
+    connect_timeout: 0.5s
+    type: STATIC
+    common_lb_config: { healthy_panic_threshold: { value: 0 } }
+    load_assignment: { cluster_name: llm, endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: @upstream@ } } } }] }] }
+    @cluster@
+"#;
+    let port_of = upstream.rsplit(':').next().expect("an address has a port").to_owned();
+    start(|folder| {
+        let [port, admin] = free_ports();
+        let holes: [(&str, &dyn ToString); 6] = [
+            ("admin", &admin),
+            ("port", &port),
+            ("upstream", &port_of),
+            ("cluster", &cluster),
+            ("route", &route),
+            ("filters", &filters),
+        ];
+        let config = write(folder, "envoy.yaml", template, &holes);
+        let mut command = vec![program(&home, "bin/envoy")];
+        let id = port % 1000;
+        command.extend(words(&format!("-c {config} --concurrency 1 --base-id {id} -l warning")));
+        Start { command, port, beside: admin, ready: "/healthz", ..Start::default() }
+    })
+}
+
+/// Traefik before an upstream, behind this middleware (YAML); `beside` has its
+/// metrics and its ping.
+pub(crate) fn traefik(upstream: &str, middleware: &str) -> Real {
+    let home = home("traefik");
+    let routes = "http:
+  routers:
+    llm: { rule: \"PathPrefix(`/`)\", service: llm, entryPoints: [web], middlewares: [guard] }
+    ping: { rule: \"Path(`/healthz`)\", service: \"ping@internal\", entryPoints: [web], priority: 1000 }
+  middlewares:
+    guard: { @middleware@ }
+  services:
+    llm: { loadBalancer: { servers: [{ url: \"http://@upstream@\" }] } }
+";
+    let main = "entryPoints: { web: { address: \"127.0.0.1:@port@\" }, metrics: { address: \"127.0.0.1:@metrics@\" } }
+providers: { file: { filename: \"@routes@\" } }
+metrics: { prometheus: { entryPoint: metrics, addRoutersLabels: true, addServicesLabels: true } }
+ping: { manualRouting: true }
+global: { checkNewVersion: false, sendAnonymousUsage: false }
+";
+    start(|folder| {
+        let [port, metrics] = free_ports();
+        let holes: [(&str, &dyn ToString); 2] = [("middleware", &middleware), ("upstream", &upstream)];
+        let routes = write(folder, "routes.yaml", routes, &holes);
+        let holes: [(&str, &dyn ToString); 3] = [("port", &port), ("metrics", &metrics), ("routes", &routes)];
+        let config = write(folder, "traefik.yaml", main, &holes);
+        let command = vec![program(&home, "traefik"), format!("--configFile={config}")];
+        Start { command, port, beside: metrics, ready: "/healthz", ..Start::default() }
+    })
+}
+
+/// Varnish before an upstream, with this VCL after its backend.
+pub(crate) fn varnish(upstream: &str, vcl: &str) -> Real {
+    let home = home("varnish");
+    let (host, upstream) = upstream.split_once(':').expect("an address has a port");
+    let template = "vcl 4.1;
+backend default { .host = \"@host@\"; .port = \"@upstream@\"; .first_byte_timeout = 1s; }
+sub vcl_recv { if (req.url == \"/healthz\") { return (synth(200)); } }
+@vcl@
+";
+    start(|folder| {
+        let [port, admin] = free_ports();
+        let holes: [(&str, &dyn ToString); 3] = [("host", &host), ("upstream", &upstream), ("vcl", &vcl)];
+        let config = write(folder, "default.vcl", template, &holes);
+        let here = folder.display();
+        let mut command = vec![program(&home, "usr/sbin/varnishd")];
+        command.extend(words(&format!(
+            "-F -n {here}/work -a 127.0.0.1:{port} -T 127.0.0.1:{admin} -j none -s malloc,32m -f {config}"
+        )));
+        let (name, path) = libraries(&home);
+        let env = vec![(name, format!("{path}:{path}/varnish"))];
+        Start { command, env, port, beside: admin, ready: "/healthz", ..Start::default() }
+    })
+}
+
+/// An application that guards an upstream by Resilience4j, set up so; its
+/// metrics and events are under `/actuator`.
+pub(crate) fn resilience4j(upstream: &str, settings: &str) -> Real {
+    let home = home("resilience4j");
+    let upstream = upstream.rsplit(':').next().expect("an address has a port").to_owned();
+    start(|_| {
+        let [port] = free_ports();
+        let mut command = words("java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss512k -Xmx128m -jar");
+        command.push(program(&home, "gateway.jar"));
+        command.extend(words(&format!("{port} {upstream} {settings}")));
+        Start { command, port, ready: "/healthz", ..Start::default() }
+    })
+}

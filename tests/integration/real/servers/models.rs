@@ -1,0 +1,98 @@
+//! Servers of models.
+
+use std::fs;
+
+use super::{Real, Start, home, program, start, words};
+use crate::real::child::free_ports;
+
+/// The key that LiteLLM wants as a bearer token.
+pub(crate) const LITELLM_KEY: &str = "sk-drill";
+
+/// llama.cpp's server with a tiny model, `tiny`: 256 tokens of context for
+/// each of two slots.
+pub(crate) fn llama() -> Real {
+    llama_with("-c 512")
+}
+
+/// The same with arguments of its own.
+pub(crate) fn llama_with(arguments: &str) -> Real {
+    let home = home("llama");
+    start(|_| {
+        let [port] = free_ports();
+        let mut command = vec![program(&home, "bin/llama-server-vulkan")];
+        command.extend(words(&format!("-m {}/tiny.gguf --host 127.0.0.1 --port {port}", home.display())));
+        command.extend(words(arguments));
+        command.extend(words("-np 2 -t 1 --metrics --slots -a tiny --no-webui -ngl 0 --device none"));
+        Start { command, port, ready: "/health", ..Start::default() }
+    })
+}
+
+/// MLServer with the model `iris` (four features, three classes).
+pub(crate) fn mlserver() -> Real {
+    let home = home("mlserver");
+    start(|_| {
+        let [port, grpc, metrics] = free_ports();
+        Start {
+            command: vec![program(&home, "bin/mlserver"), "start".into(), program(&home, "models")],
+            env: vec![
+                ("MLSERVER_HOST", "127.0.0.1".into()),
+                ("MLSERVER_HTTP_PORT", port.to_string()),
+                ("MLSERVER_GRPC_PORT", grpc.to_string()),
+                ("MLSERVER_METRICS_PORT", metrics.to_string()),
+            ],
+            port,
+            grpc: Some(grpc),
+            ready: "/v2/models/iris/ready",
+            ..Start::default()
+        }
+    })
+}
+
+/// Triton with the model `image` (`pixels` [3, 8, 8] → `scores` [4], FP32,
+/// in batches of 16 at most).
+pub(crate) fn triton() -> Real {
+    let home = home("triton");
+    start(|folder| {
+        let [port, grpc, metrics] = free_ports();
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/triton.py");
+        let mut command = vec![program(&home, "bin/python"), script.into()];
+        command.extend([port, grpc, metrics].map(|port| port.to_string()));
+        Start {
+            command,
+            // Its workspaces lie in its home, and go with the test.
+            env: vec![("HOME", folder.display().to_string())],
+            port,
+            grpc: Some(grpc),
+            ready: "/v2/models/image/ready",
+            ..Start::default()
+        }
+    })
+}
+
+/// LiteLLM with [`LITELLM_KEY`] in front of [`llama`]; the model is `tiny`.
+pub(crate) fn litellm() -> Real {
+    let home = home("litellm");
+    let behind = llama();
+    let mut real = start(|folder| {
+        let [port] = free_ports();
+        let config = folder.join("litellm.yaml");
+        // llama.cpp closes connections after 5 s or 100 requests, and what
+        // LiteLLM then sends on one of them fails: it has to try again.
+        let text = format!(
+            "model_list:\n  - model_name: tiny\n    litellm_params:\n      model: openai/tiny\n      api_base: {}/v1\n      \
+             api_key: none\nrouter_settings: {{ num_retries: 3 }}\nlitellm_settings: {{ telemetry: false, drop_params: false }}\n",
+            behind.url
+        );
+        fs::write(&config, text).expect("the configuration is written");
+        let mut command = vec![program(&home, "bin/litellm")];
+        command.extend(words(&format!("--host 127.0.0.1 --port {port} --telemetry False --config")));
+        command.push(config.display().to_string());
+        let env = vec![
+            ("LITELLM_MASTER_KEY", LITELLM_KEY.to_owned()),
+            ("LITELLM_LOCAL_MODEL_COST_MAP", "True".to_owned()),
+        ];
+        Start { command, env, port, ready: "/health/readiness", ..Start::default() }
+    });
+    real._behind = Some(Box::new(behind));
+    real
+}
