@@ -37,10 +37,14 @@ impl Reader {
         let mut all = ejecting(metrics);
         for sample in metrics.named("envoy_cluster_upstream_rq_pending_overflow") {
             let Some(name) = sample.label("envoy_cluster_name") else { continue };
+            // Newer versions count apart what is too much at once, and what waits.
+            let active = metrics.named("envoy_cluster_upstream_rq_active_overflow");
+            let active = active.filter(|one| one.label("envoy_cluster_name") == Some(name));
+            let rejected = sample.value + active.map(|one| one.value).sum::<f64>();
             let name = format!("{name} capacity");
-            let before = self.services.get(&name).map_or(sample.value, |service| service.rejected);
-            let state = if sample.value > before { BreakerState::Open } else { BreakerState::Closed };
-            self.services.insert(name.clone(), Service { rejected: sample.value, asked: 0.0, state });
+            let before = self.services.get(&name).map_or(rejected, |service| service.rejected);
+            let state = if rejected > before { BreakerState::Open } else { BreakerState::Closed };
+            self.services.insert(name.clone(), Service { rejected, asked: 0.0, state });
             all.insert(name, known(state, 0.0));
         }
         all
@@ -192,7 +196,10 @@ mod tests {
     fn envoy_rejects_what_is_too_much() {
         let system = System::Envoy(String::new());
         let text = |n: u32| {
-            format!("envoy_cluster_upstream_rq_pending_overflow{{envoy_cluster_name=\"llm\"}} {n}\n")
+            format!(
+                "envoy_cluster_upstream_rq_pending_overflow{{envoy_cluster_name=\"llm\"}} 1\n\
+                 envoy_cluster_upstream_rq_active_overflow{{envoy_cluster_name=\"llm\"}} {n}\n"
+            )
         };
         let mut breakers = <(Reader, Breakers)>::default();
         let llm = |state| ("llm capacity".to_owned(), state);

@@ -4,17 +4,20 @@
 //! Takes minutes, so it runs on demand:
 //! `cargo test --release --test integration -- --ignored defect_matrix`.
 //! `FIREDRILL_SEEDS=7,8,9` sets the seeds, `FIREDRILL_JOBS` how many drills run
-//! at a time, `FIREDRILL_ONLY` a part of the names.
+//! at a time, `FIREDRILL_ONLY` a part of the names. `FIREDRILL_TRUTH=FILE` adds
+//! a line of each drill to a file, which `benches/truth` makes a table of.
 
 use std::{
     collections::BTreeSet,
     env, fs,
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Mutex,
 };
 
 use firedrill::verdict::model::{RunVerdict, Verdict};
+use serde_json::json;
 
 use crate::support::exe;
 
@@ -48,6 +51,24 @@ impl Drill {
         }
     }
 
+    /// Adds to the file of the truth how each check of a drill was judged.
+    fn note(&self, verdict: &RunVerdict) {
+        let Some(file) = env::var_os("FIREDRILL_TRUTH") else { return };
+        let checks = verdict.checks.iter().map(
+            |check| json!({ "id": check.id, "kind": check.kind, "verdict": check.verdict, "why": check.why }),
+        );
+        let line = json!({
+            "defect": self.name(),
+            "mechanism": self.mechanism(),
+            "healed": self.heal.is_some(),
+            "checks": checks.collect::<Vec<_>>(),
+            "seed": self.seed,
+        });
+        let mut file =
+            fs::OpenOptions::new().create(true).append(true).open(file).expect("the file of the truth");
+        writeln!(file, "{line}").expect("it is written");
+    }
+
     /// Runs it, and says what was wrong with its end.
     fn run(&self, runs: &Path) -> Result<String, String> {
         let mut command = Command::new(exe());
@@ -62,6 +83,7 @@ impl Drill {
         let text = fs::read_to_string(Path::new(folder).join("verdict.json"))
             .map_err(|error| format!("no verdict ({error}): {}", String::from_utf8_lossy(&out.stderr)))?;
         let verdict: RunVerdict = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        self.note(&verdict);
         let (want, failing) = match self.heal {
             Some(_) => (0, BTreeSet::new()),
             None => (1, BTreeSet::from([self.mechanism().to_owned()])),

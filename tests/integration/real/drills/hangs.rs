@@ -14,29 +14,22 @@ fn envoy_that_rejects_what_would_pile_up_is_told_from_one_that_does_not() {
             "circuit_breakers: {{ thresholds: [{{ max_requests: {requests}, max_pending_requests: {requests} }}] }}"
         )
     };
-    let (well, wide, narrow) = (most(12), most(1000), most(0));
+    let (opens, closes) = ("circuit-breaker.hang.opens-within", "circuit-breaker.hang.closes-within");
+    let (quiet, fast) = ("circuit-breaker.quiet-in.baseline", "circuit-breaker.hang.fails-fast");
+    let usual = "{ constant: { rate: 30/s } }";
     let cases = [
-        (well.as_str(), [Pass, Pass, Pass]),
-        (&wide, [Fail, Inconclusive, Pass]),
-        // It rejects always: also when nothing is wrong.
-        (&narrow, [Inconclusive, Fail, Fail]),
+        (most(12), usual, vec![(opens, Pass), (closes, Pass), (quiet, Pass), (fast, Pass)]),
+        (most(1000), usual, vec![(opens, Fail), (closes, Inconclusive)]),
+        // Two requests at once are usual, and it rejects the second.
+        (most(1), "{ poisson: { rate: 150/s } }", vec![(quiet, Fail)]),
     ];
-    let start = |(cluster, _): &(&str, _)| {
+    let start = |(cluster, arrivals, _): &(String, &str, _)| {
         let site = Site::cut_off("envoy-capacity.yaml", |upstream| envoy(upstream, cluster, "", ""));
         let admin = site.beside();
-        site.set("observe.front.envoy", admin).set("unless-steady", "continue")
+        let site = site.set("observe.front.envoy", admin).set("load.users.arrivals", *arrivals);
+        site.set("unless-steady", "continue")
     };
-    tell_apart(&cases, start, |(cluster, [opens, closes, quiet]), told| {
-        let wanted = [
-            ("circuit-breaker.hang.opens-within", *opens),
-            ("circuit-breaker.hang.closes-within", *closes),
-            ("circuit-breaker.quiet-in.baseline", *quiet),
-        ];
-        told.must(cluster, &wanted);
-        if *opens == Pass {
-            told.must(cluster, &[("circuit-breaker.hang.fails-fast", Pass)]);
-        }
-    });
+    tell_apart(&cases, start, |(cluster, _, wanted), told| told.must(cluster, wanted));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod breakers;
 mod caches;
+mod fallbacks;
 mod hangs;
 mod limits;
 
@@ -49,34 +50,49 @@ struct Site {
     scenario: &'static str,
     /// What stands in place of the scenario's own values.
     sets: Vec<(&'static str, String)>,
-    /// The programs, the last started first.
+    /// Variables of the drill's environment.
+    env: Vec<(&'static str, String)>,
+    /// The programs, its system first.
     up: Vec<Real>,
 }
 
 impl Site {
     /// Of a system on its own.
     fn new(scenario: &'static str, front: Real) -> Self {
-        Self { scenario, sets: vec![("target.url", front.url.clone())], up: vec![front] }
+        Self { scenario, sets: vec![("target.url", front.url.clone())], env: vec![], up: vec![front] }
     }
 
     /// Of a system that `start` puts before an origin.
     fn before_origin(scenario: &'static str, start: impl FnOnce(&str) -> Real) -> Self {
         let origin = origin();
-        let mut site = Self::new(scenario, start(origin.address()));
-        site.up.push(origin);
-        site
+        Self::new(scenario, start(origin.address())).with(origin)
     }
 
     /// The same with a fault proxy on the way.
     fn cut_off(scenario: &'static str, start: impl FnOnce(&str) -> Real) -> Self {
         let origin = origin();
         let way = way(&origin);
-        let front = start(way.address());
+        Self::behind(scenario, start(way.address()), way).with(origin)
+    }
+
+    /// Of a system that is up, with the way from it that the drill breaks.
+    fn behind(scenario: &'static str, front: Real, way: Real) -> Self {
         let sets = vec![
             ("target.url.at", front.url.clone()),
             ("target.url.proxy", format!("127.0.0.1:{}", way.beside)),
         ];
-        Self { scenario, sets, up: vec![front, way, origin] }
+        Self { scenario, sets, env: vec![], up: vec![front, way] }
+    }
+
+    /// Another program that has to be up.
+    fn with(mut self, program: Real) -> Self {
+        self.up.push(program);
+        self
+    }
+
+    fn env(mut self, name: &'static str, value: &str) -> Self {
+        self.env.push((name, value.to_owned()));
+        self
     }
 
     fn set(mut self, path: &'static str, value: impl Into<String>) -> Self {
@@ -103,6 +119,7 @@ impl Site {
         for (path, value) in &self.sets {
             command.arg("--set").arg(format!("{path}={value}"));
         }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         let out = command.output().expect("it starts");
         let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
         let said = format!("{stdout}{stderr}");

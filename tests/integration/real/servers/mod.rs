@@ -13,7 +13,7 @@ use std::{
 
 pub(crate) use self::{
     fronts::{envoy, haproxy, nginx, nginx_with, origin, resilience4j, traefik, varnish, way},
-    models::{LITELLM_KEY, litellm, llama, llama_with, mlserver, triton},
+    models::{LITELLM_KEY, litellm, litellm_before, llama, llama_with, mlserver, triton},
 };
 use super::child::{Child, loopback};
 use crate::support::Folder;

@@ -71,18 +71,43 @@ pub(crate) fn triton() -> Real {
 
 /// LiteLLM with [`LITELLM_KEY`] in front of [`llama`]; the model is `tiny`.
 pub(crate) fn litellm() -> Real {
-    let home = home("litellm");
     let behind = llama();
-    let mut real = start(|folder| {
+    // llama.cpp closes connections after 5 s or 100 requests, and what LiteLLM
+    // then sends on one of them fails: it has to try again.
+    let text = format!(
+        "model_list:\n{}router_settings: {{ num_retries: 3 }}\nlitellm_settings: {{ telemetry: false, drop_params: false }}\n",
+        model("tiny", behind.address())
+    );
+    let mut real = run_litellm(&text);
+    real._behind = Some(Box::new(behind));
+    real
+}
+
+/// LiteLLM before a `large` and a `small` model, with one that is `gone`, and
+/// these fallbacks (YAML).
+pub(crate) fn litellm_before(large: &str, small: &str, fallbacks: &str) -> Real {
+    let [nobody] = free_ports();
+    let models = [("large", large), ("small", small), ("gone", &format!("127.0.0.1:{nobody}"))]
+        .map(|(name, at)| model(name, at));
+    run_litellm(&format!(
+        "model_list:\n{}router_settings: {{ num_retries: 1, disable_cooldowns: true }}\n\
+         litellm_settings: {{ telemetry: false, drop_params: true, request_timeout: 3, fallbacks: {fallbacks} }}\n",
+        models.concat()
+    ))
+}
+
+/// A model's entry.
+fn model(name: &str, at: &str) -> String {
+    format!(
+        "  - model_name: {name}\n    litellm_params: {{ model: openai/tiny, api_base: \"http://{at}/v1\", api_key: none }}\n"
+    )
+}
+
+fn run_litellm(text: &str) -> Real {
+    let home = home("litellm");
+    start(|folder| {
         let [port] = free_ports();
         let config = folder.join("litellm.yaml");
-        // llama.cpp closes connections after 5 s or 100 requests, and what
-        // LiteLLM then sends on one of them fails: it has to try again.
-        let text = format!(
-            "model_list:\n  - model_name: tiny\n    litellm_params:\n      model: openai/tiny\n      api_base: {}/v1\n      \
-             api_key: none\nrouter_settings: {{ num_retries: 3 }}\nlitellm_settings: {{ telemetry: false, drop_params: false }}\n",
-            behind.url
-        );
         fs::write(&config, text).expect("the configuration is written");
         let mut command = vec![program(&home, "bin/litellm")];
         command.extend(words(&format!("--host 127.0.0.1 --port {port} --telemetry False --config")));
@@ -92,7 +117,5 @@ pub(crate) fn litellm() -> Real {
             ("LITELLM_LOCAL_MODEL_COST_MAP", "True".to_owned()),
         ];
         Start { command, env, port, ready: "/health/readiness", ..Start::default() }
-    });
-    real._behind = Some(Box::new(behind));
-    real
+    })
 }
