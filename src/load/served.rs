@@ -63,7 +63,7 @@ fn is_label(name: &str) -> bool {
 }
 
 /// What a cache did: by `Cache-Status` (RFC 9211) or else by the marks of
-/// Cloudflare and nginx, of many others (`X-Cache`) and of Varnish.
+/// Cloudflare and nginx, of many others (`X-Cache`), of Varnish and LiteLLM.
 fn cache_use(headers: &HeaderMap) -> CacheUse {
     let all = |name: &str| headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     let standard =
@@ -98,7 +98,13 @@ fn cache_use(headers: &HeaderMap) -> CacheUse {
         1 => CacheUse::Miss,
         _ => CacheUse::Unknown,
     });
-    [standard, worded, common, varnish]
+    // LiteLLM names a key on hits only, and the model on all.
+    let litellm = match (all("x-litellm-cache-key").next(), all("x-litellm-model-id").next()) {
+        (Some(_), _) => Some(CacheUse::Hit),
+        (None, Some(_)) => Some(CacheUse::Miss),
+        (None, None) => None,
+    };
+    [standard, worded, common, varnish, litellm]
         .into_iter()
         .flatten()
         .find(|cache| *cache != CacheUse::Unknown)
@@ -198,6 +204,8 @@ mod tests {
             ("x-cache", "MISS", CacheUse::Miss),
             ("x-varnish", "32770 3", CacheUse::Hit),
             ("x-varnish", "32770", CacheUse::Miss),
+            ("x-litellm-cache-key", "e66e", CacheUse::Hit),
+            ("x-litellm-model-id", "d4f2", CacheUse::Miss),
             ("x-other", "hit", CacheUse::Unknown),
         ] {
             assert_eq!(labels(&[(name, value)]).served.cache, cache, "{name}: {value}");

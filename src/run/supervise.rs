@@ -80,7 +80,7 @@ pub(super) async fn supervise(
     let one_shot = plan.timeline.iter().filter(|act| act.until.is_none()).map(|act| act.id.clone()).collect();
     let frame = ui::Frame { name: plan.name.clone(), end: plan.end(), one_shot };
     let view = tokio::spawn(ui::show(options.ui, frame, clock, sink.listen(), pulses, ui_done.clone()));
-    sink.event(Event::RunStarted { format: FORMAT, run: folder.id(), wall_clock: wall_clock() });
+    sink.event(Event::RunStarted { format: FORMAT, run: folder.id(), wall_clock: clock.zero_by_the_wall() });
 
     let mut drill =
         Drill::start(&plan, target, folder, sink, requests, pulse, gate::halt_file(&options.runs))?;
@@ -316,9 +316,4 @@ fn pulse(progress: &Progress) -> Pulse {
         ttft_p95: progress.ttft_p95,
         lag_p99: progress.lag_p99,
     }
-}
-
-/// Now, RFC 3339 UTC.
-fn wall_clock() -> String {
-    humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string()
 }

@@ -3,7 +3,7 @@
 use firedrill::verdict::model::Verdict::{self, Fail, Pass};
 
 use super::{Site, tell_apart};
-use crate::real::servers::{Real, nginx_with, varnish};
+use crate::real::servers::{LITELLM_KEY, Real, litellm_cached, llama, nginx_with, redis, varnish, way};
 
 /// What is judged, by the names of this table.
 const CHECKS: [&str; 3] = ["slo.availability.fault", "cache.hit-ratio", "cache.wrong"];
@@ -68,4 +68,34 @@ fn varnish_with_grace_and_a_whole_key_is_told_from_one_without() {
         ),
     ];
     told_apart("varnish.yaml", &cases, varnish);
+}
+
+#[test]
+#[ignore = "needs scripts/real-servers"]
+fn litellm_that_does_not_wait_for_redis_is_told_from_one_that_does() {
+    let (ratio, fast) = ("cache.hit-ratio", "slo.e2e.fault");
+    let cases = [
+        (
+            "cache: true",
+            "socket_timeout: 0.2, socket_connect_timeout: 0.2",
+            vec![(ratio, Pass), (fast, Pass)],
+        ),
+        // It waits, and its users with it.
+        ("cache: true", "socket_timeout: 4, socket_connect_timeout: 4", vec![(ratio, Pass), (fast, Fail)]),
+        ("cache: false", "socket_timeout: 0.2", vec![(ratio, Fail), (fast, Pass)]),
+    ];
+    let start = |(cache, patience, _): &(&str, &str, _)| {
+        let (model, store) = (llama(), redis());
+        let way = way(&store);
+        let (host, port) = way.address().split_once(':').expect("an address has a port");
+        let cache = format!(
+            "{cache}, cache_params: {{ type: redis, host: {host}, port: {port}, ttl: 600, {patience} }}"
+        );
+        let front = litellm_cached(model.address(), &cache);
+        let site = Site::behind("litellm-redis.yaml", front, way).with(store).with(model);
+        site.env("LITELLM_KEY", LITELLM_KEY)
+    };
+    tell_apart(&cases, start, |(cache, patience, wanted), told| {
+        told.must(&format!("{cache} {patience}"), wanted)
+    });
 }

@@ -217,6 +217,21 @@ sub vcl_recv { if (req.url == \"/healthz\") { return (synth(200)); } }
     })
 }
 
+/// Redis, with nothing in it and nothing kept.
+pub(crate) fn redis() -> Real {
+    let home = home("redis");
+    start(|folder| {
+        let [port] = free_ports();
+        let mut command = vec![program(&home, "usr/bin/redis-server")];
+        command.extend(words(&format!(
+            "--bind 127.0.0.1 --port {port} --appendonly no --dir {}",
+            folder.display()
+        )));
+        command.extend(["--save".to_owned(), String::new()]);
+        Start { command, env: vec![libraries(&home)], port, ..Start::default() }
+    })
+}
+
 /// An application that guards an upstream by Resilience4j, set up so; its
 /// metrics and events are under `/actuator`.
 pub(crate) fn resilience4j(upstream: &str, settings: &str) -> Real {

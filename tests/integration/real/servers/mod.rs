@@ -12,8 +12,8 @@ use std::{
 };
 
 pub(crate) use self::{
-    fronts::{envoy, haproxy, nginx, nginx_with, origin, resilience4j, traefik, varnish, way},
-    models::{LITELLM_KEY, litellm, litellm_before, llama, llama_with, mlserver, triton},
+    fronts::{envoy, haproxy, nginx, nginx_with, origin, redis, resilience4j, traefik, varnish, way},
+    models::{LITELLM_KEY, litellm, litellm_before, litellm_cached, llama, llama_with, mlserver, triton},
 };
 use super::child::{Child, loopback};
 use crate::support::Folder;

@@ -87,13 +87,23 @@ pub(crate) fn litellm() -> Real {
 /// these fallbacks (YAML).
 pub(crate) fn litellm_before(large: &str, small: &str, fallbacks: &str) -> Real {
     let [nobody] = free_ports();
+    let settings = format!("drop_params: true, request_timeout: 3, fallbacks: {fallbacks}");
     let models = [("large", large), ("small", small), ("gone", &format!("127.0.0.1:{nobody}"))]
         .map(|(name, at)| model(name, at));
-    run_litellm(&format!(
-        "model_list:\n{}router_settings: {{ num_retries: 1, disable_cooldowns: true }}\n\
-         litellm_settings: {{ telemetry: false, drop_params: true, request_timeout: 3, fallbacks: {fallbacks} }}\n",
-        models.concat()
-    ))
+    run_litellm(&with_settings(&models.concat(), &settings))
+}
+
+/// LiteLLM before a `large` model, with a cache set up so (YAML in its
+/// settings).
+pub(crate) fn litellm_cached(large: &str, cache: &str) -> Real {
+    run_litellm(&with_settings(&model("large", large), &format!("drop_params: true, {cache}")))
+}
+
+fn with_settings(models: &str, settings: &str) -> String {
+    format!(
+        "model_list:\n{models}router_settings: {{ num_retries: 1, disable_cooldowns: true }}\n\
+         litellm_settings: {{ telemetry: false, {settings} }}\n"
+    )
 }
 
 /// A model's entry.
