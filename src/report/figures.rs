@@ -5,7 +5,10 @@ use crate::{
     journal::Event,
     plan::model::PlannedAction,
     scenario::model::Target,
-    verdict::model::{PhaseFigures, Verdict},
+    verdict::{
+        Felt,
+        model::{PhaseFigures, Verdict},
+    },
 };
 
 /// A figure with its name and what it is to be seen beside.
@@ -69,7 +72,7 @@ pub(super) fn key_figures(input: &Input<'_>) -> Vec<KeyFigure> {
         note: by_phase(input, |phase| phase.availability),
         bad: false,
     });
-    figures.push(ttft(input));
+    figures.push(latency(input));
     figures.push(KeyFigure {
         label: "Goodput",
         value: share(all.goodput),
@@ -96,15 +99,18 @@ pub(super) fn key_figures(input: &Input<'_>) -> Vec<KeyFigure> {
         of(|check| check.kind == crate::verdict::model::CheckKind::Slo),
         "none stated",
     ));
-    figures.push(KeyFigure {
-        label: "Output tokens",
-        value: format!(
-            "{} /s",
-            text::trimmed(all.tokens_per_second, if all.tokens_per_second < 100.0 { 1 } else { 0 })
-        ),
-        note: "of complete answers".to_owned(),
-        bad: false,
-    });
+    // Without tokens there is nothing to say of them.
+    if input.series.felt().0 == Felt::Ttft {
+        figures.push(KeyFigure {
+            label: "Output tokens",
+            value: format!(
+                "{} /s",
+                text::trimmed(all.tokens_per_second, if all.tokens_per_second < 100.0 { 1 } else { 0 })
+            ),
+            note: "of complete answers".to_owned(),
+            bad: false,
+        });
+    }
     figures
 }
 
@@ -144,9 +150,13 @@ pub(super) fn fault_phase<'a>(input: &Input<'a>) -> Option<&'a str> {
     phases.into_iter().find(|phase| phase.start <= first.at && first.at < phase.end).map(|p| p.name.as_str())
 }
 
-fn ttft(input: &Input<'_>) -> KeyFigure {
+fn latency(input: &Input<'_>) -> KeyFigure {
+    let (label, measure) = match input.series.felt().0 {
+        Felt::Ttft => ("TTFT p95", "ttft"),
+        Felt::E2e => ("E2E p95", "e2e"),
+    };
     let p95 = |phase: &str| -> Option<Option<f64>> {
-        let quantiles = input.verdict.latency.get(phase)?.quantiles.get("ttft")?;
+        let quantiles = input.verdict.latency.get(phase)?.quantiles.get(measure)?;
         quantiles.successes.get("p95").copied().map(Some)
     };
     let show = |value: Option<Option<f64>>| match value {
@@ -166,7 +176,7 @@ fn ttft(input: &Input<'_>) -> KeyFigure {
         ),
         None => (show(p95("all")), "of what succeeded".to_owned()),
     };
-    KeyFigure { label: "TTFT p95", value, note, bad: false }
+    KeyFigure { label, value, note, bad: false }
 }
 
 /// What was drilled, in a few words.

@@ -55,4 +55,4 @@ mod tests;
 mod times;
 
 pub use judge::{judge, schema, steady};
-pub use series::{Series, series};
+pub use series::{Felt, Series, series};

@@ -13,7 +13,8 @@ use crate::{
         interval::{CacheUse, Outcome},
     },
     plan::{Plan, model::PlannedAction},
-    units::{FaultId, PodName, RunTime, Seen, Version},
+    scenario::model::Objective,
+    units::{FaultId, LatencyThreshold, PodName, RunTime, Seen, Version},
 };
 
 /// More seconds than this are not drawn (a day).
@@ -85,6 +86,41 @@ pub struct Percentiles {
     pub p95: Vec<Option<f64>>,
     /// 99th.
     pub p99: Vec<Option<f64>>,
+}
+
+/// The latency that users of a run feel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Felt {
+    /// Until the first token.
+    Ttft,
+    /// Until the whole answer: its endpoints have no tokens.
+    E2e,
+}
+
+impl Felt {
+    /// Its short name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ttft => "TTFT",
+            Self::E2e => "E2E",
+        }
+    }
+
+    /// The limit of an objective on it.
+    pub fn limit(self, objective: &Objective) -> Option<LatencyThreshold> {
+        match (self, objective) {
+            (Self::Ttft, Objective::Ttft(limit)) | (Self::E2e, Objective::E2e(limit)) => Some(*limit),
+            _ => None,
+        }
+    }
+}
+
+impl Series {
+    /// What its users feel, in ms.
+    pub fn felt(&self) -> (Felt, &Percentiles) {
+        let there = |one: &Percentiles| one.p50.iter().any(Option::is_some);
+        if !there(&self.ttft) && there(&self.e2e) { (Felt::E2e, &self.e2e) } else { (Felt::Ttft, &self.ttft) }
+    }
 }
 
 /// A state that lasted.

@@ -183,8 +183,8 @@ fn told(row: &Row) -> String {
 
 fn draw_chart(lane: &Lane, chart: &Chart, timeline: &Timeline, view: &mut LaneView) {
     let name = |value: f64| match lane.id {
-        "ttft" if value >= 1000.0 => format!("{} s", text::trimmed(value / 1e3, 1)),
-        "ttft" => text::ms(value),
+        "latency" if value >= 1000.0 => format!("{} s", text::trimmed(value / 1e3, 1)),
+        "latency" => text::ms(value),
         _ => text::trimmed(value, 1),
     };
     // There is no half a pod.
@@ -350,7 +350,7 @@ fn data(timeline: &Timeline) -> Data<'_> {
 
 fn lane_data(lane: &Lane) -> LaneData<'_> {
     let rounded = |value: f64| (value * 100.0).round() / 100.0;
-    let unit = if lane.id == "ttft" { "ms" } else { lane.unit };
+    let unit = if lane.id == "latency" { "ms" } else { lane.unit };
     let mut data = LaneData { title: lane.title, unit, layers: Vec::new(), rows: Vec::new() };
     match &lane.kind {
         Kind::Chart(chart) => {

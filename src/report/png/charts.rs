@@ -17,7 +17,7 @@ const HEAD: f64 = 96.0;
 /// A file's name, a title, and the lanes.
 const CHARTS: [(&str, &str, &[Lane]); 4] = [
     ("load", "Load", &[Lane::Faults, Lane::Load, Lane::Pods]),
-    ("latency", "Time to first token", &[Lane::Faults, Lane::Load, Lane::Latency]),
+    ("latency", "How long users waited", &[Lane::Faults, Lane::Load, Lane::Latency]),
     ("outcomes", "How requests ended", &[Lane::Faults, Lane::Load, Lane::Outcomes]),
     (
         "mechanisms",

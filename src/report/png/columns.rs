@@ -24,11 +24,11 @@ pub(super) struct Columns {
     pub(super) sent: Vec<f64>,
     /// Requests open, at most.
     pub(super) open: Vec<f64>,
-    /// TTFT in ms.
+    /// TTFT (E2E, where there are no tokens) in ms.
     pub(super) p50: Vec<Option<f64>>,
-    /// TTFT in ms.
+    /// TTFT (E2E, where there are no tokens) in ms.
     pub(super) p95: Vec<Option<f64>>,
-    /// TTFT in ms.
+    /// TTFT (E2E, where there are no tokens) in ms.
     pub(super) p99: Vec<Option<f64>>,
     /// Requests per second by how they ended.
     pub(super) outcomes: IndexMap<Outcome, Vec<f64>>,
@@ -63,6 +63,7 @@ impl Columns {
         let worst = |values: &[Option<f64>]| -> Vec<Option<f64>> {
             values.chunks(by).map(|chunk| chunk.iter().flatten().copied().reduce(f64::max)).collect()
         };
+        let (_, felt) = series.felt();
         let (hits, misses) = (rates(&series.cache_hits), rates(&series.cache_misses));
         let share = |(hit, miss): (&f64, &f64)| (hit + miss > 0.0).then(|| hit / (hit + miss));
         Self {
@@ -71,9 +72,9 @@ impl Columns {
             due: rates(&series.due),
             sent: rates(&series.sent),
             open: series.in_flight.chunks(by).map(|c| c.iter().copied().max().unwrap_or(0) as f64).collect(),
-            p50: worst(&series.ttft.p50),
-            p95: worst(&series.ttft.p95),
-            p99: worst(&series.ttft.p99),
+            p50: worst(&felt.p50),
+            p95: worst(&felt.p95),
+            p99: worst(&felt.p99),
             outcomes: series.outcomes.iter().map(|(outcome, values)| (*outcome, rates(values))).collect(),
             hits: hits.iter().zip(&misses).map(share).collect(),
             versions: versions(series)

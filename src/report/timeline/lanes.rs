@@ -5,7 +5,6 @@ use crate::{
     journal::interval::Outcome,
     plan::{Plan, model::Subject},
     report::{Input, text},
-    scenario::model::Objective,
     verdict::Series,
 };
 
@@ -22,7 +21,8 @@ pub(in crate::report) fn of(input: &Input<'_>) -> Timeline {
     let series = input.series;
     let extent = f64::from(series.seconds.max(1));
     let buckets = Buckets { width: series.seconds.max(1).div_ceil(BUCKETS) };
-    let mut lanes = vec![load(series, buckets), ttft(input.plan, series, buckets), outcomes(series, buckets)];
+    let mut lanes =
+        vec![load(series, buckets), latency(input.plan, series, buckets), outcomes(series, buckets)];
     lanes.extend(states::faults(series));
     lanes.extend(states::breakers(series));
     lanes.extend(shares(series, buckets));
@@ -105,33 +105,27 @@ fn load(series: &Series, buckets: Buckets) -> Lane {
     }
 }
 
-fn ttft(plan: &Plan, series: &Series, buckets: Buckets) -> Lane {
+fn latency(plan: &Plan, series: &Series, buckets: Buckets) -> Lane {
+    let (felt, percentiles) = series.felt();
     let layers = vec![
-        layer("p99", Tone::Purple, Shape::Dashed, buckets.worst(&series.ttft.p99)),
-        layer("p95", Tone::Vermillion, Shape::Line, buckets.worst(&series.ttft.p95)),
-        layer("p50", Tone::Blue, Shape::Line, buckets.worst(&series.ttft.p50)),
+        layer("p99", Tone::Purple, Shape::Dashed, buckets.worst(&percentiles.p99)),
+        layer("p95", Tone::Vermillion, Shape::Line, buckets.worst(&percentiles.p95)),
+        layer("p50", Tone::Blue, Shape::Line, buckets.worst(&percentiles.p50)),
     ];
     let limits: Vec<Limit> = plan
         .checks
         .iter()
         .filter_map(|check| match &check.subject {
-            Subject::Slo { slo, phase } => match &slo.objective {
-                Objective::Ttft(threshold) => {
-                    let band = series.phases.iter().find(|band| band.name == phase.as_str())?;
-                    Some(Limit {
-                        name: threshold.to_string(),
-                        value: threshold.limit.as_secs_f64() * 1e3,
-                        start: band.start,
-                        end: band.end,
-                    })
-                }
-                Objective::Itl(_)
-                | Objective::Tpot(_)
-                | Objective::E2e(_)
-                | Objective::Availability(_)
-                | Objective::Goodput(_)
-                | Objective::Accuracy(_) => None,
-            },
+            Subject::Slo { slo, phase } => {
+                let threshold = felt.limit(&slo.objective)?;
+                let band = series.phases.iter().find(|band| band.name == phase.as_str())?;
+                Some(Limit {
+                    name: threshold.to_string(),
+                    value: threshold.limit.as_secs_f64() * 1e3,
+                    start: band.start,
+                    end: band.end,
+                })
+            }
             Subject::Expectation(_) | Subject::Fault(_) | Subject::Generator | Subject::Capacity { .. } => {
                 None
             }
@@ -139,7 +133,8 @@ fn ttft(plan: &Plan, series: &Series, buckets: Buckets) -> Lane {
         .collect();
     let heights: Vec<f64> = figures(&layers).chain(limits.iter().map(|limit| limit.value)).collect();
     let scale = Scale::latency(heights.into_iter());
-    Lane { id: "ttft", title: "TTFT", unit: "successes", kind: Kind::Chart(Chart { scale, layers, limits }) }
+    let kind = Kind::Chart(Chart { scale, layers, limits });
+    Lane { id: "latency", title: felt.as_str(), unit: "successes", kind }
 }
 
 /// Classes that are drawn as one, from the bottom.

@@ -27,13 +27,19 @@ pub fn schema() -> Value {
 
 /// `{a: …, oneOf: [{b: …}, {c: …}]}`: a tagged enum whose key stands beside
 /// others. All keys are made the mapping's own, of which one of several is
-/// required, since few editors know `unevaluatedProperties`.
+/// required, since few editors know `unevaluatedProperties`. Where none is
+/// required, the branches lie a step deeper, beside an empty one.
 fn flatten(schema: &mut Value) {
     each(schema, &mut |schema| {
-        if !(schema.contains_key("properties") && schema.contains_key("oneOf")) {
+        if !schema.contains_key("properties") {
             return;
         }
-        let Some(Value::Array(branches)) = schema.remove("oneOf") else { return };
+        let optional = schema.get("anyOf").and_then(|any| any.get(0)?.get("oneOf").cloned());
+        if optional.is_some() {
+            schema.remove("anyOf");
+        }
+        let required = optional.is_none();
+        let Some(Value::Array(branches)) = optional.or_else(|| schema.remove("oneOf")) else { return };
         let mut alternatives = Vec::new();
         for branch in branches {
             alternatives.push(json!({ "required": branch["required"] }));
@@ -50,7 +56,9 @@ fn flatten(schema: &mut Value) {
                 own.insert(key, value);
             }
         }
-        schema.insert("oneOf".to_owned(), Value::Array(alternatives));
+        if required {
+            schema.insert("oneOf".to_owned(), Value::Array(alternatives));
+        }
     });
 }
 

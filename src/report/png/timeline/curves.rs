@@ -1,6 +1,6 @@
 //! Lanes with curves: load, latency, outcomes, cache, fallback.
 
-use super::{Key, Look, Pen, area_key, ttft_limits};
+use super::{Key, Look, Pen, area_key, latency_limits};
 use crate::{
     journal::interval::Outcome,
     report::{
@@ -100,11 +100,11 @@ pub(super) fn load(pen: &mut Pen<'_>) {
     pen.end(top, height);
 }
 
-/// TTFT percentiles against their objectives.
+/// Percentiles of the latency against their objectives.
 pub(super) fn latency(pen: &mut Pen<'_>) {
     let columns = pen.source.columns;
     let figures = || [&columns.p50, &columns.p95, &columns.p99].into_iter().flatten().flatten().copied();
-    let limits = ttft_limits(pen.source.plan, pen.source.series);
+    let limits = latency_limits(pen.source.plan, pen.source.series);
     let limit_ms = |limit: &crate::units::LatencyThreshold| limit.limit.as_secs_f64() * 1e3;
     let highest = figures().chain(limits.iter().map(|(_, _, limit)| limit_ms(limit))).reduce(f64::max);
     let Some(highest) = highest else { return };
@@ -117,7 +117,8 @@ pub(super) fn latency(pen: &mut Pen<'_>) {
         .map(|(name, stroke)| Key { name: (*name).to_owned(), look: Look::Line(stroke) });
     let keys: Vec<Key> = keys.collect();
     let scale = Scale::fitting(least, highest, 3);
-    let top = pen.begin("TTFT", if scale.is_log() { "log scale" } else { "" }, &keys);
+    let top =
+        pen.begin(pen.source.series.felt().0.as_str(), if scale.is_log() { "log scale" } else { "" }, &keys);
     let height = pen.at_least(116.0, keys.len());
     let y = |value: f64| top + height * (1.0 - scale.at(value));
     pen.grid(&scale, top, height, |tick| if tick == 0.0 { "0".to_owned() } else { text::ms(tick) });

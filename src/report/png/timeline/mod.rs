@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     plan::{Plan, model::Subject},
-    scenario::model::Objective,
     units::LatencyThreshold,
     verdict::Series,
 };
@@ -24,7 +23,7 @@ pub(super) enum Lane {
     Faults,
     /// Requests due and sent.
     Load,
-    /// TTFT percentiles.
+    /// Percentiles of the TTFT, or of the E2E latency where there are no tokens.
     Latency,
     /// How requests ended.
     Outcomes,
@@ -274,21 +273,16 @@ impl Pen<'_> {
     }
 }
 
-/// Objectives on the TTFT: where they hold on the clock, and what they say.
-fn ttft_limits(plan: &Plan, series: &Series) -> Vec<(f64, f64, LatencyThreshold)> {
+/// Objectives on the latency that is drawn: where they hold on the clock, and
+/// what they say.
+fn latency_limits(plan: &Plan, series: &Series) -> Vec<(f64, f64, LatencyThreshold)> {
+    let (felt, _) = series.felt();
     let limits = plan.checks.iter().filter_map(|check| match &check.subject {
-        Subject::Slo { slo, phase } => match &slo.objective {
-            Objective::Ttft(limit) => {
-                let band = series.phases.iter().find(|band| band.name == phase.as_str())?;
-                Some((band.start, band.end, *limit))
-            }
-            Objective::Itl(_)
-            | Objective::Tpot(_)
-            | Objective::E2e(_)
-            | Objective::Availability(_)
-            | Objective::Goodput(_)
-            | Objective::Accuracy(_) => None,
-        },
+        Subject::Slo { slo, phase } => {
+            let limit = felt.limit(&slo.objective)?;
+            let band = series.phases.iter().find(|band| band.name == phase.as_str())?;
+            Some((band.start, band.end, limit))
+        }
         Subject::Expectation(_) | Subject::Fault(_) | Subject::Generator | Subject::Capacity { .. } => None,
     });
     limits.collect()
