@@ -16,6 +16,7 @@ use crate::{
         undo::Undo,
     },
     clock::Clock,
+    cluster::object::Kind,
     plan::model::{PlannedAction, Pod},
     scenario::{
         chaos::{Chaos, Manifest, PodAction},
@@ -32,9 +33,10 @@ impl Driver for KubernetesDriver {
     }
 
     async fn leftovers(&self) -> Result<Vec<String>, ChaosError> {
-        let Reach { namespaces, handed, created_in, .. } = &self.reach;
-        let mut found = leftovers(&self.cluster, Some(namespaces)).await?;
-        // Of what this plan hands to tools: for more it needs no right.
+        let Reach { namespaces, handed, created_in, rollouts, .. } = &self.reach;
+        // Of what this plan deploys and hands to tools: for more it needs no right.
+        let kinds = Kind::MARKED.into_iter().filter(|kind| kind.is_built_in() || *rollouts);
+        let mut found = leftovers(&self.cluster, Some(namespaces), kinds).await?;
         found.extend(custom::leftovers(&self.cluster, handed, Some(created_in)).await?);
         let how = "take it back with `firedrill recover RUN`, or `firedrill recover --leftovers`";
         Ok(found.iter().map(|leftover| format!("{leftover}: {how}")).collect())

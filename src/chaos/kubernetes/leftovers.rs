@@ -40,14 +40,16 @@ impl fmt::Display for Leftover {
     }
 }
 
-/// Everything with a run's label that was changed, and our own helpers: of nodes, and in these namespaces (none: in
-/// all). A kind that may not be listed everywhere is passed over.
+/// Everything of these kinds with a run's label that was changed, and our own
+/// helpers: of nodes, and in these namespaces (none: in all). A kind that may
+/// not be listed everywhere is passed over.
 pub async fn leftovers(
     cluster: &Cluster,
     namespaces: Option<&BTreeSet<String>>,
+    kinds: impl IntoIterator<Item = Kind>,
 ) -> Result<Vec<Leftover>, ClusterError> {
     let mut found = Vec::new();
-    for kind in Kind::MARKED {
+    for kind in kinds {
         let places: Vec<Option<&str>> = match namespaces {
             Some(namespaces) if kind != Kind::Node => {
                 namespaces.iter().map(|name| Some(name.as_str())).collect()
@@ -104,7 +106,7 @@ pub async fn clear(
     namespaces: Option<&BTreeSet<String>>,
 ) -> Result<RecoverReport, ClusterError> {
     let mut report = RecoverReport::default();
-    let mut all = leftovers(cluster, namespaces).await?;
+    let mut all = leftovers(cluster, namespaces, Kind::MARKED).await?;
     all.extend(custom::leftovers(cluster, &CustomKind::ALL, namespaces).await?);
     for leftover in all {
         if leftover.faults.is_empty() {

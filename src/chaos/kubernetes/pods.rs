@@ -19,6 +19,7 @@ use crate::{
         chaos::{Chaos, KubernetesAction},
         custom::CustomKind,
         kubernetes::KubernetesTarget,
+        model::Deployed,
     },
     units::PodName,
 };
@@ -37,6 +38,8 @@ pub struct Reach {
     /// Whether nodes are looked at at all: to find the Service's node port, or
     /// since they are touched.
     pub nodes: bool,
+    /// Whether a Rollout of Argo Rollouts is deployed.
+    pub rollouts: bool,
 }
 
 impl Reach {
@@ -45,7 +48,13 @@ impl Reach {
         let namespaces = BTreeSet::from([target.namespace.clone()]);
         let mut reach = Self { namespaces, nodes: target.url.is_none(), ..Self::default() };
         for act in &plan.timeline {
-            let PlannedAction::Fault(manifest) = &act.action else { continue };
+            let manifest = match &act.action {
+                PlannedAction::Fault(manifest) => manifest,
+                PlannedAction::Deploy(deploy) => {
+                    reach.rollouts |= matches!(deploy.of, Some(Deployed::Rollout(_)));
+                    continue;
+                }
+            };
             reach.namespaces.extend(manifest.namespaces().into_iter().map(str::to_owned));
             if let Chaos::Custom(custom) = &manifest.chaos {
                 if !reach.handed.contains(&custom.object) {
