@@ -49,6 +49,8 @@ pub(super) fn judge(facts: &Facts<'_>, e: &PodExpectation) -> (Title, Finding) {
 /// What the fault took, and which pods can stand in for it.
 struct Loss<'a> {
     effect: Seen,
+    /// When it was asked for. What a tool says comes after what it did.
+    requested: RunTime,
     taken: &'a [PodName],
     version: Option<&'a Version>,
 }
@@ -56,14 +58,17 @@ struct Loss<'a> {
 impl<'a> Loss<'a> {
     fn of(facts: &Facts<'a>, after: Option<&FaultId>) -> Result<Self, Finding> {
         let effect = facts.effect(after)?;
-        let taken = after.and_then(|id| facts.faults.get(id)).map_or(&[][..], |history| history.targets);
+        let history = after.and_then(|id| facts.faults.get(id));
+        let taken = history.map_or(&[][..], |history| history.targets);
+        let requested = history.and_then(|history| history.requested);
+        let requested = requested.unwrap_or(effect.not_before).min(effect.not_before);
         let version = facts.signals.iter().rev().find_map(|(seen, signal)| match signal {
             Signal::Pod { name, version, .. } if seen.by <= effect.by && taken.contains(name) => {
                 version.as_ref()
             }
             _ => None,
         });
-        Ok(Self { effect, taken, version })
+        Ok(Self { effect, requested, taken, version })
     }
 
     /// Whether a pod does the same work as those that were taken.
@@ -87,7 +92,7 @@ fn replaced(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<F
     let mut lost: Option<Seen> = None;
     let mut back = None;
     for (seen, signal) in &facts.signals {
-        if seen.by > t0.not_before && wanted.is_none() {
+        if seen.by > loss.requested && wanted.is_none() {
             wanted = Some(pods.values().filter(|&&serves| serves).count());
             // The proof says that these are gone, whatever was last listed.
             pods.retain(|name, _| !loss.taken.contains(name));
@@ -120,6 +125,9 @@ fn replaced(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<F
     let Some(lost) = lost else {
         return Err(Finding::inconclusive("no pod that the fault took was seen to go"));
     };
+    // It acted at the latest when a pod was seen to go.
+    let t0 =
+        Seen { not_before: t0.not_before.min(lost.not_before.max(loss.requested)), by: t0.by.min(lost.by) };
     let finding =
         within(t0, back, facts.end, limit, &format!("{} ready again", counted(wanted as u64, "pod")));
     let finding =

@@ -1,12 +1,12 @@
 //! Replacement of pods.
 
 use crate::{
-    journal::interval::Outcome,
+    journal::{event::FaultStep, interval::Outcome},
     scenario::model::{Expectation, PodExpectation},
-    units::Span,
+    units::{Seen, Span},
     verdict::{
         model::Verdict::*,
-        testing::{Answers, Drill, drill},
+        testing::{Answers, Drill, at, drill, proof, some_fault},
     },
 };
 
@@ -48,6 +48,24 @@ fn a_pod_that_never_went_needs_no_replacement() {
     assert!(replaced(killed().pod(60.0, "replica-9", false)).gives(Inconclusive).contains("seen to go"));
     replaced(drill().healthy().fault("kill", 25.0, None, &["replica-1"])).gives(Inconclusive);
     replaced(drill().healthy()).gives(Inconclusive);
+}
+
+#[test]
+fn a_loss_that_is_seen_before_its_tool_speaks_of_it_counts() {
+    let pods = ["replica-0", "replica-1"];
+    let drill = pods.iter().fold(drill().healthy(), |drill, pod| drill.pod(1.0, pod, true));
+    let late = Seen { not_before: at(26.8), by: at(27.0) };
+    let drill = drill
+        .planned("kill", 25.0, None, some_fault())
+        .step("kill", 25.0, FaultStep::Requested { targets: vec!["replica-1".into()] })
+        .step("kill", 26.0, FaultStep::Injected)
+        .gone(25.6, "replica-1")
+        .step("kill", 27.0, FaultStep::Proven { effect: late, proof: proof() })
+        .pod(30.0, "replica-2", true);
+    let check = replaced(drill).checked();
+    assert_eq!(check.verdict, Pass, "{}", check.why);
+    let longest = check.error.and_then(|(_, high)| high);
+    assert!(longest.is_some_and(|longest| longest >= 4.4), "from when it went: {longest:?}");
 }
 
 #[test]
