@@ -269,6 +269,18 @@ pub fn reference(kind: Kind, object: &Value) -> Option<ObjectRef> {
     })
 }
 
+/// Whether its controller has seen the object as it is now, so that its status
+/// is of it.
+pub fn is_observed(object: &Value) -> bool {
+    let observed = match object.pointer("/status/observedGeneration") {
+        // Argo Rollouts writes it as text.
+        Some(Value::String(text)) => text.parse().unwrap_or(0),
+        Some(number) => number.as_i64().unwrap_or(0),
+        None => 0,
+    };
+    observed >= object.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0)
+}
+
 /// The UID of an object that was read.
 pub fn uid(object: &Value) -> Option<&str> {
     object.pointer("/metadata/uid").and_then(Value::as_str)

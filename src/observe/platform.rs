@@ -29,8 +29,7 @@ impl Platform {
         signals.extend(gone.map(|name| Signal::PodGone { name: name.clone() }));
         self.pods = pods;
         if self.rollout.as_ref() != Some(&rollout) {
-            let RolloutStatus { phase, stable, candidate, weight, reason } = rollout.clone();
-            signals.push(Signal::Rollout { phase, stable, candidate, weight, reason });
+            signals.push(of_rollout(rollout.clone()));
             self.rollout = Some(rollout);
         }
         signals
@@ -45,6 +44,12 @@ fn of_pod(pod: PodStatus) -> Signal {
         version: Some(pod.version),
         restarts: pod.restarts,
     }
+}
+
+/// Where a rollout is, as a signal.
+pub(super) fn of_rollout(rollout: RolloutStatus) -> Signal {
+    let RolloutStatus { phase, stable, candidate, weight, reason } = rollout;
+    Signal::Rollout { phase, stable, candidate, weight, reason }
 }
 
 #[cfg(test)]

@@ -3,14 +3,14 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
 };
 
 use firedrill::verdict::model::{CheckKind, CheckVerdict, RunVerdict, Verdict};
 use serde_json::Value;
 
-use crate::support::{Folder, exe};
+use crate::support::{Folder, exe, run_folder, said, verdict};
 
 fn run(folder: &Folder, scenario: &str, set: &[&str]) -> Output {
     let file = folder.write("drill.yaml", scenario);
@@ -20,20 +20,6 @@ fn run(folder: &Folder, scenario: &str, set: &[&str]) -> Output {
         command.args(["--set", change]);
     });
     command.output().expect("the program starts")
-}
-
-fn said(out: &Output) -> String {
-    format!("{}\n{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
-}
-
-fn run_folder(out: &Output) -> PathBuf {
-    let text = String::from_utf8_lossy(&out.stdout);
-    PathBuf::from(text.lines().last().unwrap_or_else(|| panic!("the run's folder: {}", said(out))))
-}
-
-fn verdict(folder: &Path) -> RunVerdict {
-    let text = fs::read_to_string(folder.join("verdict.json")).expect("verdict.json");
-    serde_json::from_str(&text).expect("a verdict")
 }
 
 /// What does not hold. That a busy machine sent late is not what is tested

@@ -5,16 +5,16 @@ mod requests_log;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Output, Stdio},
     time::Duration,
 };
 
-use firedrill::verdict::model::{RunVerdict, Verdict};
+use firedrill::verdict::model::Verdict;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{Folder, Running, exe};
+use crate::support::{Folder, Running, exe, run_folder, said, verdict};
 
 /// A short drill: `{CHAOS}` and further keys follow.
 const DRILL: &str = r#"version: 1
@@ -60,19 +60,6 @@ fn run(scenario: &str) -> (Folder, Output) {
     let folder = Folder::new();
     let out = command(&folder, scenario).output().expect("the program starts");
     (folder, out)
-}
-
-fn said(out: &Output) -> String {
-    format!("{}\n{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
-}
-
-fn run_folder(out: &Output) -> PathBuf {
-    PathBuf::from(String::from_utf8_lossy(&out.stdout).lines().last().expect("the run's folder").to_owned())
-}
-
-fn verdict(folder: &Path) -> RunVerdict {
-    let text = fs::read_to_string(folder.join("verdict.json")).expect("verdict.json");
-    serde_json::from_str(&text).expect("a verdict")
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use firedrill::verdict::model::RunVerdict;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -36,6 +37,23 @@ impl Folder {
         fs::write(&path, text).expect("the file is written");
         path
     }
+}
+
+/// All that a program printed.
+pub(crate) fn said(out: &Output) -> String {
+    format!("{}\n{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+}
+
+/// The folder of a run, which its last line names.
+pub(crate) fn run_folder(out: &Output) -> PathBuf {
+    let text = String::from_utf8_lossy(&out.stdout);
+    PathBuf::from(text.lines().last().unwrap_or_else(|| panic!("the run's folder: {}", said(out))))
+}
+
+/// The verdict in a run's folder.
+pub(crate) fn verdict(folder: &Path) -> RunVerdict {
+    let text = fs::read_to_string(folder.join("verdict.json")).expect("verdict.json");
+    serde_json::from_str(&text).expect("a verdict")
 }
 
 /// A process that ends with its test.

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     chaos::{driver::evidence, look::Look},
-    cluster::{Cluster, ClusterError, SERVICE_NAME_LABEL, call, object::ObjectRef},
+    cluster::{
+        Cluster, ClusterError, SERVICE_NAME_LABEL, call,
+        object::{ObjectRef, is_observed},
+    },
     journal::event::Evidence,
 };
 
@@ -53,7 +56,7 @@ pub(super) async fn changed(
         }
     }
     let number = |path: &str| now.pointer(path).and_then(Value::as_i64).unwrap_or(0);
-    let observed = observed_generation(&now) >= number("/metadata/generation");
+    let observed = is_observed(&now);
     let missing = match effect {
         Effect::Said => None,
         Effect::Stopped(before) => still_runs(&now, before, &source, &mut said),
@@ -77,15 +80,6 @@ pub(super) async fn changed(
         None => Look::acts(said),
         Some(missing) => Look::not(missing, said),
     })
-}
-
-/// The generation that a controller has seen; Argo Rollouts writes it as text.
-fn observed_generation(object: &Value) -> i64 {
-    match object.pointer("/status/observedGeneration") {
-        Some(Value::String(text)) => text.parse().unwrap_or(0),
-        Some(number) => number.as_i64().unwrap_or(0),
-        None => 0,
-    }
 }
 
 /// Whether these containers of a pod run no more.

@@ -209,9 +209,7 @@ impl Collector {
             Some(Deployed::Rollout(_)) => {
                 let (group, resource) = (Kind::Rollout.group(), Kind::Rollout.resource());
                 self.verbs(at, group, resource, &["get", "patch"]);
-                let act = std::mem::replace(&mut self.why, Why::Leftovers);
-                self.verbs(at, group, resource, &["list"]);
-                self.why = act;
+                self.leftovers(at, group, resource);
             }
             None => {
                 self.verbs(at, "", "services", &["get"]);
@@ -269,15 +267,18 @@ impl Collector {
             self.verbs(at, group, "chaosexperiments", &["get"]);
             self.verbs(at, group, "chaosresults", &["get", "delete"]);
         }
-        let act = std::mem::replace(&mut self.why, Why::Leftovers);
-        self.verbs(at, group, chaos.object.resource(), &["list"]);
-        self.why = act;
+        self.leftovers(at, group, chaos.object.resource());
     }
 
     fn cordon(&mut self) {
         self.verbs(None, "", "nodes", &["get", "patch"]);
+        self.leftovers(None, "", "nodes");
+    }
+
+    /// Those of other runs are looked for where this act leaves some.
+    fn leftovers(&mut self, namespace: Option<&str>, group: &'static str, resource: &'static str) {
         let act = std::mem::replace(&mut self.why, Why::Leftovers);
-        self.verbs(None, "", "nodes", &["list"]);
+        self.verbs(namespace, group, resource, &["list"]);
         self.why = act;
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     journal::interval::Outcome,
     plan::{Plan, model::Subject},
     report::{Input, text},
+    units::LatencyThreshold,
     verdict::Series,
 };
 
@@ -112,29 +113,34 @@ fn latency(plan: &Plan, series: &Series, buckets: Buckets) -> Lane {
         layer("p95", Tone::Vermillion, Shape::Line, buckets.worst(&percentiles.p95)),
         layer("p50", Tone::Blue, Shape::Line, buckets.worst(&percentiles.p50)),
     ];
-    let limits: Vec<Limit> = plan
-        .checks
-        .iter()
-        .filter_map(|check| match &check.subject {
-            Subject::Slo { slo, phase } => {
-                let threshold = felt.limit(&slo.objective)?;
-                let band = series.phases.iter().find(|band| band.name == phase.as_str())?;
-                Some(Limit {
-                    name: threshold.to_string(),
-                    value: threshold.limit.as_secs_f64() * 1e3,
-                    start: band.start,
-                    end: band.end,
-                })
-            }
-            Subject::Expectation(_) | Subject::Fault(_) | Subject::Generator | Subject::Capacity { .. } => {
-                None
-            }
+    let limits: Vec<Limit> = latency_limits(plan, series)
+        .into_iter()
+        .map(|(start, end, threshold)| Limit {
+            name: threshold.to_string(),
+            value: threshold.limit.as_secs_f64() * 1e3,
+            start,
+            end,
         })
         .collect();
     let heights: Vec<f64> = figures(&layers).chain(limits.iter().map(|limit| limit.value)).collect();
     let scale = Scale::latency(heights.into_iter());
     let kind = Kind::Chart(Chart { scale, layers, limits });
     Lane { id: "latency", title: felt.as_str(), unit: "successes", kind }
+}
+
+/// Objectives on the latency that is drawn: where they hold on the clock, in
+/// seconds, and what they say.
+pub(in crate::report) fn latency_limits(plan: &Plan, series: &Series) -> Vec<(f64, f64, LatencyThreshold)> {
+    let (felt, _) = series.felt();
+    let limits = plan.checks.iter().filter_map(|check| match &check.subject {
+        Subject::Slo { slo, phase } => {
+            let limit = felt.limit(&slo.objective)?;
+            let band = series.phases.iter().find(|band| band.name == phase.as_str())?;
+            Some((band.start, band.end, limit))
+        }
+        Subject::Expectation(_) | Subject::Fault(_) | Subject::Generator | Subject::Capacity { .. } => None,
+    });
+    limits.collect()
 }
 
 /// Classes that are drawn as one, from the bottom.

@@ -3,7 +3,7 @@
 mod lanes;
 mod scale;
 
-pub(super) use lanes::of;
+pub(super) use lanes::{latency_limits, of};
 pub(super) use scale::Scale;
 
 /// Colours that everybody can tell apart (Okabe and Ito), by name.

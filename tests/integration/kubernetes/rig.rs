@@ -1,7 +1,6 @@
 //! A namespace with a small service behind a node port, and drills against it.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::OnceLock,
@@ -12,7 +11,8 @@ use firedrill::verdict::model::{RunVerdict, Verdict};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{Folder, Running, exe};
+pub(super) use crate::support::said;
+use crate::support::{self, Folder, Running, exe, run_folder};
 
 /// How long anything may take that must happen at all.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
@@ -190,16 +190,9 @@ pub(super) fn recover_leftovers(rig: &Rig) -> Output {
     Command::new(exe()).args(arguments).output().expect("the program starts")
 }
 
-pub(super) fn said(out: &Output) -> String {
-    format!("{}\n{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
-}
-
 /// The verdict of a run that came to one.
 pub(super) fn verdict(out: &Output) -> RunVerdict {
-    let stdout = String::from_utf8_lossy(&out.stdout);
-    let folder = stdout.lines().last().unwrap_or_else(|| panic!("no run's folder: {}", said(out)));
-    let text = fs::read_to_string(Path::new(folder).join("verdict.json"));
-    serde_json::from_str(&text.unwrap_or_else(|_| panic!("{}", said(out)))).expect("a verdict")
+    support::verdict(&run_folder(out))
 }
 
 /// Checks that do not pass, in words. How well the load generator kept up on

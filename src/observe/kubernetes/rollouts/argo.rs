@@ -2,15 +2,13 @@
 
 use serde_json::Value;
 
-use super::{Standing, number, text, versions::Versions};
-use crate::journal::event::RolloutPhase;
+use super::{number, resting, text, versions::Versions};
+use crate::{cluster::object::is_observed, journal::event::RolloutPhase, lab::api::RolloutStatus};
 
 /// Where it is. None: the controller has not seen the latest template yet, so
 /// that what it says is of the one before.
-pub(super) fn standing(rollout: &Value, sets: &[&Value], versions: &Versions) -> Option<Standing> {
-    // A number, but written as text.
-    let observed: i64 = text(rollout, "/status/observedGeneration")?.parse().ok()?;
-    if observed < rollout.pointer("/metadata/generation")?.as_i64()? {
+pub(super) fn standing(rollout: &Value, sets: &[&Value], versions: &Versions) -> Option<RolloutStatus> {
+    if !is_observed(rollout) {
         return None;
     }
     let current = text(rollout, "/status/currentPodHash")?;
@@ -22,7 +20,7 @@ pub(super) fn standing(rollout: &Value, sets: &[&Value], versions: &Versions) ->
     let version = |hash: &str| versions.or_hash(&set(hash).unwrap_or(&Value::Null)["spec"]["template"], hash);
     let stable_version = version(stable);
     if current == stable {
-        return Some(Standing::stable(stable_version));
+        return Some(resting(stable_version));
     }
     let pods = set(current).map_or(0.0, |set| number(set, "/status/replicas"));
     let aborted = rollout.pointer("/status/abort") == Some(&Value::Bool(true));
@@ -32,7 +30,7 @@ pub(super) fn standing(rollout: &Value, sets: &[&Value], versions: &Versions) ->
         // `Degraded` alone is a deadline that has passed: its pods stay.
         false => RolloutPhase::Progressing,
     };
-    Some(Standing {
+    Some(RolloutStatus {
         phase,
         stable: stable_version,
         candidate: Some(version(current)),

@@ -3,15 +3,15 @@
 
 use serde_json::Value;
 
-use super::{Standing, condition, number, versions::Versions, words};
-use crate::journal::event::RolloutPhase;
+use super::{condition, number, resting, versions::Versions, words};
+use crate::{cluster::object::is_observed, journal::event::RolloutPhase, lab::api::RolloutStatus};
 
 /// What names a ReplicaSet's turn.
 const REVISION: &str = "/metadata/annotations/deployment.kubernetes.io~1revision";
 
 /// Where it is. None: its controller has not seen the latest template yet.
-pub(super) fn standing(deployment: &Value, sets: &[&Value], versions: &Versions) -> Option<Standing> {
-    if number(deployment, "/status/observedGeneration") < number(deployment, "/metadata/generation") {
+pub(super) fn standing(deployment: &Value, sets: &[&Value], versions: &Versions) -> Option<RolloutStatus> {
+    if !is_observed(deployment) {
         return None;
     }
     let wanted = deployment.pointer("/spec/replicas").and_then(Value::as_f64).unwrap_or(1.0);
@@ -21,7 +21,7 @@ pub(super) fn standing(deployment: &Value, sets: &[&Value], versions: &Versions)
         && count("replicas") == wanted
         && count("availableReplicas") == wanted;
     if done {
-        return Some(Standing::stable(candidate));
+        return Some(resting(candidate));
     }
     let newest = deployment.pointer(REVISION);
     let is_new = |set: &&&Value| set.pointer(REVISION) == newest;
@@ -30,9 +30,9 @@ pub(super) fn standing(deployment: &Value, sets: &[&Value], versions: &Versions)
     let old = sets.iter().filter(|set| !is_new(set) && number(set, "/spec/replicas") > 0.0);
     let old = old.max_by(|a, b| available(a).total_cmp(&available(b)));
     // Its own pods come and go: no other version is there.
-    let Some(old) = old else { return Some(Standing::stable(candidate)) };
+    let Some(old) = old else { return Some(resting(candidate)) };
     let late = condition(deployment, "Progressing").filter(|one| one["reason"] == "ProgressDeadlineExceeded");
-    Some(Standing {
+    Some(RolloutStatus {
         phase: RolloutPhase::Progressing,
         stable: versions.or_hash(&old["spec"]["template"], "unnamed"),
         candidate: Some(candidate),

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use super::{Standing, condition, number, text, versions::Versions};
-use crate::journal::event::RolloutPhase;
+use super::{condition, number, resting, text, versions::Versions};
+use crate::{journal::event::RolloutPhase, lab::api::RolloutStatus};
 
 /// The name of the Deployment that serves what is stable.
 pub(super) fn primary(name: &str) -> String {
@@ -44,14 +44,14 @@ pub(super) fn standing(
     deployment: &Value,
     primary: &Value,
     versions: &Versions,
-) -> Option<Standing> {
+) -> Option<RolloutStatus> {
     let stable = versions.or_hash(&primary["spec"]["template"], "primary");
     let candidate = versions.or_hash(&deployment["spec"]["template"], "canary");
     let weight = number(canary, "/status/canaryWeight") / 100.0;
     let (phase, weight) = match text(canary, "/status/phase")? {
         // It failed once, and what failed has been taken back since.
-        "Failed" if candidate == stable => return Some(Standing::stable(stable)),
-        "Initialized" | "Succeeded" => return Some(Standing::stable(stable)),
+        "Failed" if candidate == stable => return Some(resting(stable)),
+        "Initialized" | "Succeeded" => return Some(resting(stable)),
         "Waiting" | "Progressing" | "WaitingPromotion" => (RolloutPhase::Progressing, weight),
         // The primary becomes the candidate.
         "Promoting" | "Finalising" => (RolloutPhase::Progressing, 1.0),
@@ -60,7 +60,7 @@ pub(super) fn standing(
         _ => return None,
     };
     let reason = condition(canary, "Promoted").and_then(|one| one["message"].as_str());
-    Some(Standing {
+    Some(RolloutStatus {
         phase,
         stable,
         candidate: Some(candidate),

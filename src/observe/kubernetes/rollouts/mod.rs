@@ -14,17 +14,15 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use self::versions::Versions;
-use super::super::{Look, every, source::Source, source::tell};
+use super::super::{Look, every, platform::of_rollout, source::Source, source::tell};
 use crate::{
     clock::Clock,
     cluster::{
         Cluster, ClusterError,
         object::{self, Kind},
     },
-    journal::{
-        Sink,
-        event::{RolloutPhase, Signal},
-    },
+    journal::{Sink, event::RolloutPhase},
+    lab::api::RolloutStatus,
     scenario::model::{Deploy, Deployed},
     units::Version,
 };
@@ -32,31 +30,19 @@ use crate::{
 /// Between two reads.
 const READ: Duration = Duration::from_millis(500);
 
-/// Where a rollout is.
-#[derive(Debug, Clone, PartialEq)]
-struct Standing {
-    phase: RolloutPhase,
-    stable: Version,
-    candidate: Option<Version>,
-    /// Share of the traffic, or of the pods, that the candidate has, 0–1.
-    weight: f64,
-    reason: String,
-}
-
-impl Standing {
-    fn stable(version: Version) -> Self {
-        Self {
-            phase: RolloutPhase::Stable,
-            stable: version,
-            candidate: None,
-            weight: 0.0,
-            reason: String::new(),
-        }
+/// Nothing is rolled out.
+fn resting(version: Version) -> RolloutStatus {
+    RolloutStatus {
+        phase: RolloutPhase::Stable,
+        stable: version,
+        candidate: None,
+        weight: 0.0,
+        reason: String::new(),
     }
 }
 
 /// What a drill deploys, each with all the versions that it gets.
-pub(super) fn deployed(deploys: &[Deploy]) -> Vec<(Deployed, Vec<Deploy>)> {
+fn deployed(deploys: &[Deploy]) -> Vec<(Deployed, Vec<Deploy>)> {
     let mut all: Vec<(Deployed, Vec<Deploy>)> = Vec::new();
     for deploy in deploys {
         let Some(of) = &deploy.of else { continue };
@@ -104,7 +90,7 @@ struct Watcher<'a> {
     sink: &'a Sink,
     source: Source,
     noticed: flagger::Noticed,
-    told: Option<Standing>,
+    told: Option<RolloutStatus>,
 }
 
 impl Look for Watcher<'_> {
@@ -117,13 +103,12 @@ impl Look for Watcher<'_> {
         // A controller that has not looked yet says nothing.
         let Some(standing) = standing.filter(|standing| self.told.as_ref() != Some(standing)) else { return };
         self.told = Some(standing.clone());
-        let Standing { phase, stable, candidate, weight, reason } = standing;
-        tell(self.sink, seen, Signal::Rollout { phase, stable, candidate, weight, reason });
+        tell(self.sink, seen, of_rollout(standing));
     }
 }
 
 impl Watcher<'_> {
-    async fn read(&mut self) -> Result<Option<Standing>, ClusterError> {
+    async fn read(&mut self) -> Result<Option<RolloutStatus>, ClusterError> {
         let (cluster, namespace) = (&self.cluster, Some(self.namespace.as_str()));
         let get = |kind, name| object::get(cluster, kind, namespace, name);
         let list = |kind| object::labelled(cluster, kind, namespace, "");
@@ -133,14 +118,16 @@ impl Watcher<'_> {
                 Ok(argo::standing(&rollout, &owned(&rollout, &sets), &self.versions))
             }
             Deployed::Deployment(name) => {
-                let (deployment, sets) =
-                    tokio::try_join!(get(Kind::Deployment, name), list(Kind::ReplicaSet))?;
-                let canaries = match list(Kind::Canary).await {
-                    // Without Flagger there are none.
-                    Err(ClusterError::Refused { code: 404, .. }) => vec![],
-                    canaries => canaries?,
+                let canaries = async {
+                    match list(Kind::Canary).await {
+                        // Without Flagger there are none.
+                        Err(ClusterError::Refused { code: 404, .. }) => Ok(vec![]),
+                        canaries => canaries,
+                    }
                 };
+                let (deployment, canaries) = tokio::try_join!(get(Kind::Deployment, name), canaries)?;
                 let Some(canary) = canaries.iter().find(|canary| flagger::is_of(canary, name)) else {
+                    let sets = list(Kind::ReplicaSet).await?;
                     return Ok(deployment::standing(&deployment, &owned(&deployment, &sets), &self.versions));
                 };
                 if !self.noticed.has(canary, &deployment) {

@@ -1,6 +1,6 @@
 //! Lanes with curves: load, latency, outcomes, cache, fallback.
 
-use super::{Key, Look, Pen, area_key, latency_limits};
+use super::{Key, Look, Pen, area_key};
 use crate::{
     journal::interval::Outcome,
     report::{
@@ -11,6 +11,7 @@ use crate::{
             theme::{self, Paint, Pattern},
         },
         text,
+        timeline::latency_limits,
     },
 };
 

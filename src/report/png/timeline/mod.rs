@@ -10,11 +10,7 @@ use super::{
     scene::{Anchor, Fill, Mark, Point, Scene, Shape, Stroke, Text},
     theme::{Paint, Pattern},
 };
-use crate::{
-    plan::{Plan, model::Subject},
-    units::LatencyThreshold,
-    verdict::Series,
-};
+use crate::{plan::Plan, verdict::Series};
 
 /// A lane of the timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -271,21 +267,6 @@ impl Pen<'_> {
     fn mark(&mut self, at: Point, mark: Mark, paint: Paint) {
         self.scene.shapes.push(Shape::Mark { at, mark, paint });
     }
-}
-
-/// Objectives on the latency that is drawn: where they hold on the clock, and
-/// what they say.
-fn latency_limits(plan: &Plan, series: &Series) -> Vec<(f64, f64, LatencyThreshold)> {
-    let (felt, _) = series.felt();
-    let limits = plan.checks.iter().filter_map(|check| match &check.subject {
-        Subject::Slo { slo, phase } => {
-            let limit = felt.limit(&slo.objective)?;
-            let band = series.phases.iter().find(|band| band.name == phase.as_str())?;
-            Some((band.start, band.end, limit))
-        }
-        Subject::Expectation(_) | Subject::Fault(_) | Subject::Generator | Subject::Capacity { .. } => None,
-    });
-    limits.collect()
 }
 
 /// A key with an area's look.

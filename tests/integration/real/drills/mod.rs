@@ -12,7 +12,7 @@ use std::{fmt, path::Path, process::Command, thread};
 use firedrill::verdict::model::{RunVerdict, Verdict};
 
 use super::servers::{Real, origin, way};
-use crate::support::{Folder, exe};
+use crate::support::{Folder, exe, run_folder, said, verdict};
 
 /// What a drill came to.
 struct Told {
@@ -121,12 +121,7 @@ impl Site {
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         let out = command.output().expect("it starts");
-        let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-        let said = format!("{stdout}{stderr}");
-        let run = stdout.lines().last().unwrap_or_else(|| panic!("{said}"));
-        let text = std::fs::read_to_string(Path::new(run).join("verdict.json"));
-        let judged = serde_json::from_str(&text.unwrap_or_else(|_| panic!("{said}"))).expect("a verdict");
-        Told { judged, said }
+        Told { judged: verdict(&run_folder(&out)), said: said(&out) }
     }
 }
 
