@@ -126,6 +126,11 @@ fn rejections(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<(Distributio
         return Ok((rejections, "by an open breaker"));
     }
     let open = open_seconds(facts, after, since);
+    if !open.is_empty() && open.iter().all(std::ops::Range::is_empty) {
+        let why = "a breaker was open, but never for the whole of a second on the run's clock, and what is \
+                   rejected says of itself nothing: let it stay open for two seconds or longer";
+        return Err(Finding::inconclusive(why));
+    }
     let failed = facts.cells_in(None).filter(|cell| cell.key.outcome != Outcome::Ok);
     let failed = failed.filter(|cell| open.iter().any(|seconds| seconds.contains(&cell.key.second)));
     failed.for_each(|cell| rejections.merge(&cell.service_e2e));
@@ -136,7 +141,7 @@ fn rejections(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<(Distributio
 }
 
 /// Whole seconds in which a breaker that guards the fault's targets was surely
-/// open, after `since`.
+/// open, after `since`: a range for each time that it opened, which may be empty.
 fn open_seconds(facts: &Facts<'_>, after: Option<&FaultId>, since: RunTime) -> Vec<std::ops::Range<u32>> {
     let mut all = Vec::new();
     for name in guarding(facts, after) {

@@ -88,7 +88,8 @@ impl Rigour {
 
 /// A count with its noun.
 pub(super) fn counted(n: u64, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+    let plural = if noun.ends_with("ss") { "es" } else { "s" };
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}{plural}") }
 }
 
 /// A share as people write it, with two decimals at most.

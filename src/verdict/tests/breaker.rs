@@ -103,6 +103,11 @@ fn failures_while_a_breaker_says_that_it_is_open_are_its_rejections() {
     // Before it opened, and when it may have closed already.
     failing(26..28, 3).gives(Inconclusive);
     failing(38..39, 3).gives(Inconclusive);
+    // Cells of the journal are whole seconds: none of this opening's is.
+    let short = slow().breaker(28.7, "replica-0", Open).breaker(30.2, "replica-0", Closed);
+    let failed = short.load(28..30, Answers::failed(10, Outcome::Http5xx).e2e(3));
+    let why = expects(failed, limit()).gives(Inconclusive);
+    assert!(why.contains("never for the whole of a second"), "{why}");
 }
 
 fn lets_through(drill: Drill) -> Drill {
