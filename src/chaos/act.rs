@@ -211,7 +211,7 @@ impl<D: Driver> Running<'_, D> {
 
     async fn targets(&self) -> Result<Vec<Pod>, ChaosError> {
         match &self.act.action {
-            PlannedAction::Deploy(_) => Ok(vec![]),
+            PlannedAction::Deploy(_) | PlannedAction::Command(_) => Ok(vec![]),
             PlannedAction::Fault(manifest) => {
                 let pods = self.context.driver.pods().await?;
                 let scope = manifest.chaos.scope();

@@ -35,21 +35,11 @@ impl fmt::Display for PreflightProblem {
     }
 }
 
-/// Everything that is wrong with the acts of a timeline. `driver` is none
-/// where the target has no driver of faults (a URL).
-pub async fn preflight<D: Driver>(
-    driver: Option<&D>,
-    acts: &[PlannedAct],
-    seed: u64,
-) -> Vec<PreflightProblem> {
+/// Everything that is wrong with the acts of a timeline.
+pub async fn preflight<D: Driver>(driver: &D, acts: &[PlannedAct], seed: u64) -> Vec<PreflightProblem> {
     if acts.is_empty() {
         return vec![];
     }
-    let Some(driver) = driver else {
-        let what =
-            "nothing can be broken at a URL alone: say `url: { at: …, proxy: on }` to break the way to it";
-        return acts.iter().map(|act| PreflightProblem::of(&act.id, what)).collect();
-    };
     let everywhere = |what: String| PreflightProblem { id: None, what };
     match tokio::join!(driver.pods(), driver.leftovers()) {
         (Ok(pods), Ok(left)) => {
@@ -69,6 +59,9 @@ async fn problems<D: Driver>(driver: &D, act: &PlannedAct, pods: &[Pod], seed: u
     let mut problems = Vec::new();
     let mut targets = Vec::new();
     if let PlannedAction::Fault(manifest) = &act.action {
+        if let Err(error) = driver.supports(&manifest.chaos, manifest.home(), pods) {
+            return vec![PreflightProblem::of(&act.id, error.to_string())];
+        }
         let scope = manifest.chaos.scope();
         // The candidates, not the draw: a draw of none (`random-max-percent`) is
         // known when its time has come.
@@ -77,9 +70,6 @@ async fn problems<D: Driver>(driver: &D, act: &PlannedAct, pods: &[Pod], seed: u
                 pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect();
             let what = format!("its selector selects no pod; there are: {}", there.join(", "));
             problems.push(PreflightProblem::of(&act.id, what));
-        }
-        if let Err(error) = driver.supports(&manifest.chaos, manifest.home(), pods) {
-            problems.push(PreflightProblem::of(&act.id, error.to_string()));
         }
         targets = plan::select(scope, manifest.home(), pods, seed, act.id.as_str());
     }

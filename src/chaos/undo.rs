@@ -14,6 +14,7 @@ use super::{
         stress::{self, Stressed},
     },
     lab::proof,
+    outside::{alias, programs},
     proxy::{self, ProxyClient},
 };
 use crate::{
@@ -23,7 +24,8 @@ use crate::{
         api::{Addresses, PodStatus},
         client::{ClientError, LabClient},
     },
-    units::PodName,
+    scenario::outside::{MlflowAlias, Program},
+    units::{PodName, Version},
 };
 
 /// How long a pod may take to have a process again.
@@ -94,6 +96,22 @@ pub enum Undo {
         /// The object.
         object: CustomRef,
     },
+    /// Run a program of the user's.
+    Program {
+        /// It.
+        run: Program,
+        /// What fails when it has done its work.
+        proof: Option<Program>,
+    },
+    /// Turn an alias of MLflow's registry back.
+    Alias {
+        /// The alias.
+        alias: MlflowAlias,
+        /// What it was. None: there was none.
+        from: Option<Version>,
+        /// What it was turned to.
+        to: Version,
+    },
     /// Delete what was created for a tool's controller.
     Handed {
         /// The cluster.
@@ -125,6 +143,8 @@ impl Undo {
             Self::Created { cluster, mark, object } => {
                 kubernetes::delete(&Cluster::again(cluster).await?, mark, object).await?
             }
+            Self::Program { run, proof } => programs::take_back(run, proof.as_ref()).await?,
+            Self::Alias { alias, from, to } => alias::take_back(alias, from.as_ref(), to).await?,
             Self::Handed { cluster, mark, handed } => {
                 custom::take_back(&Cluster::again(cluster).await?, mark, handed).await?
             }
@@ -134,7 +154,11 @@ impl Undo {
     /// How long it is worth trying: a cluster may be out of reach for a while.
     fn patience(&self) -> Duration {
         match self {
-            Self::Toxic { .. } | Self::Failure { .. } | Self::Slowdown { .. } => Duration::ZERO,
+            Self::Toxic { .. }
+            | Self::Failure { .. }
+            | Self::Slowdown { .. }
+            | Self::Program { .. }
+            | Self::Alias { .. } => Duration::ZERO,
             Self::Object { .. } | Self::Stress { .. } | Self::Created { .. } | Self::Handed { .. } => {
                 CLUSTER_WITHIN
             }
@@ -155,6 +179,9 @@ impl Undo {
                 "{curl} PUT -H 'content-type: application/json' -d '{{\"factor\":1}}' http://{}/pods/{pod}/slowdown",
                 lab.controller
             ),
+            Self::Program { run, .. } => run.to_string(),
+            Self::Alias { alias, from: Some(from), .. } => format!("set the {alias} to version {from}"),
+            Self::Alias { alias, from: None, .. } => format!("delete the {alias}"),
             Self::Object { mark, change, .. } => kubernetes::by_hand(mark, change),
             Self::Stress { stressed, .. } => stress::by_hand(stressed),
             Self::Created { object, .. } => {

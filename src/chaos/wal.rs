@@ -205,6 +205,8 @@ mod tests {
                 version: Version::from("v2"),
                 defect: Default::default(),
                 of: None,
+                namespace: None,
+                spec: None,
                 patch: Default::default(),
             }),
             targets: vec![PodName::from("pod-0")],

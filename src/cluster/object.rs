@@ -28,12 +28,27 @@ pub enum Kind {
     Rollout,
     /// A Canary of Flagger; it is only read.
     Canary,
+    /// An Application of Argo CD.
+    Application,
+    /// A HelmRelease of Flux.
+    HelmRelease,
+    /// An InferenceService of KServe.
+    InferenceService,
 }
 
 impl Kind {
     /// Those that faults leave marks on.
-    pub const MARKED: [Self; 6] =
-        [Self::Pod, Self::Node, Self::Service, Self::Deployment, Self::StatefulSet, Self::Rollout];
+    pub const MARKED: [Self; 9] = [
+        Self::Pod,
+        Self::Node,
+        Self::Service,
+        Self::Deployment,
+        Self::StatefulSet,
+        Self::Rollout,
+        Self::Application,
+        Self::HelmRelease,
+        Self::InferenceService,
+    ];
 
     /// Whether every cluster has it.
     pub fn is_built_in(self) -> bool {
@@ -44,7 +59,9 @@ impl Kind {
             | Self::Deployment
             | Self::StatefulSet
             | Self::ReplicaSet => true,
-            Self::Rollout | Self::Canary => false,
+            Self::Rollout | Self::Canary | Self::Application | Self::HelmRelease | Self::InferenceService => {
+                false
+            }
         }
     }
 
@@ -53,8 +70,10 @@ impl Kind {
         match self {
             Self::Pod | Self::Node | Self::Service => "",
             Self::Deployment | Self::StatefulSet | Self::ReplicaSet => "apps",
-            Self::Rollout => "argoproj.io",
+            Self::Rollout | Self::Application => "argoproj.io",
             Self::Canary => "flagger.app",
+            Self::HelmRelease => "helm.toolkit.fluxcd.io",
+            Self::InferenceService => "serving.kserve.io",
         }
     }
 
@@ -69,6 +88,9 @@ impl Kind {
             Self::ReplicaSet => "replicasets",
             Self::Rollout => "rollouts",
             Self::Canary => "canaries",
+            Self::Application => "applications",
+            Self::HelmRelease => "helmreleases",
+            Self::InferenceService => "inferenceservices",
         }
     }
 
@@ -77,6 +99,8 @@ impl Kind {
             "" => "/api/v1",
             "argoproj.io" => "/apis/argoproj.io/v1alpha1",
             "flagger.app" => "/apis/flagger.app/v1beta1",
+            "helm.toolkit.fluxcd.io" => "/apis/helm.toolkit.fluxcd.io/v2",
+            "serving.kserve.io" => "/apis/serving.kserve.io/v1beta1",
             _ => "/apis/apps/v1",
         }
     }
@@ -92,6 +116,9 @@ impl Kind {
             Self::ReplicaSet => "replicaset",
             Self::Rollout => "rollout",
             Self::Canary => "canary",
+            Self::Application => "application",
+            Self::HelmRelease => "helmrelease",
+            Self::InferenceService => "inferenceservice",
         }
     }
 }
@@ -163,12 +190,15 @@ impl ObjectRef {
         merge(&mut patch, json!({ "metadata": { "resourceVersion": version, "uid": self.uid } }));
         let path = format!("{}?fieldManager={MANAGER}", self.path());
         let what = format!("patch {self}");
-        let how = if self.kind.is_built_in() {
-            "application/strategic-merge-patch+json"
-        } else {
-            // An API server merges lists of its own kinds only.
-            spell_out(read, &mut patch);
-            "application/merge-patch+json"
+        let how = match self.kind {
+            kind if kind.is_built_in() => "application/strategic-merge-patch+json",
+            Kind::Rollout => {
+                // An API server merges lists of its own kinds only.
+                spell_out(read, &mut patch);
+                "application/merge-patch+json"
+            }
+            // What is put into their specs is whole.
+            _ => "application/merge-patch+json",
         };
         send(cluster, Method::PATCH, &path, Some((how, &patch)), what).await
     }

@@ -9,8 +9,10 @@ pub mod declared;
 pub mod kubernetes;
 mod platform;
 pub mod prometheus;
+pub mod registry;
 mod sample;
 mod source;
+mod standing;
 mod systems;
 
 use std::time::Duration;

@@ -139,9 +139,14 @@ fn haproxy(metrics: &Exposition) -> IndexMap<String, Known> {
     all.collect()
 }
 
-/// One state of each breaker is 1.
+/// One state of each breaker is 1. A bulkhead without a call left is open.
 fn resilience4j(metrics: &Exposition) -> IndexMap<String, Known> {
     const STATE: &str = "resilience4j_circuitbreaker_state";
+    const LEFT: &str = "resilience4j_bulkhead_available_concurrent_calls";
+    let bulkheads = metrics.named(LEFT).filter_map(|sample| {
+        let state = if sample.value > 0.0 { BreakerState::Closed } else { BreakerState::Open };
+        Some((format!("{} bulkhead", sample.label("name")?), known(state, 0.0)))
+    });
     let all = metrics.named(STATE).filter(|sample| sample.value == 1.0).filter_map(|sample| {
         let state = match sample.label("state")? {
             "closed" => BreakerState::Closed,
@@ -152,7 +157,7 @@ fn resilience4j(metrics: &Exposition) -> IndexMap<String, Known> {
         };
         Some((sample.label("name")?.to_owned(), known(state, 0.0)))
     });
-    all.collect()
+    all.chain(bulkheads).collect()
 }
 
 #[cfg(test)]
@@ -239,6 +244,14 @@ mod tests {
         assert_eq!(told(&mut breakers, &system, &text("closed")), [llm(Closed)]);
         assert_eq!(told(&mut breakers, &system, &text("half_open")), [llm(HalfOpen)]);
         assert_eq!(told(&mut breakers, &system, &text("disabled")), []);
+        let bulkhead = |left: u32| {
+            format!("resilience4j_bulkhead_available_concurrent_calls{{name=\"llm\"}} {left}.0\n")
+        };
+        let mut bulkheads = <(Reader, Breakers)>::default();
+        let llm = |state| ("llm bulkhead".to_owned(), state);
+        assert_eq!(told(&mut bulkheads, &system, &bulkhead(4)), [llm(Closed)]);
+        assert_eq!(told(&mut bulkheads, &system, &bulkhead(0)), [llm(Open)]);
+        assert_eq!(told(&mut bulkheads, &system, &bulkhead(1)), [llm(Closed)]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::{
         chaos::Manifest,
         model::{Capacity, Deploy, Executor, Expectation, Slo, StopCondition, Target, Unsteady, Workload},
         observe::Observed,
+        outside::Command,
     },
     units::{CheckId, FaultId, PhaseName, PodName, RunTime, Span, WorkloadName},
 };
@@ -137,6 +138,8 @@ pub enum PlannedAction {
     Fault(Manifest),
     /// Rolls out a version.
     Deploy(Deploy),
+    /// Breaks something by a program.
+    Command(Command),
 }
 
 /// Something that will be judged.

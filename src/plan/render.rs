@@ -275,8 +275,10 @@ fn what(act: &PlannedAct) -> String {
             let defect = serde_json::to_value(deploy.defect).ok();
             let defect = defect.as_ref().and_then(|value| value.as_str()).filter(|name| *name != "none");
             let defect = defect.map(|name| format!(" (defect: {name})")).unwrap_or_default();
-            return format!("deploy {}{defect}", deploy.version);
+            let of = deploy.of.as_ref().map(|of| format!(": {of}")).unwrap_or_default();
+            return format!("deploy {}{defect}{of}", deploy.version);
         }
+        PlannedAction::Command(command) => return format!("run {}", command.run),
         PlannedAction::Fault(manifest) => manifest,
     };
     let chaos = &manifest.chaos;

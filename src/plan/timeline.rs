@@ -58,6 +58,12 @@ fn acts(act: &Act, home: Option<&str>, at: RunTime, end: RunTime) -> Result<Vec<
             let action = PlannedAction::Deploy(deploy.clone());
             return Ok(vec![PlannedAct { id: act.id.clone(), at, until: None, action }]);
         }
+        Action::Command(command) => {
+            let action = PlannedAction::Command(command.clone());
+            let until =
+                command.undo.is_some().then(|| act.duration.map_or(end, |length| (at + length.0).min(end)));
+            return Ok(vec![PlannedAct { id: act.id.clone(), at, until, action }]);
+        }
         Action::Apply(applied) => {
             let home = applied.manifest.namespace.as_deref().or(home);
             &Manifest { namespace: home.map(str::to_owned), ..applied.manifest.clone() }

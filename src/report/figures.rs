@@ -143,7 +143,8 @@ fn by_phase(input: &Input<'_>, share: fn(&PhaseFigures) -> Option<f64>) -> Strin
 
 /// The first phase in which a fault was due, that is not the first phase.
 pub(super) fn fault_phase<'a>(input: &Input<'a>) -> Option<&'a str> {
-    let is_fault = |action: &PlannedAction| matches!(action, PlannedAction::Fault(_));
+    let is_fault =
+        |action: &PlannedAction| matches!(action, PlannedAction::Fault(_) | PlannedAction::Command(_));
     let timeline = &input.plan.timeline;
     let first = timeline.iter().find(|act| is_fault(&act.action)).or(timeline.first())?;
     let phases = input.plan.phases.iter().skip(1);

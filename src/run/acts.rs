@@ -44,7 +44,9 @@ impl Acts {
         };
         let cancel = acts.cancel.clone();
         match target.driver(plan, &folder.id())? {
-            Drivers::None => {}
+            Drivers::Url(driver) => {
+                acts.spawn(plan, &FaultContext::new(driver, folder, sink, cancel, plan)?);
+            }
             Drivers::Lab(driver) => {
                 acts.spawn(plan, &FaultContext::new(driver, folder, sink, cancel, plan)?);
             }

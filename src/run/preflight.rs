@@ -2,7 +2,7 @@
 
 use super::target::{Drivers, Running};
 use crate::{
-    chaos::{self, LabDriver},
+    chaos,
     journal::interval::Outcome,
     load::{self, Destination},
     observe,
@@ -23,10 +23,10 @@ pub(super) async fn preflight(plan: &Plan, target: &Running, run: &str) -> Vec<S
     problems.extend(observe::declared::preflight(&plan.observe).await);
     let (acts, seed) = (&plan.timeline, plan.seed);
     let found = match target.driver(plan, run) {
-        Ok(Drivers::Lab(driver)) => chaos::preflight(Some(&driver), acts, seed).await,
-        Ok(Drivers::Proxy(driver)) => chaos::preflight(Some(&driver), acts, seed).await,
-        Ok(Drivers::Kubernetes(driver)) => chaos::preflight(Some(&*driver), acts, seed).await,
-        Ok(Drivers::None) => chaos::preflight(None::<&LabDriver>, acts, seed).await,
+        Ok(Drivers::Url(driver)) => chaos::preflight(&driver, acts, seed).await,
+        Ok(Drivers::Lab(driver)) => chaos::preflight(&driver, acts, seed).await,
+        Ok(Drivers::Proxy(driver)) => chaos::preflight(&driver, acts, seed).await,
+        Ok(Drivers::Kubernetes(driver)) => chaos::preflight(&*driver, acts, seed).await,
         Err(error) => {
             problems.push(error.to_string());
             return problems;

@@ -136,14 +136,16 @@ impl Drill {
         });
         let (watched, stop) = (sink.clone(), stop_watching.clone());
         let declared = observe::declared::watch(plan.observe.clone(), clock, watched.clone(), stop.clone());
+        let (of, told, until) = (Arc::clone(plan), watched.clone(), stop.clone());
+        let registry = async move { observe::registry::watch(&of.timeline, clock, told, until).await };
         let watcher = match target.on_cluster(plan) {
             Some(on) => {
                 let cluster = observe::kubernetes::watch(on, clock, watched, stop);
-                tokio::spawn(async { _ = tokio::join!(cluster, declared) })
+                tokio::spawn(async { _ = tokio::join!(cluster, declared, registry) })
             }
             None => {
                 let lab = observe::watch(target.lab(), clock, watched, stop);
-                tokio::spawn(async { _ = tokio::join!(lab, declared) })
+                tokio::spawn(async { _ = tokio::join!(lab, declared, registry) })
             }
         };
         let acts = Acts::start(plan, target, folder, sink.clone())?;

@@ -8,7 +8,7 @@ use http::{Uri, uri::InvalidUri};
 use super::RunError;
 use crate::{
     chaos::{
-        KubernetesDriver, LabDriver, ProxyDriver,
+        KubernetesDriver, LabDriver, NothingDriver, Outside, ProxyDriver,
         kubernetes::{
             Gaps, Reach, gaps,
             interposed::{InterposeError, Interposed},
@@ -47,14 +47,14 @@ pub(super) enum Running {
 /// What injects faults.
 #[derive(Debug)]
 pub(super) enum Drivers {
-    /// Nothing can.
-    None,
+    /// Nothing there can.
+    Url(Outside<NothingDriver>),
     /// The lab's own parts.
-    Lab(LabDriver),
+    Lab(Outside<LabDriver>),
     /// A fault proxy.
-    Proxy(ProxyDriver),
+    Proxy(Outside<ProxyDriver>),
     /// A cluster's API server.
-    Kubernetes(Box<KubernetesDriver>),
+    Kubernetes(Box<Outside<KubernetesDriver>>),
 }
 
 /// Somebody else's service, and what stands before it.
@@ -150,19 +150,19 @@ impl Running {
     /// What injects the faults of a plan there, for the run of this name.
     pub(super) fn driver(&self, plan: &Plan, run: &str) -> Result<Drivers, RunError> {
         Ok(match self {
-            Self::Lab(lab) => Drivers::Lab(LabDriver::new(*lab.addresses())?),
+            Self::Lab(lab) => Drivers::Lab(Outside::beside(LabDriver::new(*lab.addresses())?)),
             Self::Url(service) => match &service.proxy {
-                Proxy::None => Drivers::None,
-                Proxy::Own(proxy) => Drivers::Proxy(ProxyDriver::new(proxy.client())),
-                Proxy::Running(client) => Drivers::Proxy(ProxyDriver::new(client.clone())),
+                Proxy::None => Drivers::Url(Outside::beside(NothingDriver)),
+                Proxy::Own(proxy) => Drivers::Proxy(Outside::beside(ProxyDriver::new(proxy.client()))),
+                Proxy::Running(client) => Drivers::Proxy(Outside::beside(ProxyDriver::new(client.clone()))),
             },
             Self::Kubernetes(on) => {
                 let OnCluster { cluster, target, proxied, .. } = on.as_ref();
                 let driver = KubernetesDriver::new(cluster.clone(), target.clone(), plan, run);
-                Drivers::Kubernetes(Box::new(match proxied {
+                Drivers::Kubernetes(Box::new(Outside::beside(match proxied {
                     Some(proxy) => driver.through(ProxyDriver::new(proxy.client()?), proxy.upstream()),
                     None => driver,
-                }))
+                })))
             }
         })
     }
@@ -188,7 +188,7 @@ impl Running {
         }
         let deploys = plan.timeline.iter().filter_map(|act| match &act.action {
             PlannedAction::Deploy(deploy) => Some(deploy.clone()),
-            PlannedAction::Fault(_) => None,
+            PlannedAction::Fault(_) | PlannedAction::Command(_) => None,
         });
         let deploys = deploys.collect();
         Some(Watched { cluster: cluster.clone(), target, namespaces, nodes: reach.nodes, deploys })

@@ -12,6 +12,7 @@ mod load;
 pub mod model;
 pub mod observe;
 mod openai;
+pub mod outside;
 mod overrides;
 mod prompts;
 mod schema;

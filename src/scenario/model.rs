@@ -1,13 +1,18 @@
 //! The scenario as types: what a file means once it has been read without an
 //! error. The YAML keys are these names in kebab-case.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{chaos::Manifest, observe::Observed, workload_patch::WorkloadPatch};
+use super::{
+    chaos::Manifest,
+    observe::Observed,
+    outside::{Command, DeployCommand, MlflowAlias},
+    workload_patch::WorkloadPatch,
+};
 pub use super::{
     endpoint::{Http, KserveGrpc, KserveV2},
     executor::{
@@ -187,6 +192,8 @@ pub enum Action {
     Apply(Applied),
     /// Rolls out a model version.
     Deploy(Deploy),
+    /// Breaks something by a program of the user's.
+    Command(Command),
 }
 
 /// A manifest and where it came from.
@@ -209,16 +216,23 @@ pub struct Deploy {
     /// What is wrong with it (lab only).
     #[serde(default)]
     pub defect: VersionDefect,
-    /// On a cluster: of what. None: of what is behind the target's Service. In
-    /// YAML the variant's key stands here.
+    /// Of what. None: of the lab, or on a cluster of what is behind the
+    /// target's Service. In YAML the variant's key stands here.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub of: Option<Deployed>,
+    /// The namespace of an object that is deployed. None: the target's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// What an object's spec becomes: a JSON merge patch (RFC 7396) of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    pub spec: Option<serde_json::Value>,
     /// On a cluster: what makes it that version. In YAML its keys stand here.
     #[serde(flatten)]
     pub patch: WorkloadPatch,
 }
 
-/// What is deployed on a cluster, by its name.
+/// What is deployed. Objects of a cluster by their name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Deployed {
@@ -226,6 +240,33 @@ pub enum Deployed {
     Deployment(String),
     /// A Rollout of Argo Rollouts.
     Rollout(String),
+    /// An Application of Argo CD, by its spec.
+    Application(String),
+    /// A HelmRelease of Flux, by its spec.
+    HelmRelease(String),
+    /// An InferenceService of KServe, by its spec.
+    InferenceService(String),
+    /// A Service that is switched to other pods, by its selector.
+    Service(String),
+    /// A version that an alias of MLflow's registry is turned to.
+    Mlflow(MlflowAlias),
+    /// Whatever a program deploys.
+    Command(DeployCommand),
+}
+
+impl fmt::Display for Deployed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deployment(name) => write!(f, "Deployment {name}"),
+            Self::Rollout(name) => write!(f, "Rollout {name}"),
+            Self::Application(name) => write!(f, "Application {name}"),
+            Self::HelmRelease(name) => write!(f, "HelmRelease {name}"),
+            Self::InferenceService(name) => write!(f, "InferenceService {name}"),
+            Self::Service(name) => write!(f, "Service {name}"),
+            Self::Mlflow(alias) => alias.fmt(f),
+            Self::Command(command) => command.run.fmt(f),
+        }
+    }
 }
 
 /// `error-rate > 50% for 10s`.

@@ -62,3 +62,18 @@ id!(
     /// A check of the verdict, unique within a run.
     CheckId
 );
+
+impl Version {
+    /// The name of what has none.
+    pub const UNNAMED: &'static str = "unnamed";
+
+    /// A version of which nothing says which it is.
+    pub fn unnamed() -> Self {
+        Self::from(Self::UNNAMED)
+    }
+
+    /// Whether something says which it is.
+    pub fn is_named(&self) -> bool {
+        self.0 != Self::UNNAMED
+    }
+}

@@ -229,5 +229,6 @@ pub(super) fn describe(action: &PlannedAction) -> String {
     match action {
         PlannedAction::Fault(manifest) => format!("{}/{}", manifest.chaos.kind(), manifest.chaos.action()),
         PlannedAction::Deploy(deploy) => format!("deploy {}", deploy.version),
+        PlannedAction::Command(command) => format!("command/{}", command.run.name()),
     }
 }

@@ -96,10 +96,10 @@ pub(super) fn title(facts: &Facts<'_>, id: &FaultId) -> (String, String) {
         Some(act) => (
             format!("{id} acts"),
             match act.action {
-                PlannedAction::Fault(_) if act.until.is_some() => {
+                PlannedAction::Fault(_) | PlannedAction::Command(_) if act.until.is_some() => {
                     format!("{} is seen to act, and to end", describe(&act.action))
                 }
-                PlannedAction::Fault(_) | PlannedAction::Deploy(_) => {
+                PlannedAction::Fault(_) | PlannedAction::Command(_) | PlannedAction::Deploy(_) => {
                     format!("{} is seen to act", describe(&act.action))
                 }
             },
@@ -120,6 +120,7 @@ pub(super) fn figures(facts: &Facts<'_>) -> Vec<FaultFigures> {
             let manifest = match &act.action {
                 PlannedAction::Fault(manifest) => serde_json::to_value(manifest),
                 PlannedAction::Deploy(deploy) => serde_json::to_value(deploy),
+                PlannedAction::Command(command) => serde_json::to_value(command),
             };
             FaultFigures {
                 id: act.id.clone(),

@@ -18,6 +18,11 @@ pub(super) fn promotes(rollout: &Rollout<'_, '_>, limit: Span) -> Result<Finding
         return Ok(Finding::fail(format!("{candidate} was rolled back at {at}, not promoted"))
             .on("controller", format!("{} stable at {at}: {}", back.stable, back.reason)));
     }
+    if let Some(settled) = rollout.settled() {
+        let what = format!("only {candidate} answered");
+        let finding = within(rollout.started, Some(settled), rollout.until, limit, &what);
+        return Ok(finding.on("wire", "nobody tells of this rollout: it is judged by the answers alone"));
+    }
     let promoted = rollout.promotion();
     let what = format!("{candidate} became the stable version");
     let finding = within(rollout.started, promoted.map(|signal| signal.seen), rollout.until, limit, &what);

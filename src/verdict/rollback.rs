@@ -18,7 +18,7 @@ use crate::{
         interval::{CacheUse, Outcome},
     },
     plan::model::PlannedAction,
-    scenario::model::RollbackExpectation,
+    scenario::model::{Deployed, RollbackExpectation, Target},
     units::{FaultId, RunTime, Seen, Span, Version},
 };
 
@@ -61,6 +61,9 @@ pub(super) struct Rollout<'a, 'f> {
     signals: Vec<RolloutSeen<'a>>,
     /// When the next rollout was asked for, or the record ends.
     pub(super) until: RunTime,
+    /// Whether something tells of it. What nobody tells of is judged by the
+    /// answers alone.
+    told: bool,
 }
 
 impl<'a, 'f> Rollout<'a, 'f> {
@@ -84,7 +87,12 @@ impl<'a, 'f> Rollout<'a, 'f> {
         let until = later.filter(|&at| at > requested).min().unwrap_or(facts.end);
         let signals =
             facts.rollouts.iter().filter(|signal| signal.seen.by > requested && signal.seen.by <= until);
-        Ok(Self { facts, candidate: &deploy.version, started, signals: signals.copied().collect(), until })
+        let told = match (&deploy.of, &facts.plan.target) {
+            (Some(Deployed::Command(_)), _) | (None, Target::Kubernetes(_)) => false,
+            (Some(_) | None, _) => true,
+        };
+        let signals = signals.copied().collect();
+        Ok(Self { facts, candidate: &deploy.version, started, signals, until, told })
     }
 
     /// Answers of the candidate itself, not of a cache that remembers it.
@@ -110,6 +118,26 @@ impl<'a, 'f> Rollout<'a, 'f> {
             .iter()
             .find(|signal| signal.weight > 0.0 && signal.candidate == Some(self.candidate));
         wire.into_iter().chain(said.map(|signal| signal.seen)).min_by_key(|seen| seen.by)
+    }
+
+    /// Where nobody tells of it: when, by the answers, only others answered
+    /// any more.
+    fn withdrawn(&self) -> Option<Seen> {
+        let last = self.last_served().filter(|_| !self.told)?;
+        let (mut others, candidate) = (answers_after(self, last + GRACE), self.candidate);
+        others.any(|(version, _)| version != candidate).then(|| Seen::at(last))
+    }
+
+    /// Where nobody tells of it: when, by the answers, nobody else answered
+    /// any more.
+    pub(super) fn settled(&self) -> Option<Seen> {
+        if self.told {
+            return None;
+        }
+        let since = self.started.not_before;
+        let others = answers_after(self, since).filter(|(version, _)| *version != self.candidate);
+        let last = others.map(|(_, cell)| cell.last_end).max().unwrap_or(since);
+        answers_after(self, last + GRACE).next().map(|_| Seen::at(last))
     }
 
     /// When its last answer ended.
@@ -147,9 +175,9 @@ impl<'a, 'f> Rollout<'a, 'f> {
         })
     }
 
-    /// When it was said to be done.
+    /// When it was said to be done, or was by the answers.
     pub(super) fn rolled_back(&self) -> Option<Seen> {
-        self.done().map(|signal| signal.seen)
+        self.done().map(|signal| signal.seen).or_else(|| self.withdrawn())
     }
 
     /// When the candidate became the stable version.
@@ -170,9 +198,13 @@ impl<'a, 'f> Rollout<'a, 'f> {
         }
     }
 
-    /// A failure, if the candidate became the stable version instead.
+    /// A failure, if the candidate became the stable version instead, and
+    /// nobody took it back after that.
     fn promoted(&self) -> Option<Finding> {
         let promoted = self.promotion()?;
+        if self.detected().is_some_and(|back| back.seen.by > promoted.seen.by) {
+            return None;
+        }
         let at = interval(promoted.seen);
         Some(
             Finding::fail(format!("{} was promoted at {at}, not rolled back", self.candidate))
@@ -189,7 +221,10 @@ impl<'a, 'f> Rollout<'a, 'f> {
         };
         let detected = self.detected();
         let what = format!("the rollback of {} started", self.candidate);
-        let finding = within(first, detected.map(|signal| signal.seen), self.until, limit, &what);
+        // Nobody says when: between its first and its last answer.
+        let by_answers = self.withdrawn().map(|back| Seen { not_before: first.by.min(back.by), by: back.by });
+        let seen = detected.map(|signal| signal.seen).or(by_answers);
+        let finding = within(first, seen, self.until, limit, &what);
         let finding = finding.on("wire", format!("{} first served at {}", self.candidate, interval(first)));
         Ok(match detected {
             Some(signal) => {
@@ -230,26 +265,32 @@ impl<'a, 'f> Rollout<'a, 'f> {
             Some(last) => format!("last answer of {} ended at {last}", self.candidate),
             None => format!("no answer of {} was seen", self.candidate),
         };
-        Ok(finding.on("controller", format!("rolled back at {}", interval(back))).on("wire", wire))
+        let said = match self.told {
+            true => format!("rolled back at {}", interval(back)),
+            false => "nobody tells of this rollout: it is judged by the answers alone".to_owned(),
+        };
+        Ok(finding.on("controller", said).on("wire", wire))
     }
 
     fn ends_at(&self, to: &Version) -> Result<Finding, Finding> {
         if let Some(promoted) = self.promoted() {
             return Ok(promoted);
         }
-        let Some(done) = self.done() else {
+        let Some(back) = self.rolled_back() else {
             return Err(Finding::inconclusive(format!("{} was not rolled back", self.candidate)));
         };
-        let since = done.seen.by + GRACE;
+        let stable = self.done().map(|signal| signal.stable).filter(|stable| stable.is_named());
+        let since = back.by + GRACE;
         let mut others = answered_by(self, since);
         let right = others.remove(to).unwrap_or_default();
         let wrong: u64 = others.values().sum();
         let named: Vec<String> = others.iter().map(|(version, n)| format!("{n} by {version}")).collect();
         let finding = match (right, wrong) {
             (0, 0) => Finding::inconclusive("no answer named its version after the rollback"),
-            (_, 0) if done.stable != to => Finding::inconclusive(format!(
+            (_, 0) if stable.is_some_and(|stable| stable != to) => Finding::inconclusive(format!(
                 "{} answers by {to}, but the controller calls {} stable",
-                right, done.stable
+                right,
+                stable.map_or("", Version::as_str)
             )),
             (right, 0) => {
                 Finding::pass(format!("all {} after the rollback came from {to}", counted(right, "answer")))
@@ -260,29 +301,41 @@ impl<'a, 'f> Rollout<'a, 'f> {
                 named.join(", ")
             )),
         };
-        Ok(finding
+        let finding = finding
             .observed(wrong as f64, "count")
-            .on("wire", format!("answers due after {since}: {right} by {to}, {wrong} by others"))
-            .on("controller", format!("stable is {} at {}", done.stable, interval(done.seen))))
+            .on("wire", format!("answers due after {since}: {right} by {to}, {wrong} by others"));
+        Ok(match stable {
+            Some(stable) => finding.on("controller", format!("stable is {stable} at {}", interval(back))),
+            None => finding,
+        })
     }
 }
 
 /// Answers to requests due at or after `since`, until the next rollout, by the
-/// version that they name. What caches and fallbacks say is not a version's,
-/// and what was shed met none.
+/// version that they name.
 pub(super) fn answered_by<'a>(rollout: &Rollout<'a, '_>, since: RunTime) -> BTreeMap<&'a Version, u64> {
     let mut by = BTreeMap::new();
-    for cell in rollout.facts.cells_in(None) {
+    for (version, cell) in answers_after(rollout, since) {
+        *by.entry(version).or_default() += cell.count;
+    }
+    by
+}
+
+/// Those answers. What caches and fallbacks say is not a version's, and what
+/// was shed met none.
+fn answers_after<'a>(
+    rollout: &Rollout<'a, '_>,
+    since: RunTime,
+) -> impl Iterator<Item = (&'a Version, &'a Cell)> {
+    let until = rollout.until.0;
+    rollout.facts.cells_in(None).filter_map(move |cell| {
         let due = u64::from(cell.key.second) * 1_000_000;
         let served = &cell.key.served;
         let counts = due >= since.0
-            && due < rollout.until.0
+            && due < until
             && !served.fallback
             && !matches!(served.cache, CacheUse::Hit | CacheUse::Collapsed)
             && cell.key.outcome != Outcome::Shed;
-        if let Some(version) = served.version.as_ref().filter(|_| counts) {
-            *by.entry(version).or_default() += cell.count;
-        }
-    }
-    by
+        served.version.as_ref().filter(|_| counts).map(|version| (version, cell))
+    })
 }

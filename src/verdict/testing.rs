@@ -22,7 +22,8 @@ use crate::{
     },
     scenario::{
         chaos::{Chaos, LinkAction, LinkChaos, Manifest, Mode, Scope, Selector},
-        model::{Deploy, Expectation, Objective, Slo, Target, Unsteady},
+        model::{Deploy, Deployed, Expectation, Objective, Slo, Target, Unsteady},
+        outside::{DeployCommand, Program},
     },
     units::{CheckId, FaultId, PhaseName, PodName, RunTime, Seen, Span, Version},
 };
@@ -256,10 +257,22 @@ impl Drill {
 
     /// A rollout of v2 that got in place.
     pub(super) fn deploy(self, id: &str, from: f64) -> Self {
+        self.deploy_of(id, from, None)
+    }
+
+    /// The same by a program, of which nobody tells.
+    pub(super) fn deploy_by_program(self, id: &str, from: f64) -> Self {
+        let run = Program(vec!["./deploy.sh".to_owned()]);
+        self.deploy_of(id, from, Some(Deployed::Command(DeployCommand { run, undo: None })))
+    }
+
+    fn deploy_of(self, id: &str, from: f64, of: Option<Deployed>) -> Self {
         let action = PlannedAction::Deploy(Deploy {
             version: "v2".into(),
             defect: VersionDefect::Slow,
-            of: None,
+            of,
+            namespace: None,
+            spec: None,
             patch: Default::default(),
         });
         self.planned(id, from, None, action)

@@ -8,6 +8,7 @@
 
 mod controllers;
 mod drills;
+mod gitops;
 mod kills;
 mod outages;
 mod proxied;

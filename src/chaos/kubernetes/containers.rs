@@ -80,7 +80,8 @@ pub(super) async fn runs_again(
         | Place::Replicas
         | Place::Unschedulable
         | Place::Label { .. }
-        | Place::Selector { .. } => None,
+        | Place::Selector { .. }
+        | Place::Field { .. } => None,
     });
     let names: Vec<&str> = images.collect();
     let paused = before.as_ref().map(ids).unwrap_or_default();

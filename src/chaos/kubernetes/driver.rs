@@ -33,10 +33,14 @@ impl Driver for KubernetesDriver {
     }
 
     async fn leftovers(&self) -> Result<Vec<String>, ChaosError> {
-        let Reach { namespaces, handed, created_in, rollouts, .. } = &self.reach;
+        let Reach { namespaces, handed, created_in, deployed, .. } = &self.reach;
         // Of what this plan deploys and hands to tools: for more it needs no right.
-        let kinds = Kind::MARKED.into_iter().filter(|kind| kind.is_built_in() || *rollouts);
+        let kinds = Kind::MARKED.into_iter().filter(|kind| kind.is_built_in());
         let mut found = leftovers(&self.cluster, Some(namespaces), kinds).await?;
+        for (kind, namespace) in deployed {
+            let namespace = BTreeSet::from([namespace.clone()]);
+            found.extend(leftovers(&self.cluster, Some(&namespace), [*kind]).await?);
+        }
         found.extend(custom::leftovers(&self.cluster, handed, Some(created_in)).await?);
         let how = "take it back with `firedrill recover RUN`, or `firedrill recover --leftovers`";
         Ok(found.iter().map(|leftover| format!("{leftover}: {how}")).collect())
@@ -174,7 +178,7 @@ fn handed<'a>(order: &Order<'a>) -> Option<(&'a Manifest, &'a CustomChaos)> {
             Chaos::Custom(chaos) => Some((manifest, chaos)),
             _ => None,
         },
-        PlannedAction::Deploy(_) => None,
+        PlannedAction::Deploy(_) | PlannedAction::Command(_) => None,
     }
 }
 
@@ -184,6 +188,6 @@ fn is_proxied(order: &Order<'_>) -> bool {
         PlannedAction::Fault(manifest) => {
             matches!(manifest.chaos, Chaos::NetworkChaos(_) | Chaos::LinkChaos(_))
         }
-        PlannedAction::Deploy(_) => false,
+        PlannedAction::Deploy(_) | PlannedAction::Command(_) => false,
     }
 }

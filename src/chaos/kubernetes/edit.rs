@@ -51,6 +51,11 @@ pub enum Place {
         /// Its key.
         key: String,
     },
+    /// A value in the spec, whole.
+    Field {
+        /// The keys that lead there.
+        path: Vec<String>,
+    },
 }
 
 impl std::fmt::Display for Place {
@@ -62,6 +67,7 @@ impl std::fmt::Display for Place {
             Self::Unschedulable => f.write_str("unschedulable"),
             Self::Label { key } => write!(f, "label {key}"),
             Self::Selector { key } => write!(f, "selector {key}"),
+            Self::Field { path } => write!(f, "spec.{}", path.join(".")),
         }
     }
 }
@@ -72,7 +78,12 @@ fn pod_spec(kind: Kind) -> &'static str {
         Kind::Pod => "/spec",
         Kind::Deployment | Kind::StatefulSet | Kind::ReplicaSet | Kind::Rollout => "/spec/template/spec",
         // They have none.
-        Kind::Node | Kind::Service | Kind::Canary => "/none",
+        Kind::Node
+        | Kind::Service
+        | Kind::Canary
+        | Kind::Application
+        | Kind::HelmRelease
+        | Kind::InferenceService => "/none",
     }
 }
 
@@ -109,6 +120,9 @@ impl Place {
             Self::Unschedulable => object.pointer("/spec/unschedulable"),
             Self::Label { key } => object.get("metadata").and_then(|meta| meta.get("labels")?.get(key)),
             Self::Selector { key } => object.get("spec").and_then(|spec| spec.get("selector")?.get(key)),
+            Self::Field { path } => {
+                object.get("spec").and_then(|spec| path.iter().try_fold(spec, |at, key| at.get(key)))
+            }
         };
         found.cloned().unwrap_or_default()
     }
@@ -131,6 +145,10 @@ impl Place {
             Self::Unschedulable => json!({ "spec": { "unschedulable": value } }),
             Self::Label { key } => json!({ "metadata": { "labels": { (key): value } } }),
             Self::Selector { key } => json!({ "spec": { "selector": { (key): value } } }),
+            Self::Field { path } => {
+                let inner = path.iter().rev().fold(value.clone(), |inner, key| json!({ (key): inner }));
+                json!({ "spec": inner })
+            }
         }
     }
 }
@@ -140,8 +158,33 @@ fn in_spec(kind: Kind, spec: Value) -> Value {
         Kind::Deployment | Kind::StatefulSet | Kind::ReplicaSet | Kind::Rollout => {
             json!({ "spec": { "template": { "spec": spec } } })
         }
-        Kind::Pod | Kind::Node | Kind::Service | Kind::Canary => json!({ "spec": spec }),
+        Kind::Pod
+        | Kind::Node
+        | Kind::Service
+        | Kind::Canary
+        | Kind::Application
+        | Kind::HelmRelease
+        | Kind::InferenceService => json!({ "spec": spec }),
     }
+}
+
+/// What a merge patch of a spec changes, value by value. Lists are values.
+pub(super) fn of_spec(patch: &Value) -> Vec<(Place, Value)> {
+    fn walk(at: &mut Vec<String>, value: &Value, all: &mut Vec<(Place, Value)>) {
+        match value {
+            Value::Object(fields) if !fields.is_empty() => {
+                for (key, value) in fields {
+                    at.push(key.clone());
+                    walk(at, value, all);
+                    at.pop();
+                }
+            }
+            value => all.push((Place::Field { path: at.clone() }, value.clone())),
+        }
+    }
+    let mut all = Vec::new();
+    walk(&mut Vec::new(), patch, &mut all);
+    all
 }
 
 /// One patch of several: lists of containers and variables are put together.
@@ -257,5 +300,22 @@ mod tests {
         let edit = Edit { place: Place::Label { key: "app".into() }, from: Value::Null, to: json!("x") };
         let text = serde_json::to_string(&edit).expect("JSON");
         assert_eq!(serde_json::from_str::<Edit>(&text).expect("an edit"), edit, "{text}");
+    }
+
+    #[test]
+    fn a_specs_patch_is_its_values_there_and_back() {
+        let object = json!({ "spec": { "source": { "targetRevision": "v1", "path": "." }, "list": [1] } });
+        let wanted =
+            json!({ "source": { "targetRevision": "v2", "helm": { "values": "x" } }, "list": [2, 3] });
+        let edits = of_spec(&wanted);
+        let paths: Vec<String> = edits.iter().map(|(place, _)| place.to_string()).collect();
+        assert_eq!(paths, ["spec.source.targetRevision", "spec.source.helm.values", "spec.list"]);
+        let kind = Kind::Application;
+        let from: Vec<Value> = edits.iter().map(|(place, _)| place.read(kind, &object)).collect();
+        assert_eq!(from, [json!("v1"), Value::Null, json!([1])]);
+        let patch = together(edits.iter().map(|(place, to)| place.patch(kind, to)));
+        assert_eq!(patch, json!({ "spec": wanted }));
+        let back = together(edits.iter().zip(&from).map(|((place, _), from)| place.patch(kind, from)));
+        assert_eq!(back["spec"]["source"], json!({ "targetRevision": "v1", "helm": { "values": null } }));
     }
 }

@@ -27,7 +27,6 @@ use std::{
 
 use serde_json::json;
 
-pub(crate) use self::pods::is_ready;
 pub use self::{
     change::{Change, Mark},
     leftovers::{Leftover, clear, leftovers},
@@ -44,6 +43,7 @@ use self::{
     step::{Effect, Step},
     stress::Stress,
 };
+pub(crate) use self::{pods::is_ready, workload::deployed};
 use super::{
     driver::{ChaosError, Order},
     proxy::{ProxyDriver, ProxyFault},
@@ -175,19 +175,17 @@ impl KubernetesDriver {
     async fn steps(&self, order: &Order<'_>) -> Result<Vec<Step>, ChaosError> {
         let chaos = match order.action {
             PlannedAction::Deploy(deploy) => {
-                let namespace = &self.target.namespace;
-                let workload = match &deploy.of {
-                    Some(of) => workload::named(&self.cluster, namespace, of).await?,
-                    None => workload::behind(&self.cluster, &self.target).await?,
-                };
                 let floor = self.target.healthy_floor;
                 if let Some(stay) = deploy.patch.replicas.filter(|stay| *stay < floor) {
                     let why = format!("{stay} replicas would stay, and `healthy-floor` wants {floor}");
                     return Err(ChaosError::Unfit(why));
                 }
-                return Ok(vec![workload::rollout(&workload, &deploy.patch)?]);
+                return Ok(vec![workload::deploy(&self.cluster, &self.target, deploy).await?]);
             }
             PlannedAction::Fault(manifest) => &manifest.chaos,
+            PlannedAction::Command(command) => {
+                return Err(ChaosError::Unfit(format!("`{}` is not run on the cluster", command.run)));
+            }
         };
         let mut steps = Vec::new();
         match chaos {
@@ -314,9 +312,10 @@ pub(super) fn by_hand(mark: &Mark, change: &Change) -> String {
     let namespace = object.namespace.as_ref().map(|name| format!(" -n {name}")).unwrap_or_default();
     let patches = edits.iter().map(|edit| edit.place.patch(object.kind, &edit.from));
     let patch = edit::together(patches);
+    let how = if object.kind.is_built_in() { "" } else { " --type merge" };
     let FaultId(fault) = &mark.fault;
     format!(
-        "kubectl{namespace} patch {} {} --patch '{patch}' (fault {fault} of the run {})",
+        "kubectl{namespace} patch {} {}{how} --patch '{patch}' (fault {fault} of the run {})",
         object.kind.word(),
         object.name,
         mark.run

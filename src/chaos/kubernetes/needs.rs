@@ -6,7 +6,7 @@ use std::{
     fmt,
 };
 
-use super::Reach;
+use super::{Reach, workload::deployed};
 use crate::{
     cluster::object::Kind,
     plan::{Plan, model::PlannedAction},
@@ -149,7 +149,10 @@ pub fn needs(plan: &Plan, target: &KubernetesTarget) -> Needs {
     for act in &plan.timeline {
         needs.why = Why::Act(entry(&act.id));
         match &act.action {
-            PlannedAction::Deploy(deploy) => needs.deploy(deploy, home),
+            PlannedAction::Deploy(deploy) => {
+                needs.deploy(deploy, deploy.namespace.as_deref().unwrap_or(home));
+            }
+            PlannedAction::Command(_) => {}
             PlannedAction::Fault(manifest) => {
                 for namespace in manifest.namespaces() {
                     needs.of(&manifest.chaos, namespace);
@@ -206,11 +209,19 @@ impl Collector {
                 // Who looks after it is found among them.
                 self.verbs(at, Kind::Canary.group(), Kind::Canary.resource(), &["list"]);
             }
-            Some(Deployed::Rollout(_)) => {
-                let (group, resource) = (Kind::Rollout.group(), Kind::Rollout.resource());
+            Some(
+                of @ (Deployed::Rollout(_)
+                | Deployed::Application(_)
+                | Deployed::HelmRelease(_)
+                | Deployed::InferenceService(_)
+                | Deployed::Service(_)),
+            ) => {
+                let Some((kind, _)) = deployed(of) else { return };
+                let (group, resource) = (kind.group(), kind.resource());
                 self.verbs(at, group, resource, &["get", "patch"]);
                 self.leftovers(at, group, resource);
             }
+            Some(Deployed::Mlflow(_) | Deployed::Command(_)) => {}
             None => {
                 self.verbs(at, "", "services", &["get"]);
                 self.verbs(at, "", "pods", &["list"]);

@@ -9,8 +9,9 @@ use k8s_openapi::{
 };
 use kube::{Api, api::ListParams};
 
+use super::workload::deployed;
 use crate::{
-    cluster::{Cluster, ClusterError, PROXY_LABEL, call},
+    cluster::{Cluster, ClusterError, PROXY_LABEL, call, object::Kind},
     plan::{
         Plan,
         model::{PlannedAction, Pod},
@@ -19,7 +20,6 @@ use crate::{
         chaos::{Chaos, KubernetesAction},
         custom::CustomKind,
         kubernetes::KubernetesTarget,
-        model::Deployed,
     },
     units::PodName,
 };
@@ -38,8 +38,9 @@ pub struct Reach {
     /// Whether nodes are looked at at all: to find the Service's node port, or
     /// since they are touched.
     pub nodes: bool,
-    /// Whether a Rollout of Argo Rollouts is deployed.
-    pub rollouts: bool,
+    /// Objects that are deployed and would not be looked at otherwise: their
+    /// kinds, and where they are.
+    pub deployed: BTreeSet<(Kind, String)>,
 }
 
 impl Reach {
@@ -51,9 +52,14 @@ impl Reach {
             let manifest = match &act.action {
                 PlannedAction::Fault(manifest) => manifest,
                 PlannedAction::Deploy(deploy) => {
-                    reach.rollouts |= matches!(deploy.of, Some(Deployed::Rollout(_)));
+                    let namespace = deploy.namespace.as_ref().unwrap_or(&target.namespace);
+                    let kind = deploy.of.as_ref().and_then(deployed).map(|(kind, _)| kind);
+                    let seen = |kind: &Kind| kind.is_built_in() && *namespace == target.namespace;
+                    let apart = kind.filter(|kind| !seen(kind));
+                    reach.deployed.extend(apart.map(|kind| (kind, namespace.clone())));
                     continue;
                 }
+                PlannedAction::Command(_) => continue,
             };
             reach.namespaces.extend(manifest.namespaces().into_iter().map(str::to_owned));
             if let Chaos::Custom(custom) = &manifest.chaos {

@@ -31,7 +31,7 @@ pub(super) fn out_of_bounds(target: &KubernetesTarget, order: &Order<'_>) -> Vec
 pub(super) fn taken(order: &Order<'_>, pods: &[Pod]) -> Vec<Pod> {
     let chaos = match order.action {
         PlannedAction::Fault(manifest) => &manifest.chaos,
-        PlannedAction::Deploy(_) => return vec![],
+        PlannedAction::Deploy(_) | PlannedAction::Command(_) => return vec![],
     };
     let replicas = match chaos {
         Chaos::KubernetesChaos(spec) => match &spec.action {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     Effect, Step,
     change::Change,
-    edit::{Edit, Place, containers},
+    edit::{self, Edit, Place, containers},
     look::effect_of,
     reference,
 };
@@ -21,7 +21,11 @@ use crate::{
         object::{self, Kind, ObjectRef},
     },
     plan::model::Pod,
-    scenario::{kubernetes::KubernetesTarget, model::Deployed, workload_patch::WorkloadPatch},
+    scenario::{
+        kubernetes::KubernetesTarget,
+        model::{Deploy, Deployed},
+        workload_patch::WorkloadPatch,
+    },
 };
 
 /// An object with all that it says.
@@ -43,17 +47,45 @@ pub(super) async fn object(
     Ok(Object { at, read })
 }
 
-/// What is deployed, by its name.
-pub(super) async fn named(
-    cluster: &Cluster,
-    namespace: &str,
-    deployed: &Deployed,
-) -> Result<Object, ChaosError> {
-    let (kind, name) = match deployed {
+/// Kind and name of a cluster's object that is deployed. None: it is none.
+pub(crate) fn deployed(of: &Deployed) -> Option<(Kind, &str)> {
+    Some(match of {
         Deployed::Deployment(name) => (Kind::Deployment, name),
         Deployed::Rollout(name) => (Kind::Rollout, name),
+        Deployed::Application(name) => (Kind::Application, name),
+        Deployed::HelmRelease(name) => (Kind::HelmRelease, name),
+        Deployed::InferenceService(name) => (Kind::InferenceService, name),
+        Deployed::Service(name) => (Kind::Service, name),
+        Deployed::Mlflow(_) | Deployed::Command(_) => return None,
+    })
+}
+
+/// What a rollout changes. The target's Service leads to it, or it is named.
+pub(super) async fn deploy(
+    cluster: &Cluster,
+    target: &KubernetesTarget,
+    deploy: &Deploy,
+) -> Result<Step, ChaosError> {
+    let Some((kind, name)) = deploy.of.as_ref().and_then(deployed) else {
+        return rollout(&behind(cluster, target).await?, &deploy.patch);
     };
-    object(cluster, kind, Some(namespace), name).await
+    let namespace = deploy.namespace.as_deref().unwrap_or(&target.namespace);
+    let found = object(cluster, kind, Some(namespace), name).await?;
+    match &deploy.spec {
+        Some(spec) => Ok(respecified(found, spec)),
+        None => rollout(&found, &deploy.patch),
+    }
+}
+
+/// Another spec.
+fn respecified(of: Object, spec: &Value) -> Step {
+    let Object { at, read } = of;
+    let edits = edit::of_spec(spec).into_iter().map(|(place, to)| {
+        let from = place.read(at.kind, &read);
+        Edit { place, from, to }
+    });
+    let edits = edits.filter(|edit| edit.from != edit.to).collect();
+    Step::change(Change { object: at, edits }, Effect::Said)
 }
 
 /// The one workload that a target's Service sends to.

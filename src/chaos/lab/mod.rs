@@ -93,6 +93,9 @@ impl Driver for LabDriver {
                 return Ok(LabFault { steps, idle: None });
             }
             PlannedAction::Fault(manifest) => manifest,
+            PlannedAction::Command(command) => {
+                return Err(ChaosError::Unfit(format!("`{}` is not run by the lab", command.run)));
+            }
         };
         let mut steps = Vec::new();
         let mut idle = None;

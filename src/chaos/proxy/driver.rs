@@ -106,8 +106,8 @@ impl ProxyDriver {
     fn toxics(&self, order: &Order<'_>) -> Result<Vec<LinkToxic>, ChaosError> {
         let manifest = match order.action {
             PlannedAction::Fault(manifest) => manifest,
-            PlannedAction::Deploy(_) => {
-                let why = "a proxy deploys nothing: say what is to be deployed where the service runs";
+            PlannedAction::Deploy(_) | PlannedAction::Command(_) => {
+                let why = "a proxy deploys nothing: deploy by a `command:`, or by `mlflow:`";
                 return Err(ChaosError::Unsupported { what: "deploy".to_owned(), why: why.to_owned() });
             }
         };

@@ -4,6 +4,7 @@
 mod arrivals;
 mod custom;
 mod data;
+mod deploy;
 mod endpoint;
 mod fields;
 mod http;
@@ -102,7 +103,9 @@ pub enum ActKind {
 /// Whether `after:` of an expectation that reacts to `kind` may mean `act`.
 pub fn may_mean(kind: ActKind, act: &Act) -> bool {
     match (&act.action, kind) {
-        (Action::Apply(_), ActKind::Fault) | (Action::Deploy(_), ActKind::Rollout) => true,
+        (Action::Apply(_) | Action::Command(_), ActKind::Fault) | (Action::Deploy(_), ActKind::Rollout) => {
+            true
+        }
         (Action::Apply(applied), ActKind::PodFault) => match &applied.manifest.chaos {
             Chaos::PodChaos(_) => true,
             Chaos::Schedule(schedule) => match &schedule.template {
@@ -120,9 +123,10 @@ pub fn may_mean(kind: ActKind, act: &Act) -> bool {
                 false
             }
         },
-        (Action::Apply(_), ActKind::Rollout) | (Action::Deploy(_), ActKind::Fault | ActKind::PodFault) => {
-            false
-        }
+        // Whether a program takes pods away is not known.
+        (Action::Apply(_) | Action::Command(_), ActKind::Rollout)
+        | (Action::Command(_), ActKind::PodFault)
+        | (Action::Deploy(_), ActKind::Fault | ActKind::PodFault) => false,
     }
 }
 

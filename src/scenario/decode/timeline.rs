@@ -1,25 +1,16 @@
 //! The timeline: what happens to the target, when, and when to stop.
 
-use super::{Context, Fields, TargetKind, kubernetes, manifest};
+use super::{Context, Fields, TargetKind, deploy, manifest};
 use crate::{
-    lab::config::VersionDefect,
     scenario::{
         chaos::Chaos,
         diagnostic::Diagnostic,
-        model::{Act, Action, Applied, At, Deploy, Deployed, FaultDriver, StopCondition},
+        model::{Act, Action, Applied, At, FaultDriver, StopCondition},
         source::Place,
         yaml::{Node, Value},
     },
-    units::{FaultId, PhaseName, Span, Version},
+    units::{FaultId, PhaseName, Span},
 };
-
-const DEFECTS: [VersionDefect; 5] = [
-    VersionDefect::None,
-    VersionDefect::Slow,
-    VersionDefect::Errors,
-    VersionDefect::Truncates,
-    VersionDefect::WrongAnswers,
-];
 
 /// The `chaos:` list.
 pub(super) fn timeline(cx: &mut Context<'_>, node: &Node) -> Option<Vec<Act>> {
@@ -52,9 +43,10 @@ fn act(cx: &mut Context<'_>, node: &Node) -> Option<Act> {
     let at = fields.required(cx, "at", "fault + 10s", at);
     let drivers = [FaultDriver::Native, FaultDriver::ChaosMesh, FaultDriver::Litmus];
     let driver = fields.optional(cx, "driver", |cx, node| cx.choice(node, "who does it", &drivers));
-    let action = match fields.one_of(cx, &["apply", "deploy"]) {
+    let action = match fields.one_of(cx, &["apply", "deploy", "command"]) {
         Some(("apply", node)) => apply(cx, node, driver.flatten()).map(Action::Apply),
-        Some((_, node)) => deploy(cx, node).map(Action::Deploy),
+        Some(("deploy", node)) => deploy::deploy(cx, node).map(Action::Deploy),
+        Some((_, node)) => deploy::command(cx, node).map(Action::Command),
         None => None,
     };
     if let Some(Action::Apply(applied)) = &action {
@@ -69,8 +61,13 @@ fn act(cx: &mut Context<'_>, node: &Node) -> Option<Act> {
     let driver_place = fields.key("driver").map(|key| key.place.clone());
     fields.finish(cx);
     let act = Act { id: FaultId(id?), at: at?, action: action?, duration: duration?, driver: driver? };
-    if let (Action::Deploy(_), Some(driver)) = (&act.action, driver_place) {
-        return cx.fail(&driver, "a rollout has no driver", "leave `driver` out");
+    let without_driver = match &act.action {
+        Action::Apply(_) => None,
+        Action::Deploy(_) => Some("a rollout"),
+        Action::Command(_) => Some("a program"),
+    };
+    if let (Some(what), Some(driver)) = (without_driver, driver_place) {
+        return cx.fail(&driver, format!("{what} has no driver"), "leave `driver` out");
     }
     if let Some(place) = place {
         check_duration(cx, &act, &place)?;
@@ -96,6 +93,10 @@ fn check_place(cx: &mut Context<'_>, applied: &Applied, node: &Node) -> Option<(
 fn check_duration(cx: &mut Context<'_>, act: &Act, place: &Place) -> Option<()> {
     match &act.action {
         Action::Deploy(_) => cx.fail(place, "a rollout has no duration", "it ends when the target says so"),
+        Action::Command(command) if command.undo.is_none() => {
+            let message = "nothing ends it: there is no `undo`";
+            cx.fail(place, message, "say how it is taken back, or leave `duration` out")
+        }
         Action::Apply(applied) if applied.manifest.chaos.is_one_shot() => {
             let action = applied.manifest.chaos.action();
             let warning =
@@ -103,7 +104,7 @@ fn check_duration(cx: &mut Context<'_>, act: &Act, place: &Place) -> Option<()> 
             cx.report(warning);
             Some(())
         }
-        Action::Apply(_) => Some(()),
+        Action::Apply(_) | Action::Command(_) => Some(()),
     }
 }
 
@@ -166,22 +167,6 @@ fn apply(cx: &mut Context<'_>, node: &Node, driver: Option<FaultDriver>) -> Opti
             manifest::file(cx, node, &path, driver)
         }
     }
-}
-
-fn deploy(cx: &mut Context<'_>, node: &Node) -> Option<Deploy> {
-    let mut fields = Fields::of(cx, node, "Deploy", "a rollout: `{ version: v2 }`")?;
-    let version = fields
-        .required(cx, "version", "v2", |cx, node| cx.identifier(node, "a version such as `v2`").map(Version));
-    let defect = fields.or(cx, "defect", VersionDefect::None, |cx, node| {
-        cx.choice(node, "a defect that the lab's versions can have", &DEFECTS)
-    });
-    let of = fields.at_most_one_of(cx, &["deployment", "rollout"], |cx, kind, node| {
-        let name = cx.object_name(node, "an object's name")?;
-        Some(if kind == "rollout" { Deployed::Rollout(name) } else { Deployed::Deployment(name) })
-    });
-    let patch = kubernetes::patch(cx, &mut fields);
-    fields.finish(cx);
-    Some(Deploy { version: version?, defect: defect?, of: of?, patch: patch? })
 }
 
 /// `error-rate > 50% for 10s`

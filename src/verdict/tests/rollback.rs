@@ -56,6 +56,27 @@ fn a_good_one_passes() {
 }
 
 #[test]
+fn what_nobody_tells_of_is_judged_by_the_answers() {
+    let deployed = || drill().healthy().deploy_by_program("bad", 55.0);
+    let back = || deployed().load(57..64, Answers::ok(2).version("v2"));
+    completes(back()).gives(Pass);
+    restores(back()).gives(Pass);
+    // It began somewhere between the first and the last answer.
+    detects(back()).gives(Pass);
+    let stays = || deployed().load(57..90, Answers::ok(2).version("v2"));
+    let why = completes(stays()).gives(Fail);
+    assert!(why.contains("not observed"), "{why}");
+    restores(stays()).gives(Inconclusive);
+    detects(stays()).gives(Fail);
+    // Others answer all the time.
+    promotes(stays()).gives(Fail);
+    let wrong = back().load(64..90, Answers::ok(2).version("v3"));
+    restores(wrong).gives(Fail);
+    // Nobody ever answered as v2.
+    completes(deployed()).gives(Fail);
+}
+
+#[test]
 fn a_late_one_fails() {
     let late = rollout()
         .load(57..85, Answers::ok(2).version("v2"))
@@ -128,6 +149,12 @@ fn a_rollout_that_did_not_happen_says_nothing() {
     }
 }
 
+/// Good answers of v2, of which nobody tells, from 57 s on.
+fn by_program(others_until: u32) -> Drill {
+    let drill = drill().load(0..others_until, Answers::ok(20)).deploy_by_program("bad", 55.0);
+    drill.load(57..90, Answers::ok(20).version("v2"))
+}
+
 fn promotes(drill: Drill) -> Drill {
     expects(drill, RollbackExpectation { promotes_within: Some(Span::secs(15)), ..Default::default() })
 }
@@ -146,6 +173,8 @@ fn through(then: Option<&str>) -> Drill {
 fn a_good_version_has_to_go_through() {
     promotes(through(Some("v2"))).gives(Pass);
     promotes(good()).gives(Fail);
+    promotes(by_program(60)).gives(Pass);
+    promotes(by_program(80)).gives(Fail);
     promotes(rollout()).gives(Fail);
     // It is said to be everywhere, and the wire knows better.
     promotes(through(Some("v1"))).gives(Fail);

@@ -1,6 +1,7 @@
 //! Controllers that act on the objects of Chaos Mesh and LitmusChaos as those
 //! tools' own do, as far as they are documented, and some that do not.
 
+pub(super) mod gitops;
 pub(super) mod litmus;
 pub(super) mod mesh;
 

@@ -11,19 +11,19 @@ use super::rig::{Rig, kubectl, said, verdict};
 use crate::support::exe;
 
 /// The objects of a set-up, with what stands in for the words in capitals.
-fn rig(name: &str, objects: &str, words: &[(&str, &str)]) -> Rig {
+pub(super) fn rig(name: &str, objects: &str, words: &[(&str, &str)]) -> Rig {
     let objects = words.iter().fold(objects.to_owned(), |text, (word, value)| text.replace(word, value));
     Rig::of(name, &objects)
 }
 
 /// Waits until a field of an object has a value.
-fn until(rig: &Rig, object: &str, path: &str, value: &str) {
+pub(super) fn until(rig: &Rig, object: &str, path: &str, value: &str) {
     let wanted = format!("--for=jsonpath={{{path}}}={value}");
     kubectl(&["-n", &rig.namespace, "wait", object, &wanted, "--timeout=150s"]);
 }
 
 /// The drill of `scenarios/systems/NAME.yaml`, there.
-fn drill(rig: &Rig, name: &str, sets: &[&str]) -> (RunVerdict, String) {
+pub(super) fn drill(rig: &Rig, name: &str, sets: &[&str]) -> (RunVerdict, String) {
     let scenario = format!("{}/scenarios/systems/{name}", env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new(exe());
     command.args(["run", &scenario, "--ui", "plain", "--runs"]).arg(rig.runs());
@@ -41,7 +41,10 @@ fn drill(rig: &Rig, name: &str, sets: &[&str]) -> (RunVerdict, String) {
 }
 
 /// Holds verdicts on the rollback against the drill's.
-fn must((judged, said): &(RunVerdict, String), wanted: &[(&str, firedrill::verdict::model::Verdict)]) {
+pub(super) fn must(
+    (judged, said): &(RunVerdict, String),
+    wanted: &[(&str, firedrill::verdict::model::Verdict)],
+) {
     for (check, verdict) in wanted {
         let id = format!("rollback.release.{check}");
         let found = judged.checks.iter().find(|one| one.id.as_str() == id);

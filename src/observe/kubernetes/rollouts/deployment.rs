@@ -4,7 +4,9 @@
 use serde_json::Value;
 
 use super::{condition, number, resting, versions::Versions, words};
-use crate::{cluster::object::is_observed, journal::event::RolloutPhase, lab::api::RolloutStatus};
+use crate::{
+    cluster::object::is_observed, journal::event::RolloutPhase, lab::api::RolloutStatus, units::Version,
+};
 
 /// What names a ReplicaSet's turn.
 const REVISION: &str = "/metadata/annotations/deployment.kubernetes.io~1revision";
@@ -16,7 +18,7 @@ pub(super) fn standing(deployment: &Value, sets: &[&Value], versions: &Versions)
     }
     let wanted = deployment.pointer("/spec/replicas").and_then(Value::as_f64).unwrap_or(1.0);
     let count = |what: &str| number(deployment, &format!("/status/{what}"));
-    let candidate = versions.or_hash(&deployment["spec"]["template"], "unnamed");
+    let candidate = versions.or_hash(&deployment["spec"]["template"], Version::UNNAMED);
     let done = count("updatedReplicas") == wanted
         && count("replicas") == wanted
         && count("availableReplicas") == wanted;
@@ -34,7 +36,7 @@ pub(super) fn standing(deployment: &Value, sets: &[&Value], versions: &Versions)
     let late = condition(deployment, "Progressing").filter(|one| one["reason"] == "ProgressDeadlineExceeded");
     Some(RolloutStatus {
         phase: RolloutPhase::Progressing,
-        stable: versions.or_hash(&old["spec"]["template"], "unnamed"),
+        stable: versions.or_hash(&old["spec"]["template"], Version::UNNAMED),
         candidate: Some(candidate),
         weight: new / (new + available(old)).max(1.0),
         reason: late.map_or_else(String::new, |late| {

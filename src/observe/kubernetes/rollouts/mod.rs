@@ -6,6 +6,7 @@
 mod argo;
 mod deployment;
 mod flagger;
+mod spec;
 mod versions;
 
 use std::time::Duration;
@@ -14,41 +15,51 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use self::versions::Versions;
-use super::super::{Look, every, platform::of_rollout, source::Source, source::tell};
+use super::super::{
+    Look, every,
+    platform::of_rollout,
+    source::Source,
+    source::tell,
+    standing::{Standing, resting},
+};
 use crate::{
+    chaos::kubernetes::deployed,
     clock::Clock,
     cluster::{
         Cluster, ClusterError,
         object::{self, Kind},
     },
-    journal::{Sink, event::RolloutPhase},
+    journal::Sink,
     lab::api::RolloutStatus,
-    scenario::model::{Deploy, Deployed},
-    units::Version,
+    scenario::model::Deploy,
 };
 
 /// Between two reads.
 const READ: Duration = Duration::from_millis(500);
 
-/// Nothing is rolled out.
-fn resting(version: Version) -> RolloutStatus {
-    RolloutStatus {
-        phase: RolloutPhase::Stable,
-        stable: version,
-        candidate: None,
-        weight: 0.0,
-        reason: String::new(),
-    }
+/// What a drill deploys: where it is, and all the versions that it gets.
+struct Deploys {
+    kind: Kind,
+    namespace: String,
+    name: String,
+    versions: Vec<Deploy>,
 }
 
-/// What a drill deploys, each with all the versions that it gets.
-fn deployed(deploys: &[Deploy]) -> Vec<(Deployed, Vec<Deploy>)> {
-    let mut all: Vec<(Deployed, Vec<Deploy>)> = Vec::new();
+/// What a drill deploys on a cluster, each once.
+fn all_of(deploys: &[Deploy], home: &str) -> Vec<Deploys> {
+    let mut all: Vec<Deploys> = Vec::new();
     for deploy in deploys {
-        let Some(of) = &deploy.of else { continue };
-        match all.iter_mut().find(|(known, _)| known == of) {
-            Some((_, versions)) => versions.push(deploy.clone()),
-            None => all.push((of.clone(), vec![deploy.clone()])),
+        let Some((kind, name)) = deploy.of.as_ref().and_then(deployed) else { continue };
+        let namespace = deploy.namespace.as_deref().unwrap_or(home);
+        let known = |one: &&mut Deploys| one.kind == kind && one.namespace == namespace && one.name == name;
+        match all.iter_mut().find(known) {
+            Some(known) => known.versions.push(deploy.clone()),
+            None => all.push(Deploys {
+                kind,
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+                versions: vec![deploy.clone()],
+            }),
         }
     }
     all
@@ -63,33 +74,37 @@ pub(super) async fn watch(
     sink: &Sink,
     cancel: &CancellationToken,
 ) {
-    let watchers = deployed(deploys).into_iter().map(|(of, deploys)| {
-        let (Deployed::Deployment(name) | Deployed::Rollout(name)) = &of;
-        let watcher = Watcher {
-            source: Source::expected(&format!("rollout of {namespace}/{name}")),
-            cluster: cluster.clone(),
-            namespace: namespace.to_owned(),
-            versions: Versions(deploys),
-            of,
-            clock,
-            sink,
-            noticed: flagger::Noticed::default(),
-            told: None,
-        };
-        every(READ, cancel, watcher)
-    });
+    let watchers =
+        all_of(deploys, namespace).into_iter().map(|Deploys { kind, namespace, name, versions }| {
+            let watcher = Watcher {
+                source: Source::expected(&format!("rollout of {namespace}/{name}")),
+                cluster: cluster.clone(),
+                kind,
+                namespace,
+                name,
+                versions: Versions(versions),
+                clock,
+                sink,
+                noticed: flagger::Noticed::default(),
+                standing: Standing::default(),
+                told: None,
+            };
+            every(READ, cancel, watcher)
+        });
     futures::future::join_all(watchers).await;
 }
 
 struct Watcher<'a> {
     cluster: Cluster,
+    kind: Kind,
     namespace: String,
-    of: Deployed,
+    name: String,
     versions: Versions,
     clock: Clock,
     sink: &'a Sink,
     source: Source,
     noticed: flagger::Noticed,
+    standing: Standing,
     told: Option<RolloutStatus>,
 }
 
@@ -112,12 +127,13 @@ impl Watcher<'_> {
         let (cluster, namespace) = (&self.cluster, Some(self.namespace.as_str()));
         let get = |kind, name| object::get(cluster, kind, namespace, name);
         let list = |kind| object::labelled(cluster, kind, namespace, "");
-        match &self.of {
-            Deployed::Rollout(name) => {
+        let name = self.name.as_str();
+        match self.kind {
+            Kind::Rollout => {
                 let (rollout, sets) = tokio::try_join!(get(Kind::Rollout, name), list(Kind::ReplicaSet))?;
                 Ok(argo::standing(&rollout, &owned(&rollout, &sets), &self.versions))
             }
-            Deployed::Deployment(name) => {
+            Kind::Deployment => {
                 let canaries = async {
                     match list(Kind::Canary).await {
                         // Without Flagger there are none.
@@ -139,6 +155,18 @@ impl Watcher<'_> {
                     Err(error) if error.is_absence() => Ok(None),
                     Err(error) => Err(error),
                 }
+            }
+            kind => {
+                let read = get(kind, name).await?;
+                let word = match kind {
+                    Kind::Application => spec::argocd::word(&read),
+                    Kind::HelmRelease => spec::flux::word(&read),
+                    Kind::InferenceService => spec::kserve::word(&read),
+                    _ => Some(spec::switched()),
+                };
+                let wanted = self.versions.of_spec(&read);
+                let ours = self.versions.has(&wanted);
+                Ok(word.map(|word| self.standing.of(wanted, ours, word)))
             }
         }
     }

@@ -33,9 +33,52 @@ impl Versions {
         named.or_else(labelled).or_else(tagged).map(Version::new)
     }
 
+    /// The version that an object's spec wants: what stands where a drill
+    /// writes its version, or one of the drill's if all that makes it that one
+    /// is there.
+    pub(super) fn of_spec(&self, object: &Value) -> Version {
+        let spec = &object["spec"];
+        let patches =
+            || self.0.iter().rev().filter_map(|deploy| Some((&deploy.version, deploy.spec.as_ref()?)));
+        let named = patches().find_map(|(version, patch)| named(patch, spec, version.0.as_str()));
+        let whole = || patches().find(|(_, patch)| holds(patch, spec)).map(|(version, _)| version.clone());
+        named.map(Version::new).or_else(whole).unwrap_or_else(Version::unnamed)
+    }
+
+    /// Whether a drill deploys this version.
+    pub(super) fn has(&self, version: &Version) -> bool {
+        self.0.iter().any(|deploy| deploy.version == *version)
+    }
+
     /// The same; where nothing says it, what a controller calls it.
     pub(super) fn or_hash(&self, template: &Value, hash: &str) -> Version {
         self.of(template).unwrap_or_else(|| Version::new(hash))
+    }
+}
+
+/// What stands in a spec where a patch of it has this version, perhaps within
+/// a longer text (`s3://models/llm/v2`).
+fn named(patch: &Value, spec: &Value, version: &str) -> Option<String> {
+    match patch {
+        Value::Object(fields) => fields
+            .iter()
+            .find_map(|(key, value)| named(value, spec.get(key).unwrap_or(&Value::Null), version)),
+        Value::String(text) => {
+            let (before, after) = text.split_once(version)?;
+            let found = spec.as_str()?.strip_prefix(before)?.strip_suffix(after)?;
+            (!found.is_empty()).then(|| found.to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Whether a spec has all that a patch puts there.
+fn holds(patch: &Value, spec: &Value) -> bool {
+    match patch {
+        Value::Object(fields) => {
+            fields.iter().all(|(key, value)| holds(value, spec.get(key).unwrap_or(&Value::Null)))
+        }
+        value => value == spec,
     }
 }
 
@@ -80,6 +123,8 @@ pub(super) mod tests {
             version: "v2".into(),
             defect: Default::default(),
             of: Some(Deployed::Deployment("ai-model".to_owned())),
+            namespace: None,
+            spec: None,
             patch: WorkloadPatch { env: env.into_iter().collect(), ..WorkloadPatch::default() },
         }])
     }
@@ -110,5 +155,30 @@ pub(super) mod tests {
         bare["metadata"] = Value::Null;
         assert_eq!(of(&bare).as_deref(), Some("1.4"), "by its image");
         assert_eq!(of(&json!({ "spec": { "containers": [{ "image": "host:5000/model" }] } })), None);
+    }
+
+    #[test]
+    fn a_spec_is_the_version_that_stands_where_the_drill_writes_its_own() {
+        let drill = |version: &str, patch: Value| {
+            let deploy = Deploy {
+                version: version.into(),
+                defect: Default::default(),
+                of: None,
+                namespace: None,
+                spec: Some(patch),
+                patch: WorkloadPatch::default(),
+            };
+            Versions(vec![deploy])
+        };
+        let model =
+            |at: &str| json!({ "predictor": { "model": { "storageUri": at }, "canaryTrafficPercent": 20 } });
+        let of = |versions: &Versions, spec: Value| versions.of_spec(&json!({ "spec": spec })).0.to_string();
+        let uri = drill("v2", model("s3://models/llm/v2/onnx"));
+        assert_eq!(of(&uri, model("s3://models/llm/v1/onnx")), "v1");
+        assert_eq!(of(&uri, model("s3://models/llm/v2/onnx")), "v2");
+        assert_eq!(of(&uri, model("s3://other")), "unnamed");
+        let slot = drill("v2", json!({ "selector": { "slot": "green" } }));
+        assert_eq!(of(&slot, json!({ "selector": { "slot": "green", "app": "llm" } })), "v2");
+        assert_eq!(of(&slot, json!({ "selector": { "slot": "blue" } })), "unnamed");
     }
 }

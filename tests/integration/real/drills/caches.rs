@@ -3,7 +3,9 @@
 use firedrill::verdict::model::Verdict::{self, Fail, Pass};
 
 use super::{Site, tell_apart};
-use crate::real::servers::{LITELLM_KEY, Real, litellm_cached, llama, nginx_with, redis, varnish, way};
+use crate::real::servers::{
+    LITELLM_KEY, Real, litellm_cached, llama, nginx_with, redis, redis_tools, varnish, way,
+};
 
 /// What is judged, by the names of this table.
 const CHECKS: [&str; 3] = ["slo.availability.fault", "cache.hit-ratio", "cache.wrong"];
@@ -98,4 +100,33 @@ fn litellm_that_does_not_wait_for_redis_is_told_from_one_that_does() {
     tell_apart(&cases, start, |(cache, patience, wanted), told| {
         told.must(&format!("{cache} {patience}"), wanted)
     });
+}
+
+#[test]
+#[ignore = "needs scripts/real-servers"]
+fn litellm_whose_redis_is_killed_is_told_from_one_that_waits_for_it() {
+    let (ratio, fast, acts) = ("cache.hit-ratio", "slo.e2e.fault", "fault.killed");
+    let availability = "slo.availability.fault";
+    let cases = [
+        ("cache: true", vec![(ratio, Pass), (fast, Pass), (availability, Pass), (acts, Pass)]),
+        ("cache: false", vec![(ratio, Fail), (fast, Pass), (acts, Pass)]),
+    ];
+    let start = |(cache, _): &(&str, _)| {
+        let (model, store) = (llama(), redis());
+        let tools = redis_tools(&store);
+        let port = store.address().split_once(':').expect("an address has a port").1.to_owned();
+        let patience = "socket_timeout: 0.2, socket_connect_timeout: 0.2";
+        let cache = format!(
+            "{cache}, cache_params: {{ type: redis, host: 127.0.0.1, port: {port}, ttl: 600, {patience} }}"
+        );
+        let front = litellm_cached(model.address(), &cache);
+        let site = Site::new("redis-restart.yaml", front).with(store).with(model);
+        site.env("LITELLM_KEY", LITELLM_KEY).set("chaos.killed.command", tools)
+    };
+    tell_apart(&cases, start, |(cache, wanted), told| told.must(cache, wanted));
+    // A proof that proves nothing is found out before anything is broken.
+    let mut site = start(&("cache: true", vec![]));
+    site = site.set("chaos.killed.command.proof", "[\"true\"]");
+    let why = site.refused();
+    assert!(why.contains("succeeds before `killed` has broken anything"), "{why}");
 }

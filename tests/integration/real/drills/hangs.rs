@@ -4,7 +4,7 @@
 use firedrill::verdict::model::Verdict::{Fail, Inconclusive, Pass};
 
 use super::{Site, tell_apart};
-use crate::real::servers::envoy;
+use crate::real::servers::{LITELLM_KEY, envoy, litellm_of_two, llama, resilience4j, way};
 
 #[test]
 #[ignore = "needs scripts/real-servers"]
@@ -30,6 +30,48 @@ fn envoy_that_rejects_what_would_pile_up_is_told_from_one_that_does_not() {
         site.set("unless-steady", "continue")
     };
     tell_apart(&cases, start, |(cluster, _, wanted), told| told.must(cluster, wanted));
+}
+
+#[test]
+#[ignore = "needs scripts/real-servers"]
+fn resilience4j_whose_bulkhead_is_full_is_told_from_one_that_has_none() {
+    let (opens, closes) = ("circuit-breaker.hang.opens-within", "circuit-breaker.hang.closes-within");
+    let (quiet, fast) = ("circuit-breaker.quiet-in.baseline", "circuit-breaker.hang.fails-fast");
+    let usual = "{ constant: { rate: 30/s } }";
+    let cases = [
+        ("breaker=off bulkhead=12", usual, vec![(opens, Pass), (closes, Pass), (quiet, Pass), (fast, Pass)]),
+        ("breaker=off", usual, vec![(opens, Fail), (closes, Inconclusive)]),
+        // Two calls at once are usual, and it rejects the second.
+        ("breaker=off bulkhead=1", "{ poisson: { rate: 150/s } }", vec![(quiet, Fail)]),
+    ];
+    let start = |(settings, arrivals, _): &(&str, &str, _)| {
+        let site = Site::cut_off("resilience4j-bulkhead.yaml", |upstream| resilience4j(upstream, settings));
+        let metrics = format!("{}/actuator/prometheus", site.url());
+        let site = site.set("observe.front.resilience4j", metrics).set("load.users.arrivals", *arrivals);
+        site.set("unless-steady", "continue")
+    };
+    tell_apart(&cases, start, |(settings, _, wanted), told| told.must(settings, wanted));
+}
+
+#[test]
+#[ignore = "needs scripts/real-servers"]
+fn litellm_that_leaves_what_hangs_alone_is_told_from_one_that_asks_again() {
+    let (availability, fast) = ("slo.availability.fault", "slo.e2e.fault");
+    let cases = [
+        ("num_retries: 2, allowed_fails: 1, cooldown_time: 30", vec![(availability, Pass), (fast, Pass)]),
+        // Each second request waits first.
+        ("num_retries: 2, disable_cooldowns: true", vec![(availability, Pass), (fast, Fail)]),
+        // It waits, and fails.
+        ("num_retries: 0, disable_cooldowns: true", vec![(availability, Fail), (fast, Fail)]),
+    ];
+    let start = |(router, _): &(&str, _)| {
+        let (hangs, well) = (llama(), llama());
+        let way = way(&hangs);
+        let front = litellm_of_two(way.address(), well.address(), router);
+        let site = Site::behind("litellm-cooldown.yaml", front, way).with(hangs).with(well);
+        site.env("LITELLM_KEY", LITELLM_KEY)
+    };
+    tell_apart(&cases, start, |(router, wanted), told| told.must(router, wanted));
 }
 
 #[test]

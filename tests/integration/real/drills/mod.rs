@@ -6,8 +6,14 @@ mod caches;
 mod fallbacks;
 mod hangs;
 mod limits;
+mod registries;
 
-use std::{fmt, path::Path, process::Command, thread};
+use std::{
+    fmt,
+    path::Path,
+    process::{Command, Output},
+    thread,
+};
 
 use firedrill::verdict::model::{RunVerdict, Verdict};
 
@@ -113,6 +119,18 @@ impl Site {
     /// Its drill.
     fn drill(&self) -> Told {
         let folder = Folder::new();
+        let out = self.run(&folder);
+        Told { judged: verdict(&run_folder(&out)), said: said(&out) }
+    }
+
+    /// What is wrong with its drill, of which nothing may be started.
+    fn refused(&self) -> String {
+        let out = self.run(&Folder::new());
+        assert_eq!(out.status.code(), Some(2), "{}", said(&out));
+        said(&out)
+    }
+
+    fn run(&self, folder: &Folder) -> Output {
         let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/systems").join(self.scenario);
         let mut command = Command::new(exe());
         command.arg("run").arg(scenario).args(["--ui", "plain", "--runs"]).arg(folder.path().join("runs"));
@@ -120,8 +138,7 @@ impl Site {
             command.arg("--set").arg(format!("{path}={value}"));
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
-        let out = command.output().expect("it starts");
-        Told { judged: verdict(&run_folder(&out)), said: said(&out) }
+        command.output().expect("it starts")
     }
 }
 

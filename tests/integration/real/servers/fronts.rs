@@ -217,12 +217,37 @@ sub vcl_recv { if (req.url == \"/healthz\") { return (synth(200)); } }
     })
 }
 
+/// Starts a program (`$@`) as often as it ends, but not while `down` is in the
+/// folder `$0`; its process id is in `pid` there.
+const KEEP_UP: &str = r#"
+while :; do
+  if [ -e "$0/down" ]; then
+    sleep 0.05
+  else
+    "$@" & echo $! >"$0/pid"
+    wait "$!"
+  fi
+done
+"#;
+
+/// The programs of a drill that kills this Redis and lets it start again, as
+/// `command:` has them.
+pub(crate) fn redis_tools(redis: &Real) -> String {
+    let (here, at) = (redis._folder.path().display(), redis.address().replace(':', "/"));
+    format!(
+        "{{ run: [sh, -c, 'touch {here}/down && kill -KILL $(cat {here}/pid)'], undo: [rm, {here}/down], \
+         proof: [bash, -c, '! exec 3<>/dev/tcp/{at}'] }}"
+    )
+}
+
 /// Redis, with nothing in it and nothing kept.
 pub(crate) fn redis() -> Real {
     let home = home("redis");
     start(|folder| {
         let [port] = free_ports();
-        let mut command = vec![program(&home, "usr/bin/redis-server")];
+        let mut command = words("bash -c");
+        command.extend([KEEP_UP.to_owned(), folder.display().to_string()]);
+        command.push(program(&home, "usr/bin/redis-server"));
         command.extend(words(&format!(
             "--bind 127.0.0.1 --port {port} --appendonly no --dir {}",
             folder.display()

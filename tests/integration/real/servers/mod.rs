@@ -2,6 +2,7 @@
 
 mod fronts;
 mod models;
+mod registry;
 
 use std::{
     env,
@@ -12,8 +13,14 @@ use std::{
 };
 
 pub(crate) use self::{
-    fronts::{envoy, haproxy, nginx, nginx_with, origin, redis, resilience4j, traefik, varnish, way},
-    models::{LITELLM_KEY, litellm, litellm_before, litellm_cached, llama, llama_with, mlserver, triton},
+    fronts::{
+        envoy, haproxy, nginx, nginx_with, origin, redis, redis_tools, resilience4j, traefik, varnish, way,
+    },
+    models::{
+        LITELLM_KEY, litellm, litellm_before, litellm_cached, litellm_of_two, llama, llama_with, mlserver,
+        triton,
+    },
+    registry::{mlflow, mlflow_app},
 };
 use super::child::{Child, loopback};
 use crate::support::Folder;

@@ -99,6 +99,16 @@ pub(crate) fn litellm_cached(large: &str, cache: &str) -> Real {
     run_litellm(&with_settings(&model("large", large), &format!("drop_params: true, {cache}")))
 }
 
+/// LiteLLM before two deployments of a `large` model, with these settings of
+/// its router (YAML).
+pub(crate) fn litellm_of_two(first: &str, second: &str, router: &str) -> Real {
+    let models = model("large", first) + &model("large", second);
+    run_litellm(&format!(
+        "model_list:\n{models}router_settings: {{ {router} }}\n\
+         litellm_settings: {{ telemetry: false, drop_params: true, request_timeout: 1 }}\n"
+    ))
+}
+
 fn with_settings(models: &str, settings: &str) -> String {
     format!(
         "model_list:\n{models}router_settings: {{ num_retries: 1, disable_cooldowns: true }}\n\

@@ -1,0 +1,62 @@
+//! Versions that a registry names.
+
+use firedrill::verdict::model::Verdict::{Fail, Inconclusive, Pass};
+
+use super::{Site, tell_apart};
+use crate::real::servers::{Real, mlflow, mlflow_app};
+
+/// A program that turns the alias, as `command:` has it.
+fn turn(registry: &Real, version: u32) -> String {
+    let body = format!("{{\"name\":\"llm\",\"alias\":\"champion\",\"version\":\"{version}\"}}");
+    let url = format!("{}/api/2.0/mlflow/registered-models/alias", registry.url);
+    format!("[curl, --silent, --fail, --json, '{body}', \"{url}\"]")
+}
+
+#[test]
+#[ignore = "needs scripts/real-servers"]
+fn what_a_program_deploys_is_judged_by_the_answers() {
+    let cases =
+        [("on", [Pass, Pass, Pass]), ("wrong", [Pass, Fail, Pass]), ("off", [Fail, Inconclusive, Fail])];
+    let start = |(guard, _): &(&str, _)| {
+        let registry = mlflow();
+        let turn = |version: u32| turn(&registry, version);
+        let command = format!("{{ run: {}, undo: {} }}", turn(2), turn(1));
+        let app = mlflow_app(&registry, guard);
+        let site = Site::new("command.yaml", app).with(registry).set("chaos.release.deploy.version", "\"2\"");
+        site.set("chaos.release.deploy.command", command).set("expect.0.rollback.to", "\"1\"")
+    };
+    tell_apart(&cases, start, |(guard, verdicts), told| {
+        let checks = ["completes-within", "to", "exposure"];
+        let ids: Vec<String> = checks.iter().map(|check| format!("rollback.release.{check}")).collect();
+        let wanted: Vec<_> = ids.iter().map(String::as_str).zip(*verdicts).collect();
+        told.must(guard, &wanted);
+    });
+}
+
+#[test]
+#[ignore = "needs scripts/real-servers"]
+fn an_alias_of_mlflow_that_is_turned_back_is_told_from_one_that_is_not() {
+    let cases = [
+        ("on", [Pass, Pass, Pass, Pass]),
+        // To a version that nobody asked for.
+        ("wrong", [Pass, Pass, Fail, Pass]),
+        ("off", [Fail, Fail, Fail, Fail]),
+    ];
+    let start = |(guard, _): &(&str, _)| {
+        let registry = mlflow();
+        let alias = format!("{{ at: \"{}\", model: llm, alias: champion }}", registry.url);
+        let app = mlflow_app(&registry, guard);
+        Site::new("mlflow.yaml", app).with(registry).set("chaos.release.deploy.mlflow", alias)
+    };
+    tell_apart(&cases, start, |(guard, verdicts), told| {
+        let checks = ["detects-within", "completes-within", "to", "exposure"];
+        let ids: Vec<String> = checks.iter().map(|check| format!("rollback.release.{check}")).collect();
+        let wanted: Vec<_> = ids.iter().map(String::as_str).zip(*verdicts).collect();
+        told.must(guard, &wanted);
+    });
+    // A good version stays.
+    let good = start(&("on", [Inconclusive; 4]))
+        .set("chaos.release.deploy.version", "\"3\"")
+        .set("expect.0", "{ rollback: { after: release, promotes-within: 5s } }");
+    good.drill().must("a good one", &[("rollback.release.promotes-within", Pass)]);
+}
