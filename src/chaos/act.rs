@@ -309,6 +309,9 @@ impl<D: Driver> Running<'_, D> {
 
     /// Takes everything back, with some patience. Some: it stays behind.
     async fn recover(&self, undo: &[Undo]) -> Option<ActResult> {
+        if matches!(self.act.action, PlannedAction::Deploy(_)) {
+            self.journal(FaultStep::Withdrawing);
+        }
         let taken = take_back(undo, RECOVER_WITHIN).await;
         // If this can't be written, `firedrill recover` finds nothing left to do.
         let _ = self.context.wal.write(&self.act.id, Step::taken_back(&taken)).await;

@@ -179,6 +179,9 @@ pub enum FaultStep {
         /// What it says, in words.
         why: String,
     },
+    /// The run is about to take back what it deployed: what happens to that
+    /// from now on is not the service's own doing.
+    Withdrawing,
     /// It is gone, and was seen to be gone.
     Recovered {
         /// On what that stands.

@@ -1,10 +1,12 @@
 //! Aliases of MLflow's registry that a drill turns: what the registry says.
 //! It is an intent only; which version answers is seen on the wire.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    LOOK, Look, every,
+    Look, every,
     platform::of_rollout,
     source,
     source::Source,
@@ -22,6 +24,9 @@ use crate::{
     },
     units::Version,
 };
+
+/// Between two looks: a registry is no place for many.
+const READ: Duration = Duration::from_millis(500);
 
 /// Looks at all that a timeline turns until `cancel`, then a last time.
 pub async fn watch(timeline: &[PlannedAct], clock: Clock, sink: Sink, cancel: CancellationToken) {
@@ -46,7 +51,7 @@ pub async fn watch(timeline: &[PlannedAct], clock: Clock, sink: Sink, cancel: Ca
             standing: Standing::default(),
             told: None,
         };
-        every(LOOK, &cancel, watcher)
+        every(READ, &cancel, watcher)
     });
     futures::future::join_all(watchers).await;
 }

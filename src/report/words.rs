@@ -54,6 +54,7 @@ fn step_in_words(step: &FaultStep) -> Option<String> {
         }
         FaultStep::Unproven { why, .. } => format!("not proven: {why}"),
         FaultStep::Judged { by, why, .. } => format!("{by} says: {why}"),
+        FaultStep::Withdrawing => "taken back by the run".to_owned(),
         FaultStep::Recovered { .. } => "recovered".to_owned(),
         FaultStep::RecoveryFailed { why } => format!("NOT RECOVERED: {why}"),
     })

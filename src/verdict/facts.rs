@@ -48,6 +48,8 @@ pub(super) struct FaultHistory<'a> {
     pub(super) effect: Option<Seen>,
     pub(super) proof: &'a [Evidence],
     pub(super) unproven: Option<&'a str>,
+    /// When the run began to take back what it had deployed.
+    pub(super) withdrawing: Option<RunTime>,
     pub(super) recovered: Option<RunTime>,
     /// Why it could not be taken back, if that is the last word.
     pub(super) stuck: Option<&'a str>,
@@ -214,6 +216,7 @@ impl<'a> FaultHistory<'a> {
                     self.proof = proof;
                 }
             }
+            FaultStep::Withdrawing => drop(self.withdrawing.get_or_insert(at)),
             FaultStep::Recovered { .. } => {
                 self.recovered = Some(at);
                 self.stuck = None;

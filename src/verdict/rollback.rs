@@ -59,7 +59,8 @@ pub(super) struct Rollout<'a, 'f> {
     pub(super) started: Seen,
     /// Its signals, up to the next rollout.
     signals: Vec<RolloutSeen<'a>>,
-    /// When the next rollout was asked for, or the record ends.
+    /// When the next rollout was asked for, this one was taken back by the run,
+    /// or the record ends.
     pub(super) until: RunTime,
     /// Whether something tells of it. What nobody tells of is judged by the
     /// answers alone.
@@ -84,7 +85,9 @@ impl<'a, 'f> Rollout<'a, 'f> {
             .iter()
             .filter(|other| matches!(other.action, PlannedAction::Deploy(_)) && other.id != act.id);
         let later = later.filter_map(|other| facts.faults.get(&other.id)?.requested);
-        let until = later.filter(|&at| at > requested).min().unwrap_or(facts.end);
+        // What the run takes back itself was not rolled back.
+        let later = later.filter(|&at| at > requested).chain(history.withdrawing);
+        let until = later.min().unwrap_or(facts.end);
         let signals =
             facts.rollouts.iter().filter(|signal| signal.seen.by > requested && signal.seen.by <= until);
         let told = match (&deploy.of, &facts.plan.target) {

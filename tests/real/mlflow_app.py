@@ -1,5 +1,5 @@
-"""mlflow_app.py PORT REGISTRY GUARD: answers as the version that the alias
-`champion` of the model `llm` points to; versions with the tag `bad` answer 500.
+"""mlflow_app.py PORT REGISTRY MODEL GUARD: answers as the version that the alias
+`champion` of the model points to; versions with the tag `bad` answer 500.
 
 GUARD: `on` turns the alias back after some bad answers, `wrong` turns it to a
 version that nobody asked for, `off` does nothing. The model and three versions
@@ -14,9 +14,9 @@ import urllib.parse
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-PORT, REGISTRY, GUARD = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+PORT, REGISTRY, MODEL, GUARD = int(sys.argv[1]), *sys.argv[2:5]
 BAD_ANSWERS = 20
-MODEL, ALIAS = "llm", "champion"
+ALIAS = "champion"
 state = {"version": None, "before": None, "bad": set(), "errors": 0}
 
 
@@ -53,7 +53,7 @@ def follow():
             state.update(before=state["version"], version=now, errors=0)
         if state["errors"] >= BAD_ANSWERS and GUARD != "off":
             turn(state["before"] if GUARD == "on" else "3")
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 class Answer(BaseHTTPRequestHandler):

@@ -88,6 +88,7 @@ impl State {
             FaultStep::Injected
             | FaultStep::Unproven { .. }
             | FaultStep::Judged { .. }
+            | FaultStep::Withdrawing
             | FaultStep::RecoveryFailed { .. } => {}
             FaultStep::Skipped { .. } | FaultStep::Recovered { .. } => {
                 self.faults.shift_remove(id);

@@ -77,6 +77,22 @@ fn what_nobody_tells_of_is_judged_by_the_answers() {
 }
 
 #[test]
+fn what_the_run_takes_back_itself_was_not_rolled_back() {
+    use crate::journal::event::FaultStep::Withdrawing;
+    let undone = |at, back| {
+        let drill = rollout().load(57..64, Answers::ok(2).version("v2"));
+        drill.step("bad", at, Withdrawing).rollout(back, RolledBack, "v1", 0.0)
+    };
+    let why = completes(undone(75.0, 76.0)).gives(Fail);
+    assert!(why.contains("not observed"), "{why}");
+    detects(undone(75.0, 76.0)).gives(Fail);
+    restores(undone(75.0, 76.0)).gives(Inconclusive);
+    // Perhaps it would have been in time.
+    completes(undone(62.0, 63.0)).gives(Inconclusive);
+    completes(undone(75.0, 63.0)).gives(Pass);
+}
+
+#[test]
 fn a_late_one_fails() {
     let late = rollout()
         .load(57..85, Answers::ok(2).version("v2"))

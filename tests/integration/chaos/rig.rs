@@ -305,6 +305,7 @@ pub(super) fn names(steps: &[FaultStep]) -> Vec<&'static str> {
         FaultStep::Proven { .. } => "proven",
         FaultStep::Unproven { .. } => "unproven",
         FaultStep::Judged { .. } => "judged",
+        FaultStep::Withdrawing => "withdrawing",
         FaultStep::Recovered { .. } => "recovered",
         FaultStep::RecoveryFailed { .. } => "recovery-failed",
     };

@@ -6,8 +6,8 @@ use super::{Site, tell_apart};
 use crate::real::servers::{Real, mlflow, mlflow_app};
 
 /// A program that turns the alias, as `command:` has it.
-fn turn(registry: &Real, version: u32) -> String {
-    let body = format!("{{\"name\":\"llm\",\"alias\":\"champion\",\"version\":\"{version}\"}}");
+fn turn(registry: &Real, model: &str, version: u32) -> String {
+    let body = format!("{{\"name\":\"{model}\",\"alias\":\"champion\",\"version\":\"{version}\"}}");
     let url = format!("{}/api/2.0/mlflow/registered-models/alias", registry.url);
     format!("[curl, --silent, --fail, --json, '{body}', \"{url}\"]")
 }
@@ -17,12 +17,12 @@ fn turn(registry: &Real, version: u32) -> String {
 fn what_a_program_deploys_is_judged_by_the_answers() {
     let cases =
         [("on", [Pass, Pass, Pass]), ("wrong", [Pass, Fail, Pass]), ("off", [Fail, Inconclusive, Fail])];
+    let registry = mlflow();
     let start = |(guard, _): &(&str, _)| {
-        let registry = mlflow();
-        let turn = |version: u32| turn(&registry, version);
+        let turn = |version: u32| turn(&registry, guard, version);
         let command = format!("{{ run: {}, undo: {} }}", turn(2), turn(1));
-        let app = mlflow_app(&registry, guard);
-        let site = Site::new("command.yaml", app).with(registry).set("chaos.release.deploy.version", "\"2\"");
+        let site = Site::new("command.yaml", mlflow_app(&registry, guard, guard))
+            .set("chaos.release.deploy.version", "\"2\"");
         site.set("chaos.release.deploy.command", command).set("expect.0.rollback.to", "\"1\"")
     };
     tell_apart(&cases, start, |(guard, verdicts), told| {
@@ -42,11 +42,11 @@ fn an_alias_of_mlflow_that_is_turned_back_is_told_from_one_that_is_not() {
         ("wrong", [Pass, Pass, Fail, Pass]),
         ("off", [Fail, Fail, Fail, Fail]),
     ];
+    let registry = mlflow();
     let start = |(guard, _): &(&str, _)| {
-        let registry = mlflow();
-        let alias = format!("{{ at: \"{}\", model: llm, alias: champion }}", registry.url);
-        let app = mlflow_app(&registry, guard);
-        Site::new("mlflow.yaml", app).with(registry).set("chaos.release.deploy.mlflow", alias)
+        let alias = format!("{{ at: \"{}\", model: {guard}, alias: champion }}", registry.url);
+        Site::new("mlflow.yaml", mlflow_app(&registry, guard, guard))
+            .set("chaos.release.deploy.mlflow", alias)
     };
     tell_apart(&cases, start, |(guard, verdicts), told| {
         let checks = ["detects-within", "completes-within", "to", "exposure"];
@@ -55,7 +55,9 @@ fn an_alias_of_mlflow_that_is_turned_back_is_told_from_one_that_is_not() {
         told.must(guard, &wanted);
     });
     // A good version stays.
-    let good = start(&("on", [Inconclusive; 4]))
+    let alias = format!("{{ at: \"{}\", model: good, alias: champion }}", registry.url);
+    let good = Site::new("mlflow.yaml", mlflow_app(&registry, "good", "on"))
+        .set("chaos.release.deploy.mlflow", alias)
         .set("chaos.release.deploy.version", "\"3\"")
         .set("expect.0", "{ rollback: { after: release, promotes-within: 5s } }");
     good.drill().must("a good one", &[("rollback.release.promotes-within", Pass)]);

@@ -24,8 +24,9 @@ pub(crate) fn mlflow() -> Real {
     })
 }
 
-/// A service before `registry`, whose guard against bad versions is set up so.
-pub(crate) fn mlflow_app(registry: &Real, guard: &str) -> Real {
+/// A service that follows the model of this name there; its guard against bad
+/// versions is set up so.
+pub(crate) fn mlflow_app(registry: &Real, model: &str, guard: &str) -> Real {
     let home = home("mlflow");
     start(|_| {
         let [port] = free_ports();
@@ -35,6 +36,7 @@ pub(crate) fn mlflow_app(registry: &Real, guard: &str) -> Real {
             script.into(),
             port.to_string(),
             registry.url.clone(),
+            model.to_owned(),
             guard.to_owned(),
         ];
         Start { command, port, ready: "/healthz", ..Start::default() }
