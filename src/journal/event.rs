@@ -265,6 +265,15 @@ pub enum Signal {
         /// Its name.
         name: PodName,
     },
+    /// An alert fires, or does not (any more).
+    Alert {
+        /// Who says so.
+        source: String,
+        /// Its name.
+        name: String,
+        /// Whether it fires.
+        firing: bool,
+    },
     /// A sample of counters and gauges.
     Sample {
         /// Where from: `gateway`, `replica-0`.

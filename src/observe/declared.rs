@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Look, SAMPLE, breakers::Breakers, every, prometheus::Exposition, sample, source, source::Source,
+    Look, SAMPLE, alerts, breakers::Breakers, every, prometheus::Exposition, sample, source, source::Source,
     systems::Reader,
 };
 use crate::{
@@ -18,9 +18,22 @@ use crate::{
 /// How long one look may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Looks at all of them until `cancel`, then a last time.
-pub async fn watch(all: Vec<Observed>, clock: Clock, sink: Sink, cancel: CancellationToken) {
-    let watchers = all.into_iter().filter_map(|observed| {
+/// Looks at all of them until `cancel`, then a last time. `alerts`: the names of
+/// those that matter.
+pub async fn watch(
+    all: Vec<Observed>,
+    alerts: Vec<String>,
+    clock: Clock,
+    sink: Sink,
+    cancel: CancellationToken,
+) {
+    let (tell, show): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.system.has_alerts());
+    let tellers = tell.into_iter().filter_map(|observed| {
+        let period = observed.every.0;
+        let watcher = alerts::Watcher::new(observed, &alerts, client().ok()?, clock, sink.clone());
+        Some(every(period, &cancel, watcher))
+    });
+    let watchers = show.into_iter().filter_map(|observed| {
         let http = client().ok()?;
         let period = observed.every.0;
         let source = Source::expected(&observed.name);
@@ -36,7 +49,8 @@ pub async fn watch(all: Vec<Observed>, clock: Clock, sink: Sink, cancel: Cancell
         };
         Some(every(period, &cancel, watcher))
     });
-    futures::future::join_all(watchers).await;
+    let (tellers, watchers) = (futures::future::join_all(tellers), futures::future::join_all(watchers));
+    tokio::join!(tellers, watchers);
 }
 
 /// What is wrong with them, in words.
@@ -44,6 +58,15 @@ pub async fn preflight(all: &[Observed]) -> Vec<String> {
     let mut problems = Vec::new();
     for observed in all {
         let name = &observed.name;
+        if observed.system.has_alerts() {
+            let found = match client() {
+                Ok(http) => text(&http, observed).await,
+                Err(error) => Err(error),
+            };
+            let found = found.and_then(|text| alerts::firing(&observed.system, &text));
+            problems.extend(found.err().map(|why| format!("signals: {name}: {why}")));
+            continue;
+        }
         let found = match client() {
             Ok(http) => ask(&http, observed).await,
             Err(error) => Err(error),
@@ -67,13 +90,18 @@ fn client() -> Result<reqwest::Client, String> {
 }
 
 async fn ask(http: &reqwest::Client, observed: &Observed) -> Result<Exposition, String> {
+    text(http, observed).await.map(|text| Exposition::parse(&text))
+}
+
+/// What a source answers. The error is in words.
+pub(super) async fn text(http: &reqwest::Client, observed: &Observed) -> Result<String, String> {
     let url = observed.system.url();
     let answer = http.get(&url).send().await.and_then(reqwest::Response::error_for_status);
     let text = match answer {
         Ok(answer) => answer.text().await,
         Err(error) => Err(error),
     };
-    text.map(|text| Exposition::parse(&text)).map_err(|error| format!("{url}: {error}"))
+    text.map_err(|error| format!("{url}: {error}"))
 }
 
 struct Watcher {

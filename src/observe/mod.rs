@@ -4,6 +4,7 @@
 //! last look that did not show it to the end of the one that did. A look that
 //! fails widens the next interval; nothing is filled in.
 
+mod alerts;
 mod breakers;
 pub mod declared;
 pub mod kubernetes;

@@ -9,7 +9,9 @@ use super::{
 };
 use crate::{
     scenario::{
-        ActKind, Scenario, may_mean,
+        ActKind, Scenario,
+        alert::AlertExpectation,
+        may_mean,
         model::{
             BreakerExpectation, CacheExpectation, Executor, Expectation, FallbackExpectation, Objective,
             PodExpectation, RecoveryExpectation, RetryExpectation, RollbackExpectation, SheddingExpectation,
@@ -175,6 +177,7 @@ fn demands(acts: &Acts<'_>, expectation: &Expectation) -> Result<Demands, PlanEr
         Expectation::Retries(e) => retries(acts, e),
         Expectation::Pods(e) => pods(acts, e),
         Expectation::Recovery(e) => recovery(acts, e),
+        Expectation::Alert(e) => alert(acts, e),
     }
 }
 
@@ -210,6 +213,28 @@ fn breaker(acts: &Acts<'_>, e: &BreakerExpectation) -> Result<Demands, PlanError
     if let Some(phase) = &e.quiet_in {
         let demand = BreakerExpectation { quiet_in: Some(phase.clone()), ..BreakerExpectation::default() };
         demands.push((format!("circuit-breaker.quiet-in.{phase}"), with(demand)));
+    }
+    Ok(demands)
+}
+
+fn alert(acts: &Acts<'_>, e: &AlertExpectation) -> Result<Demands, PlanError> {
+    let mut demands = Vec::new();
+    let name = e.name.clone();
+    let none = AlertExpectation { name: name.clone(), ..AlertExpectation::default() };
+    if e.fires_within.is_some() || e.resolves_within.is_some() {
+        let (entry, after) = acts.resolved(e.after.as_ref(), ActKind::Fault, "alert")?;
+        let timed = AlertExpectation { after, ..none.clone() };
+        let fires = e.fires_within.map(|d| AlertExpectation { fires_within: Some(d), ..timed.clone() });
+        let resolves =
+            e.resolves_within.map(|d| AlertExpectation { resolves_within: Some(d), ..timed.clone() });
+        for (id, demand) in [("fires-within", fires), ("resolves-within", resolves)] {
+            let id = format!("alert.{entry}.{name}.{id}");
+            demands.extend(demand.map(|demand| (id, Expectation::Alert(demand))));
+        }
+    }
+    if let Some(phase) = &e.quiet_in {
+        let demand = AlertExpectation { quiet_in: Some(phase.clone()), ..none };
+        demands.push((format!("alert.{name}.quiet-in.{phase}"), Expectation::Alert(demand)));
     }
     Ok(demands)
 }

@@ -55,6 +55,18 @@ impl Plan {
         })
     }
 
+    /// The names of the alerts that are judged, each once.
+    pub fn alerts(&self) -> Vec<String> {
+        let named = self.checks.iter().filter_map(|check| match &check.subject {
+            Subject::Expectation(Expectation::Alert(e)) => Some(e.name.clone()),
+            _ => None,
+        });
+        let mut names: Vec<String> = named.collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     /// When the last phase ends.
     pub fn end(&self) -> RunTime {
         self.phases.last().map_or(RunTime::ZERO, |phase| phase.end)

@@ -33,6 +33,7 @@ pub(super) fn about<'a>(input: &Input<'a>, check: &CheckVerdict) -> Option<&'a F
             Expectation::Retries(e) => e.after.as_ref(),
             Expectation::Pods(e) => e.after.as_ref(),
             Expectation::Recovery(e) => e.after.as_ref(),
+            Expectation::Alert(e) => e.after.as_ref(),
         },
     }
 }
@@ -151,6 +152,7 @@ fn signals(input: &Input<'_>, kind: CheckKind, from: RunTime, to: RunTime) -> Ve
         (_, Signal::Source { .. })
         | (CheckKind::CircuitBreaker, Signal::Breaker { .. })
         | (CheckKind::Rollback, Signal::Rollout { .. })
+        | (CheckKind::Alert, Signal::Alert { .. })
         | (
             CheckKind::Pods,
             Signal::Pod { .. } | Signal::PodGone { .. } | Signal::Note { warning: true, .. },

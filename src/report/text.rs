@@ -52,6 +52,7 @@ pub(super) fn kind(kind: CheckKind) -> &'static str {
         CheckKind::Retries => "Retries",
         CheckKind::Pods => "Pods",
         CheckKind::Recovery => "Recovery",
+        CheckKind::Alert => "Alert",
         CheckKind::Capacity => "Capacity",
     }
 }

@@ -63,6 +63,9 @@ fn step_in_words(step: &FaultStep) -> Option<String> {
 fn signal_in_words(signal: &Signal) -> Option<String> {
     Some(match signal {
         Signal::Breaker { name, state } => format!("breaker {name} is {}", breaker(*state)),
+        Signal::Alert { source, name, firing } => {
+            format!("alert {name} {}, says {source}", if *firing { "fires" } else { "is quiet" })
+        }
         Signal::Rollout { phase, stable, candidate, weight, reason } => {
             let candidate =
                 candidate.as_ref().map_or(String::new(), |v| format!(", {v} at {:.0} %", weight * 100.0));

@@ -135,7 +135,8 @@ impl Drill {
             tokio::spawn(Searcher { plan, folder, clock, sink, search, progress: progress.clone() }.run())
         });
         let (watched, stop) = (sink.clone(), stop_watching.clone());
-        let declared = observe::declared::watch(plan.observe.clone(), clock, watched.clone(), stop.clone());
+        let (sources, alerts) = (plan.observe.clone(), plan.alerts());
+        let declared = observe::declared::watch(sources, alerts, clock, watched.clone(), stop.clone());
         let (of, told, until) = (Arc::clone(plan), watched.clone(), stop.clone());
         let registry = async move { observe::registry::watch(&of.timeline, clock, told, until).await };
         let watcher = match target.on_cluster(plan) {

@@ -1,5 +1,6 @@
 //! The scenario file: its types, its diagnostics, its JSON Schema.
 
+pub mod alert;
 pub mod chaos;
 pub mod cron;
 pub mod custom;

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    alert::AlertExpectation,
     chaos::Manifest,
     observe::Observed,
     outside::{Command, DeployCommand, MlflowAlias},
@@ -349,6 +350,8 @@ pub enum Expectation {
     Pods(PodExpectation),
     /// The way back into the baseline's SLOs.
     Recovery(RecoveryExpectation),
+    /// Alerts.
+    Alert(AlertExpectation),
 }
 
 /// A circuit breaker must open, protect, and close again.

@@ -40,15 +40,33 @@ pub enum System {
     /// The address of Traefik's Prometheus exposition: circuit breakers, by
     /// service.
     Traefik(String),
+    /// A Prometheus server's address: the alerts of its rules.
+    PrometheusAlerts(String),
+    /// An Alertmanager's address: its alerts.
+    Alertmanager(String),
 }
 
 impl System {
+    /// Whether it tells of alerts, and not of figures.
+    pub fn has_alerts(&self) -> bool {
+        match self {
+            Self::PrometheusAlerts(_) | Self::Alertmanager(_) => true,
+            Self::Prometheus(_)
+            | Self::Envoy(_)
+            | Self::Haproxy(_)
+            | Self::Resilience4j(_)
+            | Self::Traefik(_) => false,
+        }
+    }
+
     /// Where its exposition is.
     pub fn url(&self) -> String {
         match self {
             Self::Prometheus(url) | Self::Haproxy(url) | Self::Resilience4j(url) | Self::Traefik(url) => {
                 url.clone()
             }
+            Self::PrometheusAlerts(at) => format!("{}/api/v1/alerts", at.trim_end_matches('/')),
+            Self::Alertmanager(at) => format!("{}/api/v2/alerts", at.trim_end_matches('/')),
             Self::Envoy(admin) => format!("{}/stats/prometheus", admin.trim_end_matches('/')),
         }
     }

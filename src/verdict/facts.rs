@@ -1,5 +1,7 @@
 //! The record, indexed once for all judges.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 
 use crate::{
@@ -28,6 +30,8 @@ pub(super) struct Facts<'a> {
     pub(super) breakers: IndexMap<&'a str, Vec<(Seen, BreakerState)>>,
     /// Changes of the rollout, in order.
     pub(super) rollouts: Vec<RolloutSeen<'a>>,
+    /// Whether alerts fire, by their names and who says so.
+    pub(super) alerts: BTreeMap<(&'a str, &'a str), Vec<(Seen, bool)>>,
     /// Samples by source, in order.
     pub(super) samples: IndexMap<&'a str, Vec<Sample<'a>>>,
     /// Records that could not be written.
@@ -102,6 +106,7 @@ impl<'a> Facts<'a> {
             breakers: IndexMap::new(),
             rollouts: Vec::new(),
             samples: IndexMap::new(),
+            alerts: BTreeMap::new(),
             dropped: 0,
         };
         for line in &record.events {
@@ -141,6 +146,9 @@ impl<'a> Facts<'a> {
                         weight: *weight,
                         reason,
                     });
+                }
+                Signal::Alert { source, name, firing } => {
+                    self.alerts.entry((name, source)).or_default().push((seen, *firing));
                 }
                 Signal::Sample { source, values } => {
                     self.samples.entry(source).or_default().push((seen, values));

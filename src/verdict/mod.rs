@@ -22,6 +22,7 @@
 //! * What the system says and what the wire shows are both looked at. Where
 //!   they contradict each other and users are harmed, it fails.
 
+mod alert;
 mod breaker;
 mod cache;
 pub mod capacity;

@@ -108,6 +108,8 @@ pub enum CheckKind {
     Pods,
     /// Recovery.
     Recovery,
+    /// An alert.
+    Alert,
     /// The capacity that a search found.
     Capacity,
 }

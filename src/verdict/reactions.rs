@@ -1,7 +1,7 @@
 //! Each expectation to the judge of its mechanism.
 
 use super::{
-    breaker, cache, facts::Facts, fallback, finding::Finding, judge::Title, pods, recovery, retries,
+    alert, breaker, cache, facts::Facts, fallback, finding::Finding, judge::Title, pods, recovery, retries,
     rollback, shedding,
 };
 use crate::scenario::model::Expectation;
@@ -17,5 +17,6 @@ pub(super) fn judge(facts: &Facts<'_>, expectation: &Expectation) -> (Title, Fin
         Expectation::Retries(e) => retries::judge(facts, e),
         Expectation::Pods(e) => pods::judge(facts, e),
         Expectation::Recovery(e) => recovery::judge(facts, e),
+        Expectation::Alert(e) => alert::judge(facts, e),
     }
 }

@@ -101,7 +101,8 @@ fn rank(kind: CheckKind) -> u8 {
         | CheckKind::Fallback
         | CheckKind::Shedding
         | CheckKind::Retries
-        | CheckKind::Pods => 0,
+        | CheckKind::Pods
+        | CheckKind::Alert => 0,
         CheckKind::Fault => 1,
         CheckKind::Recovery => 2,
         CheckKind::Slo | CheckKind::Capacity => 3,
@@ -123,6 +124,7 @@ pub(super) fn name(kind: CheckKind) -> &'static str {
         CheckKind::Retries => "retries",
         CheckKind::Pods => "pods",
         CheckKind::Recovery => "recovery",
+        CheckKind::Alert => "alert",
         CheckKind::Capacity => "capacity",
     }
 }

@@ -281,6 +281,12 @@ impl Drill {
             .step(id, from, FaultStep::Proven { effect: Seen::at(at(from)), proof: proof() })
     }
 
+    /// An alert fires or does not, seen between two samples.
+    pub(super) fn alert(self, when: f64, name: &str, firing: bool) -> Self {
+        let signal = Signal::Alert { source: "prometheus".to_owned(), name: name.to_owned(), firing };
+        self.event(when, Event::Signal { seen: sampled(when), signal })
+    }
+
     pub(super) fn step(self, id: &str, when: f64, step: FaultStep) -> Self {
         self.event(when, Event::Fault { id: FaultId::from(id), step })
     }

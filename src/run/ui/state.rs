@@ -116,7 +116,7 @@ impl State {
                 self.pods.shift_remove(name);
                 self.breakers.shift_remove(name.as_str());
             }
-            Signal::Sample { .. } | Signal::Note { .. } | Signal::Source { .. } => {}
+            Signal::Sample { .. } | Signal::Alert { .. } | Signal::Note { .. } | Signal::Source { .. } => {}
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::{ActKind, Context, Fields, listed, may_mean, scalars::unit};
 use crate::{
     scenario::{
+        alert::AlertExpectation,
         diagnostic::Diagnostic,
         model::{
             BreakerExpectation, CacheExpectation, Expectation, FallbackExpectation, Objective,
@@ -16,8 +17,8 @@ use crate::{
 };
 
 const INDICATORS: [&str; 7] = ["ttft", "itl", "tpot", "e2e", "availability", "goodput", "accuracy"];
-const MECHANISMS: [&str; 8] =
-    ["circuit-breaker", "cache", "rollback", "fallback", "shedding", "retries", "pods", "recovery"];
+const MECHANISMS: [&str; 9] =
+    ["circuit-breaker", "cache", "rollback", "fallback", "shedding", "retries", "pods", "recovery", "alert"];
 
 /// What an `after:` names.
 const ENTRY: &str = "entry in `chaos:` with the id";
@@ -155,6 +156,7 @@ pub(super) fn expectation(cx: &mut Context<'_>, node: &Node) -> Option<Expectati
         "shedding" => shedding(cx, node, &place).map(Expectation::Shedding),
         "retries" => retries(cx, node, &place).map(Expectation::Retries),
         "pods" => pods(cx, node, &place).map(Expectation::Pods),
+        "alert" => alert(cx, node, &place).map(Expectation::Alert),
         _ => recovery(cx, node, &place).map(Expectation::Recovery),
     }
 }
@@ -188,6 +190,33 @@ fn breaker(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<BreakerEx
     };
     let any = BreakerExpectation { after: None, ..expectation.clone() } != BreakerExpectation::default();
     demands(cx, place, any || !known, "opens-within: 5s").map(|()| expectation)
+}
+
+fn alert(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<AlertExpectation> {
+    let mut fields = Fields::of(cx, node, "AlertExpectation", "what an alert must do")?;
+    let name =
+        fields.required(cx, "name", "HighErrorRate", |cx, node| cx.identifier(node, "an alert's name"));
+    let timed = node.get("fires-within").is_some() || node.get("resolves-within").is_some();
+    let after = after(cx, &mut fields, ActKind::Fault, timed, place);
+    let fires_within = fields.optional(cx, "fires-within", unit::<Span>);
+    let resolves_within = fields.optional(cx, "resolves-within", unit::<Span>);
+    let quiet_in = fields.optional(cx, "quiet-in", phase);
+    let known = fields.finish(cx);
+    let expectation = AlertExpectation {
+        name: name?,
+        after: after?,
+        fires_within: fires_within?,
+        resolves_within: resolves_within?,
+        quiet_in: quiet_in?,
+    };
+    let any = timed || expectation.quiet_in.is_some();
+    demands(cx, place, any || !known, "fires-within: 30s")?;
+    if cx.names.tells_of_alerts {
+        return Some(expectation);
+    }
+    let help =
+        "add `observe: [{ name: alerts, prometheus-alerts: \"http://127.0.0.1:9090\" }]`, or `alertmanager:`";
+    cx.fail(place, "no source in `observe:` tells of alerts", help)
 }
 
 fn cache(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<CacheExpectation> {

@@ -78,6 +78,8 @@ struct Names {
     /// be said about what is missing there.
     timeline_broken: bool,
     target: TargetKind,
+    /// Whether a source of signals tells of alerts.
+    tells_of_alerts: bool,
 }
 
 /// What is drilled, as far as it matters to other parts.

@@ -21,6 +21,7 @@ pub(super) fn sources(cx: &mut Context<'_>, node: &Node) -> Option<Vec<Observed>
             return cx.fail(&node.place, format!("there is another source `{}`", source.name), help);
         }
         names.push(source.name.clone());
+        cx.names.tells_of_alerts |= source.system.has_alerts();
         Some(source)
     })
 }
@@ -29,7 +30,10 @@ fn source(cx: &mut Context<'_>, node: &Node) -> Option<Observed> {
     let mut fields =
         Fields::of(cx, node, "Observed", "a source: `{ name: front, haproxy: \"http://…/metrics\" }`")?;
     let name = fields.required(cx, "name", "front", |cx, node| cx.identifier(node, "a source's name"));
-    let system = fields.one_of(cx, &["prometheus", "envoy", "haproxy", "resilience4j", "traefik"]);
+    let system = fields.one_of(
+        cx,
+        &["prometheus", "envoy", "haproxy", "resilience4j", "traefik", "prometheus-alerts", "alertmanager"],
+    );
     let every = fields.or(cx, "every", default_every(), |cx, node| {
         let every = unit::<Span>(cx, node)?;
         if every >= LEAST {
@@ -45,6 +49,8 @@ fn source(cx: &mut Context<'_>, node: &Node) -> Option<Observed> {
         "envoy" => System::Envoy(url),
         "haproxy" => System::Haproxy(url),
         "traefik" => System::Traefik(url),
+        "prometheus-alerts" => System::PrometheusAlerts(url),
+        "alertmanager" => System::Alertmanager(url),
         _ => System::Resilience4j(url),
     };
     Some(Observed { name: name?, system, every: every? })

@@ -1,5 +1,6 @@
 //! Every rule: what passes, what fails, what can't be said.
 
+mod alert;
 mod breaker;
 mod cache;
 mod capacity;

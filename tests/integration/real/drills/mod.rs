@@ -1,6 +1,7 @@
 //! Drills of systems that others wrote, by the scenarios that users are given
 //! for them: each set up well and badly, and told apart.
 
+mod alerts;
 mod breakers;
 mod caches;
 mod fallbacks;

@@ -1,9 +1,9 @@
 //! What stands before a service: proxies, caches, an application with
 //! Resilience4j. Each is set up as the test says.
 
-use std::{env, fs, path::Path};
+use std::{fs, path::Path};
 
-use super::{Real, Start, home, program, start, words};
+use super::{Real, Start, home, libraries, program, start, words};
 use crate::{real::child::free_ports, support::exe};
 
 /// Writes a template with its holes, `@name@`, filled. Where it is.
@@ -14,11 +14,6 @@ fn write(folder: &Path, name: &str, template: &str, holes: &[(&str, &dyn ToStrin
     let path = folder.join(name);
     fs::write(&path, text).expect("the configuration is written");
     path.display().to_string()
-}
-
-/// Where the libraries of an unpacked Debian package are.
-fn libraries(home: &Path) -> (&'static str, String) {
-    ("LD_LIBRARY_PATH", program(home, &format!("usr/lib/{}-linux-gnu", env::consts::ARCH)))
 }
 
 /// A fault proxy before `origin`, at its `address`; `beside` is its admin API.

@@ -2,6 +2,7 @@
 
 mod fronts;
 mod models;
+mod monitors;
 mod registry;
 
 use std::{
@@ -20,6 +21,7 @@ pub(crate) use self::{
         LITELLM_KEY, litellm, litellm_before, litellm_cached, litellm_of_two, llama, llama_with, mlserver,
         triton,
     },
+    monitors::prometheus,
     registry::{mlflow, mlflow_app},
 };
 use super::child::{Child, loopback};
@@ -73,6 +75,11 @@ fn home(name: &str) -> PathBuf {
 
 fn program(home: &Path, name: &str) -> String {
     home.join(name).display().to_string()
+}
+
+/// Where the libraries of an unpacked Debian package are.
+fn libraries(home: &Path) -> (&'static str, String) {
+    ("LD_LIBRARY_PATH", program(home, &format!("usr/lib/{}-linux-gnu", env::consts::ARCH)))
 }
 
 fn words(text: &str) -> Vec<String> {

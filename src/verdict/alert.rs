@@ -1,0 +1,130 @@
+//! Alerts: they fire in time, are resolved when all is well again, and are
+//! quiet where nothing is wrong.
+
+use super::{
+    facts::Facts,
+    finding::Finding,
+    judge::Title,
+    model::CheckKind,
+    times::{interval, within, worst},
+};
+use crate::{
+    scenario::alert::AlertExpectation,
+    units::{PhaseName, Seen, Span},
+};
+
+/// Judges the one demand that is set.
+pub(super) fn judge(facts: &Facts<'_>, e: &AlertExpectation) -> (Title, Finding) {
+    let title =
+        |title: &str, expected: String| Title::of(CheckKind::Alert, &format!("{} {title}", e.name), expected);
+    if let Some(limit) = e.fires_within {
+        (title("fires", format!("within {limit}")), fires(facts, e, limit).unwrap_or_else(|f| f))
+    } else if let Some(limit) = e.resolves_within {
+        (title("is resolved", format!("within {limit}")), resolves(facts, e, limit).unwrap_or_else(|f| f))
+    } else if let Some(phase) = &e.quiet_in {
+        let title = title("is quiet", format!("never fires in {phase}"));
+        (Title { phase: Some(phase.clone()), ..title }, quiet(facts, e, phase).unwrap_or_else(|f| f))
+    } else {
+        (title("alert", String::new()), Finding::inconclusive("it demands nothing"))
+    }
+}
+
+/// Whether it fires, as one source told it in the course of the run.
+type States = [(Seen, bool)];
+
+/// What each source told of it. None did: nothing is known.
+fn told<'f>(facts: &'f Facts<'_>, e: &AlertExpectation) -> Result<Vec<(&'f str, &'f States)>, Finding> {
+    let of = facts.alerts.iter().filter(|((name, _), _)| *name == e.name);
+    let all: Vec<_> = of.map(|((_, source), states)| (*source, states.as_slice())).collect();
+    if all.is_empty() {
+        return Err(Finding::inconclusive(format!(
+            "no source of alerts answered, so nothing is known of {}",
+            e.name
+        )));
+    }
+    Ok(all)
+}
+
+fn fires(facts: &Facts<'_>, e: &AlertExpectation, limit: Span) -> Result<Finding, Finding> {
+    let t0 = facts.effect(e.after.as_ref())?;
+    let all = told(facts, e)?;
+    let before = |states: &States| {
+        states.iter().rev().find(|(seen, _)| seen.by <= t0.not_before).is_some_and(|one| one.1)
+    };
+    if let Some((source, _)) = all.iter().find(|(_, states)| before(states)) {
+        let why = format!("{} fired already when the fault acted, says {source}", e.name);
+        return Err(Finding::inconclusive(why));
+    }
+    let first = all.iter().filter_map(|(source, states)| {
+        let (seen, _) = states.iter().find(|(seen, firing)| *firing && seen.by > t0.not_before)?;
+        Some((*seen, *source))
+    });
+    let first = first.min_by_key(|(seen, _)| seen.by);
+    let finding = within(t0, first.map(|(seen, _)| seen), facts.end, limit, &format!("{} fired", e.name));
+    Ok(match first {
+        Some((seen, source)) => finding.on(source, format!("{} fires at {}", e.name, interval(seen))),
+        None => all.iter().fold(finding, |finding, (source, _)| {
+            finding.on(*source, format!("{} does not fire after the fault", e.name))
+        }),
+    })
+}
+
+fn resolves(facts: &Facts<'_>, e: &AlertExpectation, limit: Span) -> Result<Finding, Finding> {
+    let (t0, end) = (facts.effect(e.after.as_ref())?, facts.fault_end(e.after.as_ref())?);
+    let until = facts.undisturbed_until(end.by, e.after.as_ref());
+    let mut findings = Vec::new();
+    for (source, states) in told(facts, e)? {
+        let fired =
+            states.iter().any(|(seen, firing)| *firing && seen.by > t0.not_before && seen.by <= until);
+        if !fired {
+            continue;
+        }
+        // For good: it does not fire again before anything else is broken.
+        let last = states.iter().rposition(|(seen, firing)| *firing && seen.by <= until).unwrap_or_default();
+        let resolved = states[last..].iter().find(|(seen, firing)| !firing && seen.by <= until);
+        let finding =
+            within(end, resolved.map(|(seen, _)| *seen), until, limit, &format!("{} was resolved", e.name));
+        findings.push(match resolved {
+            Some((seen, _)) => finding.on(source, format!("{} fires no more at {}", e.name, interval(*seen))),
+            None => finding.on(source, format!("{} fires on", e.name)),
+        });
+    }
+    worst(findings).ok_or_else(|| {
+        Finding::inconclusive(format!("{} did not fire, so it had nothing to resolve", e.name))
+    })
+}
+
+fn quiet(facts: &Facts<'_>, e: &AlertExpectation, phase: &PhaseName) -> Result<Finding, Finding> {
+    let Some((start, end)) = facts.phase(phase) else {
+        return Err(Finding::inconclusive("the phase was not reached"));
+    };
+    let all = told(facts, e)?;
+    let mut maybe = None;
+    for (source, states) in &all {
+        for (i, (seen, firing)) in states.iter().enumerate() {
+            if !firing {
+                continue;
+            }
+            let over = states[i + 1..].iter().find(|(_, firing)| !firing).map(|(next, _)| *next);
+            let surely_over = over.map_or(facts.end, |next| next.not_before);
+            let perhaps_over = over.map_or(facts.end, |next| next.by);
+            if seen.by <= end && surely_over >= start {
+                let why = format!("{} fired at {}", e.name, interval(*seen));
+                return Ok(Finding::fail(why.clone()).observed(1.0, "count").on(*source, why));
+            }
+            if seen.not_before <= end && perhaps_over >= start {
+                maybe = Some(format!("{} fired at {}, perhaps in {phase}", e.name, interval(*seen)));
+            }
+        }
+    }
+    if let Some(why) = maybe {
+        return Err(Finding::inconclusive(why));
+    }
+    let heard = all.iter().any(|(_, states)| states.iter().any(|(seen, _)| seen.by <= end));
+    if !heard {
+        return Err(Finding::inconclusive(format!("nothing was heard of {} by the end of {phase}", e.name)));
+    }
+    let sources: Vec<&str> = all.iter().map(|(source, _)| *source).collect();
+    let why = format!("{} did not fire, says {}", e.name, sources.join(", "));
+    Ok(Finding::pass(why).observed(0.0, "count").on(sources.join(", "), format!("{} is quiet", e.name)))
+}

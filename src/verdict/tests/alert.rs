@@ -1,0 +1,64 @@
+//! Alerts.
+
+use crate::{
+    scenario::{alert::AlertExpectation, model::Expectation},
+    units::Span,
+    verdict::{
+        model::Verdict::*,
+        testing::{Drill, drill},
+    },
+};
+
+/// A fault from 25 to 40 s, and an alert that has been quiet so far.
+fn cut() -> Drill {
+    drill().healthy().fault("cut", 25.0, Some(40.0), &["replica-0"]).alert(1.0, "Errors", false)
+}
+
+fn expects(drill: Drill, e: AlertExpectation) -> Drill {
+    let after = e.quiet_in.is_none().then(|| "cut".into());
+    drill.expect(Expectation::Alert(AlertExpectation { name: "Errors".to_owned(), after, ..e }))
+}
+
+fn fires(drill: Drill) -> Drill {
+    expects(drill, AlertExpectation { fires_within: Some(Span::secs(5)), ..Default::default() })
+}
+
+fn resolves(drill: Drill) -> Drill {
+    expects(drill, AlertExpectation { resolves_within: Some(Span::secs(10)), ..Default::default() })
+}
+
+#[test]
+fn it_has_to_fire_in_time() {
+    let check = fires(cut().alert(28.0, "Errors", true)).checked();
+    assert_eq!((check.verdict, check.observed), (Pass, Some(3.0)), "{}", check.why);
+    fires(cut().alert(33.0, "Errors", true)).gives(Fail);
+    fires(cut().alert(30.2, "Errors", true)).gives(Inconclusive);
+    fires(cut()).gives(Fail);
+    fires(cut().alert(28.0, "Latency", true)).gives(Fail);
+    // It fired before anything was broken.
+    fires(cut().alert(20.0, "Errors", true)).gives(Inconclusive);
+    // Nobody tells of alerts.
+    let silent = drill().healthy().fault("cut", 25.0, Some(40.0), &["replica-0"]);
+    fires(silent).gives(Inconclusive);
+}
+
+#[test]
+fn it_has_to_be_resolved_for_good() {
+    let fired = || cut().alert(28.0, "Errors", true);
+    resolves(fired().alert(45.0, "Errors", false)).gives(Pass);
+    resolves(fired().alert(55.0, "Errors", false)).gives(Fail);
+    resolves(fired()).gives(Fail);
+    let again = fired().alert(43.0, "Errors", false).alert(48.0, "Errors", true).alert(56.0, "Errors", false);
+    resolves(again).gives(Fail);
+    resolves(cut()).gives(Inconclusive);
+}
+
+#[test]
+fn it_has_to_be_quiet_where_nothing_is_wrong() {
+    let quiet =
+        |drill| expects(drill, AlertExpectation { quiet_in: Some("baseline".into()), ..Default::default() });
+    quiet(cut().alert(28.0, "Errors", true)).gives(Pass);
+    quiet(cut().alert(10.0, "Errors", true)).gives(Fail);
+    quiet(cut().alert(0.5, "Errors", true).alert(60.0, "Errors", false)).gives(Fail);
+    quiet(drill().healthy()).gives(Inconclusive);
+}
