@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     scenario::alert::AlertExpectation,
-    units::{PhaseName, Seen, Span},
+    units::{PhaseName, RunTime, Seen, Span},
 };
 
 /// Judges the one demand that is set.
@@ -45,13 +45,15 @@ fn told<'f>(facts: &'f Facts<'_>, e: &AlertExpectation) -> Result<Vec<(&'f str, 
     Ok(all)
 }
 
+/// Whether it fires at an instant, as far as was told by then.
+fn fires_at(states: &States, at: RunTime) -> bool {
+    states.iter().rev().find(|(seen, _)| seen.by <= at).is_some_and(|(_, firing)| *firing)
+}
+
 fn fires(facts: &Facts<'_>, e: &AlertExpectation, limit: Span) -> Result<Finding, Finding> {
     let t0 = facts.effect(e.after.as_ref())?;
     let all = told(facts, e)?;
-    let before = |states: &States| {
-        states.iter().rev().find(|(seen, _)| seen.by <= t0.not_before).is_some_and(|one| one.1)
-    };
-    if let Some((source, _)) = all.iter().find(|(_, states)| before(states)) {
+    if let Some((source, _)) = all.iter().find(|(_, states)| fires_at(states, t0.not_before)) {
         let why = format!("{} fired already when the fault acted, says {source}", e.name);
         return Err(Finding::inconclusive(why));
     }
@@ -74,8 +76,8 @@ fn resolves(facts: &Facts<'_>, e: &AlertExpectation, limit: Span) -> Result<Find
     let until = facts.undisturbed_until(end.by, e.after.as_ref());
     let mut findings = Vec::new();
     for (source, states) in told(facts, e)? {
-        let fired =
-            states.iter().any(|(seen, firing)| *firing && seen.by > t0.not_before && seen.by <= until);
+        let later = states.iter().any(|(seen, firing)| *firing && seen.by > t0.not_before && seen.by <= until);
+        let fired = later || fires_at(states, t0.not_before);
         if !fired {
             continue;
         }

@@ -1,5 +1,6 @@
 //! Whole runs of the program on the built-in lab, and how they end.
 
+mod programs;
 mod proxied;
 mod requests_log;
 

@@ -51,6 +51,8 @@ fn it_has_to_be_resolved_for_good() {
     let again = fired().alert(43.0, "Errors", false).alert(48.0, "Errors", true).alert(56.0, "Errors", false);
     resolves(again).gives(Fail);
     resolves(cut()).gives(Inconclusive);
+    // It has fired all the time.
+    resolves(cut().alert(5.0, "Errors", true)).gives(Fail);
 }
 
 #[test]

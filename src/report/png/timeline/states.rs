@@ -77,7 +77,8 @@ fn state(pen: &mut Pen<'_>, band: &Band, middle: f64) {
 /// Answers by version, and the rollout's phases.
 pub(super) fn rollout(pen: &mut Pen<'_>) {
     let (bands, columns) = (&pen.source.series.rollout, pen.source.columns);
-    if bands.is_empty() && columns.versions.is_empty() {
+    // One version, and nothing rolled out: that is no story.
+    if bands.is_empty() && columns.versions.len() < 2 {
         return;
     }
     let looks = [
