@@ -76,7 +76,8 @@ fn resolves(facts: &Facts<'_>, e: &AlertExpectation, limit: Span) -> Result<Find
     let until = facts.undisturbed_until(end.by, e.after.as_ref());
     let mut findings = Vec::new();
     for (source, states) in told(facts, e)? {
-        let later = states.iter().any(|(seen, firing)| *firing && seen.by > t0.not_before && seen.by <= until);
+        let later =
+            states.iter().any(|(seen, firing)| *firing && seen.by > t0.not_before && seen.by <= until);
         let fired = later || fires_at(states, t0.not_before);
         if !fired {
             continue;

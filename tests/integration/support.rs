@@ -4,7 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use firedrill::verdict::model::RunVerdict;
@@ -12,6 +12,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use serde_json::Value;
 
 /// The program under test.
 pub(crate) fn exe() -> &'static Path {
@@ -54,6 +55,20 @@ pub(crate) fn run_folder(out: &Output) -> PathBuf {
 pub(crate) fn verdict(folder: &Path) -> RunVerdict {
     let text = fs::read_to_string(folder.join("verdict.json")).expect("verdict.json");
     serde_json::from_str(&text).expect("a verdict")
+}
+
+/// The events of a run, and the wall clock at its zero.
+pub(crate) fn events(run: &Path) -> (SystemTime, Vec<Value>) {
+    let journal = fs::read_to_string(run.join("events.jsonl")).expect("a journal");
+    let lines: Vec<Value> = journal.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let zero = lines[0]["wall_clock"].as_str().expect("a time");
+    (humantime::parse_rfc3339(zero).expect("a time"), lines)
+}
+
+/// When a signal came true: from, to, in seconds on the run's clock.
+pub(crate) fn seen(event: &Value) -> (f64, f64) {
+    let micros = |key: &str| event["seen"][key].as_f64().expect("a time") / 1e6;
+    (micros("not_before"), micros("by"))
 }
 
 /// A process that ends with its test.

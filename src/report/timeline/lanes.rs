@@ -223,6 +223,10 @@ fn shares(series: &Series, buckets: Buckets) -> Option<Lane> {
 }
 
 fn versions(series: &Series, buckets: Buckets) -> Option<Lane> {
+    // One version, and nothing rolled out: that is no story.
+    if series.versions.len() < 2 && series.rollout.is_empty() {
+        return None;
+    }
     let mut all = vec![0; series.seconds as usize];
     for by_second in series.versions.values() {
         all.iter_mut().zip(by_second).for_each(|(sum, n)| *sum += n);

@@ -32,6 +32,12 @@ fn with(name: &str, object: &str) -> Rig {
     rig
 }
 
+/// Waits until what a drill deployed is taken back everywhere.
+fn settled(rig: &Rig) {
+    until(rig, "deployment/ai-model", ".spec.template.spec.containers[0].env[0].value", "v1");
+    kubectl(&["-n", &rig.namespace, "rollout", "status", "deployment/ai-model", "--timeout=120s"]);
+}
+
 #[test]
 #[ignore = "needs a Kubernetes cluster (KUBECONFIG) and a loader of images (FIREDRILL_TEST_IMAGE)"]
 fn an_application_that_is_turned_back_is_told_from_one_that_is_not() {
@@ -46,7 +52,7 @@ fn an_application_that_is_turned_back_is_told_from_one_that_is_not() {
     until(&well, "application/ai-model", ".status.health.status", "Healthy");
     let before = well.snapshot();
     must(&drill(&well, "argo-cd.yaml", &[]), &TAKEN_BACK);
-    until(&well, "application/ai-model", ".status.sync.revision", "v1");
+    settled(&well);
     assert_eq!(well.snapshot(), before);
     // A good version goes through.
     let through = "expect.0={ rollback: { after: release, promotes-within: 25s } }";
@@ -57,6 +63,7 @@ fn an_application_that_is_turned_back_is_told_from_one_that_is_not() {
     let _controller = argocd(&ill.namespace);
     until(&ill, "application/ai-model", ".status.health.status", "Healthy");
     must(&drill(&ill, "argo-cd.yaml", &[]), &NEVER);
+    settled(&ill);
     // Never ready, it is never promoted, and Argo CD does not take it back.
     let stuck = "chaos.release.deploy={ version: v4, application: ai-model, spec: { source: { targetRevision: v4 } } }";
     let told = drill(&ill, "argo-cd.yaml", &[stuck]);
@@ -79,7 +86,7 @@ fn a_helm_release_that_is_remediated_is_told_from_one_that_is_not() {
     until(&well, "helmrelease/ai-model", ".status.conditions[0].status", "True");
     let before = well.snapshot();
     must(&drill(&well, "flux.yaml", &[]), &TAKEN_BACK);
-    until(&well, "helmrelease/ai-model", ".status.conditions[0].status", "True");
+    settled(&well);
     assert_eq!(well.snapshot(), before);
     drop((controller, well));
     // What answers 500 is ready, and nothing tests it.
@@ -87,6 +94,7 @@ fn a_helm_release_that_is_remediated_is_told_from_one_that_is_not() {
     let _controller = flux(&untested.namespace);
     until(&untested, "helmrelease/ai-model", ".status.conditions[0].status", "True");
     must(&drill(&untested, "flux.yaml", &[]), &NEVER);
+    settled(&untested);
     // A release that fails is rolled back even so.
     let stuck =
         "chaos.release.deploy={ version: v4, helm-release: ai-model, spec: { values: { version: v4 } } }";
@@ -107,7 +115,7 @@ fn an_inference_service_that_is_put_back_is_told_from_one_that_is_not() {
     until(&well, "inferenceservice/ai-model", ".status.modelStatus.transitionStatus", "UpToDate");
     let before = well.snapshot();
     must(&drill(&well, "kserve.yaml", &[]), &TAKEN_BACK);
-    until(&well, "inferenceservice/ai-model", ".status.modelStatus.transitionStatus", "UpToDate");
+    settled(&well);
     assert_eq!(well.snapshot(), before);
     drop((controller, well));
     let ill = with("kserveless", &service("no"));

@@ -2,13 +2,11 @@
 //! controllers, set up well and badly, told apart by the scenarios that users
 //! are given.
 
-use std::{fmt::Write as _, fs, path::Path, process::Command};
-
-use firedrill::verdict::model::{RunVerdict, Verdict::*};
-use serde_json::Value;
+use std::{fmt::Write as _, path::Path, process::Command};
 
 use super::rig::{Rig, kubectl, said, verdict};
-use crate::support::exe;
+use crate::support::{events, exe, seen};
+use firedrill::verdict::model::{RunVerdict, Verdict::*};
 
 /// The objects of a set-up, with what stands in for the words in capitals.
 pub(super) fn rig(name: &str, objects: &str, words: &[(&str, &str)]) -> Rig {
@@ -106,17 +104,14 @@ fn argo_rollouts_that_analyses_is_told_from_one_that_does_not() {
 /// drill saw it.
 fn agrees_with_aborted_at((_, said): &(RunVerdict, String)) {
     let run = said.lines().find(|line| line.contains("/runs/")).expect("a folder");
-    let journal = fs::read_to_string(Path::new(run.trim()).join("events.jsonl")).expect("a journal");
-    let lines: Vec<Value> = journal.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let (zero, lines) = events(Path::new(run.trim()));
     let time = |text: &str| humantime::parse_rfc3339(text).expect("a time");
-    let zero = time(lines[0]["wall_clock"].as_str().expect("a time"));
     let back = lines.iter().find(|line| line["signal"] == "rollout" && line["phase"] == "rolling-back");
     let back = back.unwrap_or_else(|| panic!("{said}"));
     let reason = back["reason"].as_str().expect("a reason");
     let (_, at) = reason.split_once("abortedAt ").expect("its own time");
     let own = time(at.trim_end_matches(')')).duration_since(zero).map_or(0.0, |own| own.as_secs_f64());
-    let micros = |key: &str| back["seen"][key].as_f64().expect("a time") / 1e6;
-    let (from, by) = (micros("not_before"), micros("by"));
+    let (from, by) = seen(back);
     // Cut to whole seconds, it may seem earlier by one.
     assert!(from - 1.0 <= own && own <= by, "{own} s is not in {from}–{by} s: {reason}");
 }

@@ -80,7 +80,8 @@ fn what_a_killed_drill_left_broken_is_mended_by_recover() {
 fn nothing_ends_a_program_without_an_undo() {
     let folder = Folder::new();
     let chaos = broken(folder.path(), "touch", "test", "duration: 2s");
-    let endless: String = chaos.lines().filter(|line| !line.contains("undo")).map(|line| format!("{line}\n")).collect();
+    let endless: String =
+        chaos.lines().filter(|line| !line.contains("undo")).map(|line| format!("{line}\n")).collect();
     let out = command(&folder, &format!("{DRILL}{endless}")).output().expect("the program starts");
     assert_eq!(out.status.code(), Some(2), "{}", said(&out));
     assert!(said(&out).contains("nothing ends it: there is no `undo`"), "{}", said(&out));

@@ -65,11 +65,11 @@ pub(crate) fn argocd(namespace: &str) -> Controller {
             State::Late => ("Synced", "Degraded", "Succeeded"),
             State::Done => ("Synced", "Healthy", "Succeeded"),
         };
-        Told::status(json!({
+        json!({
             "sync": { "status": sync, "revision": wanted, "comparedTo": compared },
             "health": { "status": health, "message": "Deployment exceeded its progress deadline" },
             "operationState": { "phase": phase, "message": "" },
-        }))
+        })
     })
 }
 
@@ -84,14 +84,19 @@ pub(crate) fn flux(namespace: &str) -> Controller {
     start(namespace, kind, "/spec/values/version", |object, wanted, state| {
         let generation = &object["metadata"]["generation"];
         let one = |kind: &str, status: &str, reason: &str, message: &str| json!({ "type": kind, "status": status, "reason": reason, "message": message, "observedGeneration": generation });
-        let remediates = object.pointer("/spec/upgrade/remediation").is_some();
         let tests = object.pointer("/spec/test/enable") == Some(&Value::Bool(true));
-        let remediated = object.pointer("/status/conditions").and_then(Value::as_array).is_some_and(|all| {
-            all.iter().any(|one| one["type"] == "Remediated" && one["observedGeneration"] == *generation)
-        });
-        if remediated {
-            // It stays so until the spec changes.
-            return Told { status: None, back_to: Some(before(object)) };
+        if is_failed(object) {
+            // The rollback waits for its pods, as the upgrade did.
+            let mut conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            if remediates(object) && state == State::Done && conditions.len() == 2 {
+                conditions.push(one(
+                    "Remediated",
+                    "True",
+                    "RollbackSucceeded",
+                    "Helm rollback to previous release succeeded",
+                ));
+            }
+            return json!({ "conditions": conditions });
         }
         let failed = match state {
             State::Late => Some("context deadline exceeded"),
@@ -101,32 +106,33 @@ pub(crate) fn flux(namespace: &str) -> Controller {
         match (failed, state) {
             (Some(why), _) => {
                 let message = format!("Helm upgrade failed for release default/ai-model: {why}");
-                let mut conditions = vec![
+                json!({ "conditions": [
                     one("Ready", "False", "UpgradeFailed", &message),
                     one("Released", "False", "UpgradeFailed", &message),
-                ];
-                if remediates {
-                    conditions.push(one(
-                        "Remediated",
-                        "True",
-                        "RollbackSucceeded",
-                        "Helm rollback to previous release succeeded",
-                    ));
-                }
-                Told {
-                    status: Some(json!({ "conditions": conditions })),
-                    back_to: remediates.then(|| before(object)),
-                }
+                ] })
             }
-            (None, State::Done) => Told::status(json!({
+            (None, State::Done) => json!({
                 "conditions": [one("Ready", "True", "UpgradeSucceeded", "Helm upgrade succeeded")],
                 "history": [{ "appVersion": wanted }],
-            })),
-            (None, _) => Told::status(json!({
+            }),
+            (None, _) => json!({
                 "conditions": [one("Ready", "Unknown", "Progressing", "Running 'upgrade' action")],
-            })),
+            }),
         }
     })
+}
+
+/// Whether Flux' release of the spec that is there now has failed.
+fn is_failed(object: &Value) -> bool {
+    let generation = &object["metadata"]["generation"];
+    let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
+    conditions.into_iter().flatten().any(|one| {
+        one["type"] == "Released" && one["status"] == "False" && one["observedGeneration"] == *generation
+    })
+}
+
+fn remediates(object: &Value) -> bool {
+    object.pointer("/spec/upgrade/remediation").is_some()
 }
 
 /// The version that Flux released last and well.
@@ -151,7 +157,7 @@ pub(crate) fn kserve(namespace: &str) -> Controller {
         };
         // The revision before keeps all of the traffic until the next is ready.
         let (latest, previous) = if done { (100, 0) } else { (0, 100) };
-        Told::status(json!({
+        json!({
             "observedGeneration": object["metadata"]["generation"],
             "conditions": [{ "type": "Ready", "status": ready(done) }],
             "components": { "predictor": {
@@ -163,7 +169,7 @@ pub(crate) fn kserve(namespace: &str) -> Controller {
                 ],
             } },
             "modelStatus": { "transitionStatus": transition, "lastFailureInfo": { "message": "the model does not load" } },
-        }))
+        })
     })
 }
 
@@ -179,25 +185,12 @@ enum State {
     Done,
 }
 
-/// What a controller makes of it.
-struct Told {
-    status: Option<Value>,
-    /// Deploys this version instead.
-    back_to: Option<String>,
-}
-
-impl Told {
-    fn status(status: Value) -> Self {
-        Self { status: Some(status), back_to: None }
-    }
-}
-
 /// Looks after the objects of a kind; the version is what ends the text at `path`.
 fn start(
     namespace: &str,
     kind: Kind,
     path: &'static str,
-    tell: impl Fn(&Value, &str, State) -> Told + Send + Sync + 'static,
+    tell: impl Fn(&Value, &str, State) -> Value + Send + Sync + 'static,
 ) -> Controller {
     let (namespace, since) = (namespace.to_owned(), Since::default());
     let (kind, tell) = (Arc::new(kind), Arc::new(tell));
@@ -213,8 +206,8 @@ fn start(
                 let text = object.pointer(path).and_then(Value::as_str).expect("a version").to_owned();
                 let wanted = text.rsplit('/').next().expect("a word").to_owned();
                 let state = apply(&deployments, name(&object), &deployed(&object, &wanted)).await?;
-                let told = tell(&object, &wanted, state);
-                if let Some(status) = told.status.filter(|status| *status != object["status"]) {
+                let status = tell(&object, &wanted, state);
+                if status != object["status"] {
                     let patch = Patch::Merge(json!({ "status": status }));
                     let how = PatchParams::default();
                     if kind.apart {
@@ -222,9 +215,6 @@ fn start(
                     } else {
                         objects.patch(name(&object), &how, &patch).await?;
                     }
-                }
-                if let Some(version) = told.back_to {
-                    apply(&deployments, name(&object), &version).await?;
                 }
                 let mut since = since.lock().await;
                 let out =
@@ -245,14 +235,9 @@ fn start(
     })
 }
 
-/// The version that is to be out: of a release that was taken back, the one before.
+/// The version that is to be out: of a release that failed, the one before.
 fn deployed(object: &Value, wanted: &str) -> String {
-    let generation = &object["metadata"]["generation"];
-    let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
-    let back = conditions.into_iter().flatten().any(|one| {
-        one["type"] == "Remediated" && one["status"] == "True" && one["observedGeneration"] == *generation
-    });
-    if back { before(object) } else { wanted.to_owned() }
+    if is_failed(object) && remediates(object) { before(object) } else { wanted.to_owned() }
 }
 
 /// Makes the Deployment that version. How far it is.

@@ -7,6 +7,7 @@ mod caches;
 mod fallbacks;
 mod hangs;
 mod limits;
+mod records;
 mod registries;
 
 use std::{
@@ -14,18 +15,22 @@ use std::{
     path::Path,
     process::{Command, Output},
     thread,
+    time::SystemTime,
 };
 
 use firedrill::verdict::model::{RunVerdict, Verdict};
+use serde_json::Value;
 
 use super::servers::{Real, origin, way};
-use crate::support::{Folder, exe, run_folder, said, verdict};
+use crate::support::{Folder, events, exe, run_folder, said, verdict};
 
 /// What a drill came to.
 struct Told {
     judged: RunVerdict,
     /// What it printed.
     said: String,
+    /// What it wrote down, and the wall clock at its zero.
+    events: (SystemTime, Vec<Value>),
 }
 
 impl Told {
@@ -121,7 +126,8 @@ impl Site {
     fn drill(&self) -> Told {
         let folder = Folder::new();
         let out = self.run(&folder);
-        Told { judged: verdict(&run_folder(&out)), said: said(&out) }
+        let run = run_folder(&out);
+        Told { judged: verdict(&run), said: said(&out), events: events(&run) }
     }
 
     /// What is wrong with its drill, of which nothing may be started.
