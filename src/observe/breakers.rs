@@ -125,7 +125,15 @@ fn path(from: BreakerState, to: BreakerState, mut entered: Entered) -> Vec<Break
             }
             BreakerState::HalfOpen => &[BreakerState::Closed, BreakerState::Open],
         };
-        let Some(&state) = next.iter().find(|state| *entered.of(**state) > 0) else { break };
+        let Some(&state) = next.iter().find(|state| *entered.of(**state) > 0) else {
+            // Who counts openings alone was closed between two of them.
+            if at == BreakerState::Open && entered.open > 0 {
+                entered.open -= 1;
+                path.extend([BreakerState::Closed, BreakerState::Open]);
+                continue;
+            }
+            break;
+        };
         *entered.of(state) -= 1;
         path.push(state);
         at = state;

@@ -195,6 +195,9 @@ mod tests {
         assert_eq!(told(&mut breakers, &system, &text(1, 4)), [llm(Open)]);
         assert_eq!(told(&mut breakers, &system, &text(0, 4)), [llm(Closed)]);
         assert_eq!(told(&mut breakers, &system, &text(0, 5)), [llm(Open), llm(Closed)]);
+        assert_eq!(told(&mut breakers, &system, &text(1, 6)), [llm(Open)]);
+        // Back and ejected again since.
+        assert_eq!(told(&mut breakers, &system, &text(1, 7)), [llm(Closed), llm(Open)]);
     }
 
     #[test]
