@@ -1,9 +1,10 @@
 //! What tests share.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output},
+    sync::OnceLock,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -14,9 +15,12 @@ use nix::{
 };
 use serde_json::Value;
 
-/// The program under test.
+/// The program under test: `FIREDRILL_EXE`, or the one that was built with the
+/// tests.
 pub(crate) fn exe() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_firedrill"))
+    static EXE: OnceLock<PathBuf> = OnceLock::new();
+    let built = || PathBuf::from(env!("CARGO_BIN_EXE_firedrill"));
+    EXE.get_or_init(|| env::var_os("FIREDRILL_EXE").map_or_else(built, PathBuf::from))
 }
 
 /// A folder that goes with the test.

@@ -108,12 +108,9 @@ pub(super) fn deploy(cx: &mut Context<'_>, node: &Node) -> Option<Deploy> {
 fn of(cx: &mut Context<'_>, kind: &'static str, node: &Node) -> Option<Deployed> {
     let named = |cx: &mut Context<'_>, of: fn(String) -> Deployed| {
         if cx.names.target != TargetKind::Cluster {
-            let help = "deploy by a `command:` where the target is none";
-            return cx.fail(
-                &node.place,
-                format!("a `{kind}` is on a cluster, and so must the target be"),
-                help,
-            );
+            let help = "deploy by a `command:`";
+            let message = format!("`{kind}` names an object of a cluster, and the target is none");
+            return cx.fail(&node.place, message, help);
         }
         cx.object_name(node, "an object's name").map(of)
     };

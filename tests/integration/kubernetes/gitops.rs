@@ -2,11 +2,16 @@
 //! by the selector of a Service. Controllers of the tests' own act on them, as
 //! those tools' documentation tells.
 
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
 use firedrill::verdict::model::Verdict::{Fail, Pass};
 
 use super::{
     controllers::gitops::{argocd, flux, kserve, switch},
-    rig::{Rig, kubectl},
+    rig::{PATIENCE, Rig, kubectl},
     rollouts::{drill, must, rig, until},
 };
 
@@ -36,6 +41,12 @@ fn with(name: &str, object: &str) -> Rig {
 fn settled(rig: &Rig) {
     until(rig, "deployment/ai-model", ".spec.template.spec.containers[0].env[0].value", "v1");
     kubectl(&["-n", &rig.namespace, "rollout", "status", "deployment/ai-model", "--timeout=120s"]);
+    // Those on their way out are still sent something.
+    let deadline = Instant::now() + PATIENCE;
+    while rig.pods().len() > 3 {
+        assert!(Instant::now() < deadline, "old pods stay: {:?}", rig.pods());
+        sleep(Duration::from_millis(200));
+    }
 }
 
 #[test]
@@ -55,7 +66,7 @@ fn an_application_that_is_turned_back_is_told_from_one_that_is_not() {
     settled(&well);
     assert_eq!(well.snapshot(), before);
     // A good version goes through.
-    let through = "expect.0={ rollback: { after: release, promotes-within: 25s } }";
+    let through = "expect.0={ rollback: { after: release, promotes-within: 18s } }";
     let good = "chaos.release.deploy={ version: v3, application: ai-model, spec: { source: { targetRevision: v3 } } }";
     must(&drill(&well, "argo-cd.yaml", &[good, through]), &[("promotes-within", Pass)]);
     drop((controller, well));
