@@ -50,6 +50,12 @@ impl ClientError {
     }
 }
 
+/// A client of HTTP servers that users name. The error is in words.
+pub(crate) fn http(patience: Duration) -> Result<reqwest::Client, String> {
+    let client = reqwest::Client::builder().no_proxy().timeout(patience).build();
+    client.map_err(|error| error.to_string())
+}
+
 /// Asks, and reads the answers. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiClient {

@@ -49,7 +49,7 @@ def main():
     unsure = [drill for drill in healthy if any(c["verdict"] == "inconclusive" for c in drill["checks"])]
     missed = sum(row["missed"] for row in rows.values())
     print("# Truth table of the lab\n")
-    print(f"`benches/truth/run FILE {len(seeds)}` on {os.cpu_count()} cores, which were busy: up to eight drills at a time. "
+    print(f"`benches/truth/run FILE {len(seeds)}` on {os.cpu_count()} cores, all on one machine: "
           f"{len(broken)} drills with a defect, {len(healthy)} without, seeds {min(seeds)} to {max(seeds)}.\n")
     print("| | seen | wanted |\n| --- | --- | --- |")
     print(f"| false passes: a defect that no check of its mechanism noticed | {missed} of {len(broken)} drills | 0 |")

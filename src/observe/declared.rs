@@ -9,6 +9,7 @@ use super::{
     systems::Reader,
 };
 use crate::{
+    api_client,
     clock::Clock,
     journal::{Sink, event::Signal},
     scenario::observe::Observed,
@@ -58,19 +59,16 @@ pub async fn preflight(all: &[Observed]) -> Vec<String> {
     let mut problems = Vec::new();
     for observed in all {
         let name = &observed.name;
+        let found = match client() {
+            Ok(http) => text(&http, observed).await,
+            Err(error) => Err(error),
+        };
         if observed.system.has_alerts() {
-            let found = match client() {
-                Ok(http) => text(&http, observed).await,
-                Err(error) => Err(error),
-            };
             let found = found.and_then(|text| alerts::firing(&observed.system, &text));
             problems.extend(found.err().map(|why| format!("signals: {name}: {why}")));
             continue;
         }
-        let found = match client() {
-            Ok(http) => ask(&http, observed).await,
-            Err(error) => Err(error),
-        };
+        let found = found.map(|text| Exposition::parse(&text));
         match found {
             Err(why) => problems.push(format!("signals: {name}: {why}")),
             Ok(metrics) if metrics.samples.is_empty() => {
@@ -85,8 +83,7 @@ pub async fn preflight(all: &[Observed]) -> Vec<String> {
 }
 
 fn client() -> Result<reqwest::Client, String> {
-    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
-    client.map_err(|error| error.to_string())
+    api_client::http(PATIENCE)
 }
 
 async fn ask(http: &reqwest::Client, observed: &Observed) -> Result<Exposition, String> {

@@ -13,7 +13,7 @@ use super::{
     standing::{Standing, Word},
 };
 use crate::{
-    chaos::outside::alias::version_of,
+    chaos::outside::alias::{client, version_of},
     clock::Clock,
     journal::Sink,
     lab::api::RolloutStatus,
@@ -41,9 +41,10 @@ pub async fn watch(timeline: &[PlannedAct], clock: Clock, sink: Sink, cancel: Ca
             None => all.push((alias, vec![version.clone()])),
         }
     }
-    let watchers = all.into_iter().map(|(alias, deployed)| {
+    let watchers = all.into_iter().filter_map(|(alias, deployed)| {
         let watcher = Watcher {
             source: Source::expected(&alias.to_string()),
+            http: client().ok()?,
             alias: alias.clone(),
             deployed,
             clock,
@@ -51,12 +52,13 @@ pub async fn watch(timeline: &[PlannedAct], clock: Clock, sink: Sink, cancel: Ca
             standing: Standing::default(),
             told: None,
         };
-        every(READ, &cancel, watcher)
+        Some(every(READ, &cancel, watcher))
     });
     futures::future::join_all(watchers).await;
 }
 
 struct Watcher {
+    http: reqwest::Client,
     alias: MlflowAlias,
     /// The versions that the drill turns it to.
     deployed: Vec<Version>,
@@ -70,7 +72,7 @@ struct Watcher {
 impl Look for Watcher {
     async fn look(&mut self) {
         let started = self.clock.now();
-        let found = version_of(&self.alias).await;
+        let found = version_of(&self.http, &self.alias).await;
         let Some((now, seen)) = self.source.heard(found, started, self.clock.now(), &self.sink) else {
             return;
         };

@@ -6,11 +6,12 @@ use super::{
     finding::Finding,
     judge::Title,
     model::CheckKind,
+    states::{self, Met},
     times::{interval, within, worst},
 };
 use crate::{
     scenario::alert::AlertExpectation,
-    units::{PhaseName, RunTime, Seen, Span},
+    units::{PhaseName, Seen, Span},
 };
 
 /// Judges the one demand that is set.
@@ -45,15 +46,11 @@ fn told<'f>(facts: &'f Facts<'_>, e: &AlertExpectation) -> Result<Vec<(&'f str, 
     Ok(all)
 }
 
-/// Whether it fires at an instant, as far as was told by then.
-fn fires_at(states: &States, at: RunTime) -> bool {
-    states.iter().rev().find(|(seen, _)| seen.by <= at).is_some_and(|(_, firing)| *firing)
-}
-
 fn fires(facts: &Facts<'_>, e: &AlertExpectation, limit: Span) -> Result<Finding, Finding> {
     let t0 = facts.effect(e.after.as_ref())?;
     let all = told(facts, e)?;
-    if let Some((source, _)) = all.iter().find(|(_, states)| fires_at(states, t0.not_before)) {
+    if let Some((source, _)) = all.iter().find(|(_, states)| states::at(states, t0.not_before) == Some(true))
+    {
         let why = format!("{} fired already when the fault acted, says {source}", e.name);
         return Err(Finding::inconclusive(why));
     }
@@ -78,17 +75,15 @@ fn resolves(facts: &Facts<'_>, e: &AlertExpectation, limit: Span) -> Result<Find
     for (source, states) in told(facts, e)? {
         let later =
             states.iter().any(|(seen, firing)| *firing && seen.by > t0.not_before && seen.by <= until);
-        let fired = later || fires_at(states, t0.not_before);
+        let fired = later || states::at(states, t0.not_before) == Some(true);
         if !fired {
             continue;
         }
-        // For good: it does not fire again before anything else is broken.
-        let last = states.iter().rposition(|(seen, firing)| *firing && seen.by <= until).unwrap_or_default();
-        let resolved = states[last..].iter().find(|(seen, firing)| !firing && seen.by <= until);
-        let finding =
-            within(end, resolved.map(|(seen, _)| *seen), until, limit, &format!("{} was resolved", e.name));
+        let resolved = states::settled(states, t0.not_before, until, |firing| !firing);
+        let resolved = resolved.filter(|seen| seen.by <= until);
+        let finding = within(end, resolved, until, limit, &format!("{} was resolved", e.name));
         findings.push(match resolved {
-            Some((seen, _)) => finding.on(source, format!("{} fires no more at {}", e.name, interval(*seen))),
+            Some(seen) => finding.on(source, format!("{} fires no more at {}", e.name, interval(seen))),
             None => finding.on(source, format!("{} fires on", e.name)),
         });
     }
@@ -104,20 +99,15 @@ fn quiet(facts: &Facts<'_>, e: &AlertExpectation, phase: &PhaseName) -> Result<F
     let all = told(facts, e)?;
     let mut maybe = None;
     for (source, states) in &all {
-        for (i, (seen, firing)) in states.iter().enumerate() {
-            if !firing {
-                continue;
-            }
-            let over = states[i + 1..].iter().find(|(_, firing)| !firing).map(|(next, _)| *next);
-            let surely_over = over.map_or(facts.end, |next| next.not_before);
-            let perhaps_over = over.map_or(facts.end, |next| next.by);
-            if seen.by <= end && surely_over >= start {
-                let why = format!("{} fired at {}", e.name, interval(*seen));
+        match states::met(states, (start, end), facts.end, |firing| *firing) {
+            Some(Met::Surely(seen)) => {
+                let why = format!("{} fired at {}", e.name, interval(seen));
                 return Ok(Finding::fail(why.clone()).observed(1.0, "count").on(*source, why));
             }
-            if seen.not_before <= end && perhaps_over >= start {
-                maybe = Some(format!("{} fired at {}, perhaps in {phase}", e.name, interval(*seen)));
+            Some(Met::Perhaps(seen)) => {
+                maybe = Some(format!("{} fired at {}, perhaps in {phase}", e.name, interval(seen)));
             }
+            None => {}
         }
     }
     if let Some(why) = maybe {

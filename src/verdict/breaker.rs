@@ -7,6 +7,7 @@ use super::{
     judge::Title,
     leak,
     model::CheckKind,
+    states::{self, Met},
     times::{interval, within},
 };
 use crate::{
@@ -56,11 +57,6 @@ pub(super) fn guarding<'a>(facts: &Facts<'a>, after: Option<&FaultId>) -> Vec<&'
     if named.is_empty() { all.collect() } else { named }
 }
 
-/// The state of a breaker at an instant.
-fn state_at(states: &[(Seen, BreakerState)], at: RunTime) -> Option<BreakerState> {
-    states.iter().rev().find(|(seen, _)| seen.by <= at).map(|(_, state)| *state)
-}
-
 fn opens(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
     let t0 = facts.effect(after)?;
     let names = guarding(facts, after);
@@ -68,7 +64,7 @@ fn opens(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Find
     let mut open_already = Vec::new();
     for name in &names {
         let states = &facts.breakers[name];
-        if state_at(states, t0.not_before).is_some_and(|state| state != BreakerState::Closed) {
+        if states::at(states, t0.not_before).is_some_and(|state| state != BreakerState::Closed) {
             open_already.push(*name);
         }
         let opened =
@@ -164,7 +160,7 @@ fn closes(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Fin
     let opened = guarding(facts, after).into_iter().filter(|name| {
         let states = &facts.breakers[name];
         states.iter().any(|(seen, state)| *state == BreakerState::Open && seen.by > t0.not_before)
-            || state_at(states, t0.not_before).is_some_and(|state| state != BreakerState::Closed)
+            || states::at(states, t0.not_before).is_some_and(|state| state != BreakerState::Closed)
     });
     let opened: Vec<&str> = opened.collect();
     if opened.is_empty() {
@@ -172,7 +168,9 @@ fn closes(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Fin
     }
     let mut findings = Vec::new();
     for name in &opened {
-        let closed = closed_for_good(&facts.breakers[name], t0.not_before, quiet_until);
+        let closed = states::settled(&facts.breakers[name], t0.not_before, quiet_until, |state| {
+            *state == BreakerState::Closed
+        });
         if closed.is_none() && facts.gone(name).is_some() {
             continue;
         }
@@ -185,16 +183,6 @@ fn closes(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Fin
             finding.on("breakers", format!("{checked} that had opened, and whose pod is still there"))
         })
         .ok_or_else(|| Finding::inconclusive(format!("the pods of {} are gone", opened.join(", "))))
-}
-
-/// The first closing after `since` that is not followed by another state
-/// before `until`.
-fn closed_for_good(states: &[(Seen, BreakerState)], since: RunTime, until: RunTime) -> Option<Seen> {
-    states.iter().enumerate().find_map(|(i, (seen, state))| {
-        let again =
-            states[i + 1..].iter().any(|(next, state)| *state != BreakerState::Closed && next.by <= until);
-        (*state == BreakerState::Closed && seen.by > since && !again).then_some(*seen)
-    })
 }
 
 fn quiet(facts: &Facts<'_>, phase: &PhaseName) -> Finding {
@@ -214,20 +202,14 @@ fn quiet(facts: &Facts<'_>, phase: &PhaseName) -> Finding {
     let watched = facts.breakers.values().filter(seen_by_then).count() as u64;
     let mut maybe = None;
     for (name, states) in &facts.breakers {
-        for (i, (seen, state)) in states.iter().enumerate() {
-            if *state != BreakerState::Open {
-                continue;
-            }
-            let next = states.get(i + 1).map(|(next, _)| *next);
-            let (sure_until, perhaps_until) =
-                next.map_or((facts.end, facts.end), |next| (next.not_before.max(seen.by), next.by));
-            let said = format!("breaker {name} was open from {}", interval(*seen));
-            if seen.by <= end && sure_until >= start {
+        let said = |seen| format!("breaker {name} was open from {}", interval(seen));
+        match states::met(states, (start, end), facts.end, |state| *state == BreakerState::Open) {
+            Some(Met::Surely(seen)) => {
+                let said = said(seen);
                 return Finding::fail(said.clone()).observed(1.0, "count").on("breakers", said);
             }
-            if seen.not_before < end && perhaps_until > start {
-                maybe = Some(said);
-            }
+            Some(Met::Perhaps(seen)) => maybe = Some(said(seen)),
+            None => {}
         }
     }
     match maybe {

@@ -48,6 +48,7 @@ pub(crate) mod searched;
 pub mod series;
 mod shedding;
 mod slo;
+mod states;
 mod stats;
 #[cfg(test)]
 mod testing;

@@ -14,7 +14,7 @@ use crate::{
         chaos::{Chaos, KubernetesAction, PodAction},
         custom::{CustomChaos, Tool},
         kubernetes::KubernetesTarget,
-        model::{Deploy, Deployed},
+        model::Deploy,
     },
     units::FaultId,
 };
@@ -203,25 +203,19 @@ impl Collector {
 
     fn deploy(&mut self, deploy: &Deploy, home: &str) {
         let at = Some(home);
-        match &deploy.of {
-            Some(Deployed::Deployment(_)) => {
+        match deploy.of.as_ref().map(deployed) {
+            Some(Some((Kind::Deployment, _))) => {
                 self.verbs(at, "apps", "deployments", &["get", "patch"]);
                 // Who looks after it is found among them.
                 self.verbs(at, Kind::Canary.group(), Kind::Canary.resource(), &["list"]);
             }
-            Some(
-                of @ (Deployed::Rollout(_)
-                | Deployed::Application(_)
-                | Deployed::HelmRelease(_)
-                | Deployed::InferenceService(_)
-                | Deployed::Service(_)),
-            ) => {
-                let Some((kind, _)) = deployed(of) else { return };
+            Some(Some((kind, _))) => {
                 let (group, resource) = (kind.group(), kind.resource());
                 self.verbs(at, group, resource, &["get", "patch"]);
                 self.leftovers(at, group, resource);
             }
-            Some(Deployed::Mlflow(_) | Deployed::Command(_)) => {}
+            // It is not on the cluster.
+            Some(None) => {}
             None => {
                 self.verbs(at, "", "services", &["get"]);
                 self.verbs(at, "", "pods", &["list"]);

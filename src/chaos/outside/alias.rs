@@ -5,11 +5,12 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::proven;
 use crate::{
-    api_client::PATIENCE,
+    api_client::{self, PATIENCE},
     chaos::{
         driver::{ChaosError, Proof, evidence},
-        look::{Look, Timing, all_parts},
+        look::{Look, Timing},
         undo::Undo,
     },
     clock::Clock,
@@ -23,6 +24,7 @@ const PATH: &str = "/api/2.0/mlflow/registered-models/alias";
 /// An alias that is turned.
 #[derive(Debug)]
 pub struct Turned {
+    http: reqwest::Client,
     alias: MlflowAlias,
     /// What it pointed to. None: to nothing.
     from: Option<Version>,
@@ -33,11 +35,12 @@ pub struct Turned {
 impl Turned {
     /// Looks what it points to now.
     pub(super) async fn prepare(alias: &MlflowAlias, to: &Version) -> Result<Self, ChaosError> {
-        let from = version_of(alias).await.map_err(ChaosError::Unfit)?;
+        let http = client().map_err(ChaosError::Unfit)?;
+        let from = version_of(&http, alias).await.map_err(ChaosError::Unfit)?;
         if from.as_ref() == Some(to) {
             return Err(ChaosError::Unfit(format!("the {alias} is {to} already: nothing would change")));
         }
-        Ok(Self { alias: alias.clone(), from, to: to.clone(), timing: Timing::default() })
+        Ok(Self { http, alias: alias.clone(), from, to: to.clone(), timing: Timing::default() })
     }
 
     pub(super) fn undo(&self) -> Undo {
@@ -46,22 +49,21 @@ impl Turned {
 
     pub(super) async fn inject(&mut self, clock: Clock) -> Result<(), ChaosError> {
         let asked = clock.now();
-        turn(&self.alias, Some(&self.to)).await.map_err(ChaosError::Unfit)?;
+        turn(&self.http, &self.alias, Some(&self.to)).await.map_err(ChaosError::Unfit)?;
         self.timing.placed(Seen { not_before: asked, by: clock.now() });
         Ok(())
     }
 
     pub(super) async fn prove(&mut self, clock: Clock) -> Proof {
         let started = clock.now();
-        let look = match version_of(&self.alias).await {
+        let look = match version_of(&self.http, &self.alias).await {
             Ok(now) if now.as_ref() == Some(&self.to) => {
                 Look::acts(vec![evidence("mlflow", format!("the {} is {}", self.alias, self.to))])
             }
             Ok(now) => Look::not(format!("the {} is {}", self.alias, shown(now.as_ref())), vec![]),
             Err(why) => Look::not(why, vec![]),
         };
-        let seen = self.timing.looked(&look, true, started, clock.now());
-        all_parts(vec![(0, look, seen)])
+        proven(&mut self.timing, look, started, clock)
     }
 }
 
@@ -75,17 +77,18 @@ pub(in crate::chaos) async fn take_back(
     from: Option<&Version>,
     to: &Version,
 ) -> Result<Vec<Evidence>, ChaosError> {
-    let now = version_of(alias).await.map_err(ChaosError::Unfit)?;
+    let http = client().map_err(ChaosError::Unfit)?;
+    let now = version_of(&http, alias).await.map_err(ChaosError::Unfit)?;
     if now.as_ref() != Some(to) {
         let what = format!("the {alias} is {} now, by somebody else", shown(now.as_ref()));
         return Ok(vec![evidence("mlflow", what)]);
     }
-    turn(alias, from).await.map_err(ChaosError::Unfit)?;
+    turn(&http, alias, from).await.map_err(ChaosError::Unfit)?;
     Ok(vec![evidence("mlflow", format!("the {alias} is {} again", shown(from)))])
 }
 
 /// Points the alias to a version, or takes it away. The error is in words.
-async fn turn(alias: &MlflowAlias, to: Option<&Version>) -> Result<(), String> {
+async fn turn(http: &reqwest::Client, alias: &MlflowAlias, to: Option<&Version>) -> Result<(), String> {
     let mut body = json!({ "name": alias.model, "alias": alias.alias });
     let method = match to {
         Some(version) => {
@@ -94,14 +97,17 @@ async fn turn(alias: &MlflowAlias, to: Option<&Version>) -> Result<(), String> {
         }
         None => Method::DELETE,
     };
-    let request = client()?.request(method, format!("{}{PATH}", alias.at)).json(&body);
+    let request = http.request(method, format!("{}{PATH}", alias.at)).json(&body);
     answer(alias, request).await.map(drop).map_err(|(_, why)| why)
 }
 
 /// What the alias points to now. None: there is no such alias.
-pub(crate) async fn version_of(alias: &MlflowAlias) -> Result<Option<Version>, String> {
+pub(crate) async fn version_of(
+    http: &reqwest::Client,
+    alias: &MlflowAlias,
+) -> Result<Option<Version>, String> {
     let asked = [("name", &alias.model), ("alias", &alias.alias)];
-    let request = client()?.get(format!("{}{PATH}", alias.at)).query(&asked);
+    let request = http.get(format!("{}{PATH}", alias.at)).query(&asked);
     match answer(alias, request).await {
         Ok(answer) => match answer.pointer("/model_version/version").and_then(Value::as_str) {
             Some(version) => Ok(Some(Version::new(version))),
@@ -113,9 +119,9 @@ pub(crate) async fn version_of(alias: &MlflowAlias) -> Result<Option<Version>, S
     }
 }
 
-fn client() -> Result<reqwest::Client, String> {
-    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
-    client.map_err(|error| error.to_string())
+/// Asks registries.
+pub(crate) fn client() -> Result<reqwest::Client, String> {
+    api_client::http(PATIENCE)
 }
 
 async fn answer(

@@ -9,6 +9,7 @@ pub use self::nothing::NothingDriver;
 use self::{alias::Turned, programs::Programs};
 use super::{
     driver::{ChaosError, Driver, LastWord, Order, Proof},
+    look::{Look, Timing, all_parts},
     undo::Undo,
 };
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
         chaos::Chaos,
         model::{Deploy, Deployed},
     },
+    units::RunTime,
 };
 
 /// A target's driver, and beside it what needs none.
@@ -58,6 +60,13 @@ async fn own<F>(order: &Order<'_>) -> Option<Result<OutsideFault<F>, ChaosError>
         }
         PlannedAction::Deploy(_) | PlannedAction::Fault(_) => None,
     }
+}
+
+/// What a look at a fault that shows as soon as it acts says of it, which was
+/// begun at `started`.
+fn proven(timing: &mut Timing, look: Look, started: RunTime, clock: Clock) -> Proof {
+    let seen = timing.looked(&look, true, started, clock.now());
+    all_parts(vec![(0, look, seen)])
 }
 
 impl<D: Driver> Driver for Outside<D> {

@@ -13,10 +13,11 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use super::proven;
 use crate::{
     chaos::{
         driver::{ChaosError, Proof, evidence},
-        look::{Look, Timing, all_parts},
+        look::{Look, Timing},
         undo::Undo,
     },
     clock::Clock,
@@ -46,7 +47,6 @@ pub struct Programs {
     /// None: its own success is the proof.
     proof: Option<Program>,
     timing: Timing,
-    done: bool,
 }
 
 impl Programs {
@@ -59,13 +59,13 @@ impl Programs {
             );
             return Err(ChaosError::Unfit(why));
         }
-        Ok(Self { run, undo, proof: Some(proof), timing: Timing::default(), done: false })
+        Ok(Self { run, undo, proof: Some(proof), timing: Timing::default() })
     }
 
     /// A rollout. Which version answers is seen elsewhere.
     pub(super) fn deploying(command: &DeployCommand) -> Self {
         let DeployCommand { run, undo } = command.clone();
-        Self { run, undo, proof: None, timing: Timing::default(), done: false }
+        Self { run, undo, proof: None, timing: Timing::default() }
     }
 
     pub(super) fn undo(&self) -> Vec<Undo> {
@@ -77,21 +77,19 @@ impl Programs {
         let asked = clock.now();
         well(&self.run).await?;
         self.timing.placed(Seen { not_before: asked, by: clock.now() });
-        self.done = true;
         Ok(())
     }
 
     pub(super) async fn prove(&mut self, clock: Clock) -> Proof {
         let started = clock.now();
         let look = self.look().await.unwrap_or_else(|error| Look::not(error.to_string(), vec![]));
-        let seen = self.timing.looked(&look, true, started, clock.now());
-        all_parts(vec![(0, look, seen)])
+        proven(&mut self.timing, look, started, clock)
     }
 
     async fn look(&self) -> Result<Look, ChaosError> {
         let Some(proof) = &self.proof else {
             let said = vec![evidence(self.run.to_string(), "exit status 0")];
-            return Ok(if self.done { Look::acts(said) } else { Look::not("it was not run", vec![]) });
+            return Ok(Look::acts(said));
         };
         Ok(match end_of(proof, PROVES_WITHIN).await? {
             Ended::Well => Look::acts(vec![evidence(proof.to_string(), "exit status 0")]),

@@ -299,8 +299,10 @@ async fn the_preflight_says_what_can_not_be_done() {
 
     acts.truncate(1);
     let problems = chaos::preflight(&NothingDriver, &acts, 1).await;
-    assert_eq!(problems.len(), 1, "{problems:?}");
-    assert!(problems[0].what.starts_with("nothing can be broken at a URL alone: say"), "{problems:?}");
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let url = "nothing can be broken at a URL alone: say `url: { at: …, proxy: on }` to break the way to it, or \
+               break it by a `command:`";
+    assert_eq!(problems, [format!("chaos `none`: {url}")]);
 
     let good = rig.act("kill", on("replica-0", "PodChaos", json!({"action": "pod-kill"})), None);
     assert_eq!(said(&[good]).await, Vec::<String>::new());

@@ -1,12 +1,15 @@
 //! Faults and rollouts by programs of the user's.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use firedrill::verdict::model::Verdict;
 use nix::sys::signal::Signal;
 
 use super::{DRILL, command, run, started};
-use crate::support::{Folder, exe, run_folder, said, verdict};
+use crate::support::{Folder, Running, exe, run_folder, said, verdict};
 
 /// A fault that is a file: `run` makes it, `proof` is that it is there.
 fn broken(folder: &Path, run: &str, proof: &str, duration: &str) -> String {
@@ -49,13 +52,19 @@ fn a_proof_that_holds_before_is_refused() {
     drop(runs);
 }
 
+/// A drill whose program has broken something for most of a minute.
+fn under_way(folder: &Folder) -> (Running, PathBuf) {
+    let chaos = broken(folder.path(), "touch", "test", "duration: 50s");
+    let long = format!("{}{chaos}", DRILL.replace("fault: 4s", "fault: 60s"));
+    let under_way = started(folder, &long, "\"proven\"");
+    assert!(folder.path().join("broken").exists());
+    under_way
+}
+
 #[test]
 fn an_interrupted_drill_mends_what_a_program_broke() {
     let folder = Folder::new();
-    let chaos = broken(folder.path(), "touch", "test", "duration: 50s");
-    let long = format!("{}{chaos}", DRILL.replace("fault: 4s", "fault: 60s"));
-    let (mut drill, _run) = started(&folder, &long, "\"proven\"");
-    assert!(folder.path().join("broken").exists());
+    let (mut drill, _run) = under_way(&folder);
     drill.signal(Signal::SIGINT);
     let out = drill.ended();
     assert_eq!(out.status.code(), Some(4), "{}", said(&out));
@@ -65,9 +74,7 @@ fn an_interrupted_drill_mends_what_a_program_broke() {
 #[test]
 fn what_a_killed_drill_left_broken_is_mended_by_recover() {
     let folder = Folder::new();
-    let chaos = broken(folder.path(), "touch", "test", "duration: 50s");
-    let long = format!("{}{chaos}", DRILL.replace("fault: 4s", "fault: 60s"));
-    let (mut drill, run) = started(&folder, &long, "\"proven\"");
+    let (mut drill, run) = under_way(&folder);
     drill.signal(Signal::SIGKILL);
     drill.ended();
     assert!(folder.path().join("broken").exists());

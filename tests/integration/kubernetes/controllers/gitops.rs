@@ -1,6 +1,6 @@
 //! Argo CD, Flux and KServe as far as their documentation tells how the status
 //! of their objects follows the spec. What they deploy is a Deployment of the
-//! object's name, whose variables are those of the version (`RELEASES`).
+//! object's name, whose variables are those of the version ([`release`]).
 //!
 //! An object's label `guard: "yes"` adds what none of them has: somebody who
 //! puts the spec back when a bad version has been out for some seconds.

@@ -6,51 +6,45 @@ use firedrill::verdict::model::Verdict::{Fail, Inconclusive, Pass};
 use super::{Site, tell_apart};
 use crate::real::servers::{LITELLM_KEY, envoy, litellm_of_two, llama, resilience4j, way};
 
-#[test]
-#[ignore = "needs scripts/real-servers"]
-fn envoy_that_rejects_what_would_pile_up_is_told_from_one_that_does_not() {
-    let most = |requests: u32| {
-        format!(
-            "circuit_breakers: {{ thresholds: [{{ max_requests: {requests}, max_pending_requests: {requests} }}] }}"
-        )
-    };
+/// Sites whose breaker lets so many requests at once through, told apart.
+fn capacities_told_apart(start: impl Fn(u32) -> Site) {
     let (opens, closes) = ("circuit-breaker.hang.opens-within", "circuit-breaker.hang.closes-within");
     let (quiet, fast) = ("circuit-breaker.quiet-in.baseline", "circuit-breaker.hang.fails-fast");
     let usual = "{ constant: { rate: 30/s } }";
     let cases = [
-        (most(12), usual, vec![(opens, Pass), (closes, Pass), (quiet, Pass), (fast, Pass)]),
-        (most(1000), usual, vec![(opens, Fail), (closes, Inconclusive)]),
+        (12, usual, vec![(opens, Pass), (closes, Pass), (quiet, Pass), (fast, Pass)]),
+        (1000, usual, vec![(opens, Fail), (closes, Inconclusive)]),
         // Two requests at once are usual, and it rejects the second.
-        (most(1), "{ poisson: { rate: 150/s } }", vec![(quiet, Fail)]),
+        (1, "{ poisson: { rate: 150/s } }", vec![(quiet, Fail)]),
     ];
-    let start = |(cluster, arrivals, _): &(String, &str, _)| {
-        let site = Site::cut_off("envoy-capacity.yaml", |upstream| envoy(upstream, cluster, "", ""));
-        let admin = site.beside();
-        let site = site.set("observe.front.envoy", admin).set("load.users.arrivals", *arrivals);
-        site.set("unless-steady", "continue")
+    let start = |(most, arrivals, _): &(u32, &str, _)| {
+        start(*most).set("load.users.arrivals", *arrivals).set("unless-steady", "continue")
     };
-    tell_apart(&cases, start, |(cluster, _, wanted), told| told.must(cluster, wanted));
+    tell_apart(&cases, start, |(most, _, wanted), told| told.must(&format!("{most} at once"), wanted));
+}
+
+#[test]
+#[ignore = "needs scripts/real-servers"]
+fn envoy_that_rejects_what_would_pile_up_is_told_from_one_that_does_not() {
+    capacities_told_apart(|most| {
+        let cluster = format!(
+            "circuit_breakers: {{ thresholds: [{{ max_requests: {most}, max_pending_requests: {most} }}] }}"
+        );
+        let site = Site::cut_off("envoy-capacity.yaml", |upstream| envoy(upstream, &cluster, "", ""));
+        let admin = site.beside();
+        site.set("observe.front.envoy", admin)
+    });
 }
 
 #[test]
 #[ignore = "needs scripts/real-servers"]
 fn resilience4j_whose_bulkhead_is_full_is_told_from_one_that_has_none() {
-    let (opens, closes) = ("circuit-breaker.hang.opens-within", "circuit-breaker.hang.closes-within");
-    let (quiet, fast) = ("circuit-breaker.quiet-in.baseline", "circuit-breaker.hang.fails-fast");
-    let usual = "{ constant: { rate: 30/s } }";
-    let cases = [
-        ("breaker=off bulkhead=12", usual, vec![(opens, Pass), (closes, Pass), (quiet, Pass), (fast, Pass)]),
-        ("breaker=off bulkhead=1000", usual, vec![(opens, Fail), (closes, Inconclusive)]),
-        // Two calls at once are usual, and it rejects the second.
-        ("breaker=off bulkhead=1", "{ poisson: { rate: 150/s } }", vec![(quiet, Fail)]),
-    ];
-    let start = |(settings, arrivals, _): &(&str, &str, _)| {
-        let site = Site::cut_off("resilience4j-bulkhead.yaml", |upstream| resilience4j(upstream, settings));
+    capacities_told_apart(|most| {
+        let settings = format!("breaker=off bulkhead={most}");
+        let site = Site::cut_off("resilience4j-bulkhead.yaml", |upstream| resilience4j(upstream, &settings));
         let metrics = format!("{}/actuator/prometheus", site.url());
-        let site = site.set("observe.front.resilience4j", metrics).set("load.users.arrivals", *arrivals);
-        site.set("unless-steady", "continue")
-    };
-    tell_apart(&cases, start, |(settings, _, wanted), told| told.must(settings, wanted));
+        site.set("observe.front.resilience4j", metrics)
+    });
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Versions that a registry names.
 
-use firedrill::verdict::model::Verdict::{Fail, Inconclusive, Pass};
+use firedrill::verdict::model::Verdict::{self, Fail, Inconclusive, Pass};
 
-use super::{Site, tell_apart};
+use super::{Site, Told, tell_apart};
 use crate::real::servers::{Real, mlflow, mlflow_app};
 
 /// A program that turns the alias, as `command:` has it.
@@ -10,6 +10,13 @@ fn turn(registry: &Real, model: &str, version: u32) -> String {
     let body = format!("{{\"name\":\"{model}\",\"alias\":\"champion\",\"version\":\"{version}\"}}");
     let url = format!("{}/api/2.0/mlflow/registered-models/alias", registry.url);
     format!("[curl, --silent, --fail, --json, '{body}', \"{url}\"]")
+}
+
+/// Holds verdicts on these demands of the rollback against the drill's.
+fn rollback_must<const N: usize>(told: &Told, guard: &str, checks: [&str; N], verdicts: [Verdict; N]) {
+    let ids = checks.map(|check| format!("rollback.release.{check}"));
+    let wanted: Vec<_> = ids.iter().map(String::as_str).zip(verdicts).collect();
+    told.must(guard, &wanted);
 }
 
 #[test]
@@ -27,9 +34,7 @@ fn what_a_program_deploys_is_judged_by_the_answers() {
     };
     tell_apart(&cases, start, |(guard, verdicts), told| {
         let checks = ["completes-within", "to", "exposure"];
-        let ids: Vec<String> = checks.iter().map(|check| format!("rollback.release.{check}")).collect();
-        let wanted: Vec<_> = ids.iter().map(String::as_str).zip(*verdicts).collect();
-        told.must(guard, &wanted);
+        rollback_must(told, guard, checks, *verdicts);
     });
 }
 
@@ -50,9 +55,7 @@ fn an_alias_of_mlflow_that_is_turned_back_is_told_from_one_that_is_not() {
     };
     tell_apart(&cases, start, |(guard, verdicts), told| {
         let checks = ["detects-within", "completes-within", "to", "exposure"];
-        let ids: Vec<String> = checks.iter().map(|check| format!("rollback.release.{check}")).collect();
-        let wanted: Vec<_> = ids.iter().map(String::as_str).zip(*verdicts).collect();
-        told.must(guard, &wanted);
+        rollback_must(told, guard, checks, *verdicts);
     });
     // A good version stays.
     let alias = format!("{{ at: \"{}\", model: good, alias: champion }}", registry.url);
