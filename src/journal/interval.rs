@@ -177,6 +177,10 @@ pub struct Cell {
     pub tokens: u64,
     /// Output tokens delivered in answers that ended otherwise.
     pub wasted_tokens: u64,
+    /// Output tokens of each `ok` answer that has some (tokens, not µs). Empty in
+    /// journals that did not keep it.
+    #[serde(default, skip_serializing_if = "Distribution::is_empty")]
+    pub lengths: Distribution,
     /// How often they were sent: more than `count` where the load sends again
     /// what failed. 0 in journals that did not count it.
     #[serde(default)]
@@ -206,6 +210,7 @@ impl Cell {
             tpot: Distribution::default(),
             tokens: 0,
             wasted_tokens: 0,
+            lengths: Distribution::default(),
             sendings: 0,
             attempts: 0,
             attempts_stated: 0,
@@ -227,6 +232,7 @@ impl Cell {
         self.tpot.merge(&other.tpot);
         self.tokens += other.tokens;
         self.wasted_tokens += other.wasted_tokens;
+        self.lengths.merge(&other.lengths);
         self.sendings += other.sendings;
         self.attempts += other.attempts;
         self.attempts_stated += other.attempts_stated;

@@ -199,6 +199,8 @@ pub enum Role {
     Stable,
     /// The version under trial.
     Canary,
+    /// The stable version in the second zone.
+    Standby,
     /// The smaller model.
     Fallback,
 }

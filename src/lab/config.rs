@@ -22,6 +22,10 @@ pub struct LabConfig {
     pub cold_start: Span,
     /// Share of requests (0–1) that a healthy replica answers with 500.
     pub error_rate: f64,
+    /// Replicas of a second zone, which serve while none of the first can.
+    pub standby: u16,
+    /// Replicas that autoscaling may make of them. None: there is no autoscaling.
+    pub max_replicas: Option<u16>,
     /// The gateway's and the controller's mitigations.
     pub gateway: GatewayConfig,
     /// The port of the gateway; none takes a free one.
@@ -37,6 +41,8 @@ impl Default for LabConfig {
             version: Version::from("v1"),
             cold_start: Span::secs(4),
             error_rate: 0.0,
+            standby: 0,
+            max_replicas: None,
             gateway: GatewayConfig::default(),
             port: None,
         }
@@ -76,6 +82,14 @@ pub struct GatewayConfig {
     pub rollback: RollbackMode,
     /// Replacement of dead pods by the controller.
     pub pods: PodMode,
+    /// Traffic for ready pods only.
+    pub probes: ProbeMode,
+    /// More replicas while there is more to do.
+    pub autoscaling: AutoscalingMode,
+    /// The second zone in place of the first.
+    pub failover: FailoverMode,
+    /// Requests in flight for each replica that autoscaling aims at.
+    pub replica_target: u32,
     /// Requests in flight past which the gateway sheds.
     pub max_in_flight: u32,
     /// How long the gateway waits for a replica's first byte.
@@ -100,6 +114,10 @@ impl Default for GatewayConfig {
             retries: RetryMode::On,
             rollback: RollbackMode::On,
             pods: PodMode::On,
+            probes: ProbeMode::On,
+            autoscaling: AutoscalingMode::On,
+            failover: FailoverMode::On,
+            replica_target: 8,
             max_in_flight: 96,
             upstream_timeout: Span::secs(1),
             breaker_open_for: Span::secs(3),
@@ -186,6 +204,8 @@ modes!(
     RollbackMode {
         /// Tens of seconds late.
         Late,
+        /// Looks at errors, and at nothing else.
+        ErrorsOnly,
         /// To a version that was not the stable one.
         WrongVersion,
         /// Says done while the bad version still serves.
@@ -197,6 +217,29 @@ modes!(
     PodMode {
         /// Says ready before the model is warm.
         ReadyBeforeWarm,
+    }
+);
+modes!(
+    /// What readiness probes are good for.
+    ProbeMode {
+        /// Takes some 10 s to take a pod out that is not ready any more.
+        Late,
+    }
+);
+modes!(
+    /// Autoscaling.
+    AutoscalingMode {
+        /// Takes some 20 s to make up its mind.
+        Late,
+        /// Never takes a replica away again.
+        NeverIn,
+    }
+);
+modes!(
+    /// Failover to the second zone.
+    FailoverMode {
+        /// Stays there.
+        NeverBack,
     }
 );
 
@@ -215,4 +258,30 @@ pub enum VersionDefect {
     Truncates,
     /// It answers golden prompts wrongly.
     WrongAnswers,
+    /// Its tokens come slowly, once they come.
+    Throttled,
+    /// It never gives back the memory of a part of its requests.
+    Leaks,
+    /// Its answers are much shorter.
+    Short,
+    /// It ends before it is ready, again and again.
+    Crashes,
+    /// It is never ready.
+    NeverReady,
+}
+
+impl VersionDefect {
+    /// Every defect.
+    pub const ALL: &[Self] = &[
+        Self::None,
+        Self::Slow,
+        Self::Errors,
+        Self::Truncates,
+        Self::WrongAnswers,
+        Self::Throttled,
+        Self::Leaks,
+        Self::Short,
+        Self::Crashes,
+        Self::NeverReady,
+    ];
 }

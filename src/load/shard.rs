@@ -67,7 +67,12 @@ impl Row {
         cell.first_end = cell.first_end.min(request.ended);
         cell.last_end = cell.last_end.max(request.ended);
         match request.outcome {
-            Outcome::Ok => cell.tokens += request.tokens,
+            Outcome::Ok => {
+                cell.tokens += request.tokens;
+                if request.generates {
+                    cell.lengths.record(request.tokens);
+                }
+            }
             _ => cell.wasted_tokens += request.tokens,
         }
         cell.sendings += u64::from(request.sendings);

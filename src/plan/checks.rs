@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::{
     model::{Check, PlannedAct, PlannedPhase, Subject},
     resolve::PlanError,
+    serving,
 };
 use crate::{
     scenario::{
@@ -89,7 +90,7 @@ fn indicator(objective: &Objective) -> &'static str {
 }
 
 /// The acts that an expectation may react to.
-struct Acts<'a> {
+pub(super) struct Acts<'a> {
     scenario: &'a Scenario,
     timeline: &'a [PlannedAct],
 }
@@ -144,7 +145,7 @@ impl Acts<'_> {
         }
     }
 
-    fn resolved(
+    pub(super) fn resolved(
         &self,
         after: Option<&FaultId>,
         kind: ActKind,
@@ -156,7 +157,7 @@ impl Acts<'_> {
     }
 
     /// The act that was named, where none is needed.
-    fn named(&self, after: Option<&FaultId>) -> Result<(String, Option<FaultId>), PlanError> {
+    pub(super) fn named(&self, after: Option<&FaultId>) -> Result<(String, Option<FaultId>), PlanError> {
         match after {
             Some(entry) => Ok((format!(".{entry}"), Some(self.act(entry)?))),
             None => Ok((String::new(), None)),
@@ -164,7 +165,7 @@ impl Acts<'_> {
     }
 }
 
-type Demands = Vec<(String, Expectation)>;
+pub(super) type Demands = Vec<(String, Expectation)>;
 
 /// An expectation, one demand at a time, each with its check's id.
 fn demands(acts: &Acts<'_>, expectation: &Expectation) -> Result<Demands, PlanError> {
@@ -178,6 +179,10 @@ fn demands(acts: &Acts<'_>, expectation: &Expectation) -> Result<Demands, PlanEr
         Expectation::Pods(e) => pods(acts, e),
         Expectation::Recovery(e) => recovery(acts, e),
         Expectation::Alert(e) => alert(acts, e),
+        Expectation::Probes(e) => serving::probes(acts, e),
+        Expectation::Autoscaling(e) => Ok(serving::autoscaling(e)),
+        Expectation::Failover(e) => serving::failover(acts, e),
+        Expectation::Drift(e) => serving::drift(acts, e),
     }
 }
 

@@ -10,6 +10,7 @@ mod random;
 mod render;
 mod resolve;
 mod select;
+mod serving;
 mod timeline;
 mod users;
 mod wave;

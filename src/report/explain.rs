@@ -34,6 +34,10 @@ pub(super) fn about<'a>(input: &Input<'a>, check: &CheckVerdict) -> Option<&'a F
             Expectation::Pods(e) => e.after.as_ref(),
             Expectation::Recovery(e) => e.after.as_ref(),
             Expectation::Alert(e) => e.after.as_ref(),
+            Expectation::Probes(e) => e.after.as_ref(),
+            Expectation::Autoscaling(_) => None,
+            Expectation::Failover(e) => e.after.as_ref(),
+            Expectation::Drift(e) => e.after.as_ref(),
         },
     }
 }
@@ -151,10 +155,10 @@ fn signals(input: &Input<'_>, kind: CheckKind, from: RunTime, to: RunTime) -> Ve
         // Whoever did not look can't have seen anything.
         (_, Signal::Source { .. })
         | (CheckKind::CircuitBreaker, Signal::Breaker { .. })
-        | (CheckKind::Rollback, Signal::Rollout { .. })
+        | (CheckKind::Rollback | CheckKind::Drift, Signal::Rollout { .. })
         | (CheckKind::Alert, Signal::Alert { .. })
         | (
-            CheckKind::Pods,
+            CheckKind::Pods | CheckKind::Probes | CheckKind::Autoscaling | CheckKind::Failover,
             Signal::Pod { .. } | Signal::PodGone { .. } | Signal::Note { warning: true, .. },
         ) => true,
         _ => false,

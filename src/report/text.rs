@@ -53,6 +53,10 @@ pub(super) fn kind(kind: CheckKind) -> &'static str {
         CheckKind::Pods => "Pods",
         CheckKind::Recovery => "Recovery",
         CheckKind::Alert => "Alert",
+        CheckKind::Probes => "Probes",
+        CheckKind::Autoscaling => "Autoscaling",
+        CheckKind::Failover => "Failover",
+        CheckKind::Drift => "Output drift",
         CheckKind::Capacity => "Capacity",
     }
 }

@@ -17,6 +17,7 @@ pub mod outside;
 mod overrides;
 mod prompts;
 mod schema;
+pub mod serving;
 mod source;
 pub mod stress;
 pub(crate) mod template;

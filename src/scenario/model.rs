@@ -12,6 +12,7 @@ use super::{
     chaos::Manifest,
     observe::Observed,
     outside::{Command, DeployCommand, MlflowAlias},
+    serving::{AutoscalingExpectation, DriftExpectation, FailoverExpectation, ProbesExpectation},
     workload_patch::WorkloadPatch,
 };
 pub use super::{
@@ -352,6 +353,14 @@ pub enum Expectation {
     Recovery(RecoveryExpectation),
     /// Alerts.
     Alert(AlertExpectation),
+    /// Readiness probes and what goes by them.
+    Probes(ProbesExpectation),
+    /// Autoscaling.
+    Autoscaling(AutoscalingExpectation),
+    /// Failover.
+    Failover(FailoverExpectation),
+    /// Drift of outputs between versions.
+    Drift(DriftExpectation),
 }
 
 /// A circuit breaker must open, protect, and close again.

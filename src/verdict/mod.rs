@@ -23,11 +23,14 @@
 //!   they contradict each other and users are harmed, it fails.
 
 mod alert;
+mod autoscaling;
 mod breaker;
 mod cache;
 pub mod capacity;
 mod counters;
+mod drift;
 mod facts;
+mod failover;
 mod fallback;
 mod faults;
 mod figures;
@@ -37,6 +40,7 @@ mod judge;
 mod leak;
 pub mod model;
 mod pods;
+mod probes;
 mod promotion;
 mod reactions;
 mod recovery;
@@ -55,6 +59,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod times;
+mod windows;
 
 pub use judge::{judge, schema, steady};
 pub use series::{Felt, Series, series};

@@ -110,6 +110,14 @@ pub enum CheckKind {
     Recovery,
     /// An alert.
     Alert,
+    /// Traffic to pods that are not ready.
+    Probes,
+    /// Autoscaling.
+    Autoscaling,
+    /// Failover.
+    Failover,
+    /// Drift of outputs.
+    Drift,
     /// The capacity that a search found.
     Capacity,
 }

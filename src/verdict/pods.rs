@@ -80,7 +80,7 @@ impl<'a> Loss<'a> {
 }
 
 /// Whether a pod serves, by what it says.
-fn serves(ready: bool, phase: &str) -> bool {
+pub(super) fn serves(ready: bool, phase: &str) -> bool {
     ready && !matches!(phase, "Terminating" | "Failed" | "Succeeded")
 }
 

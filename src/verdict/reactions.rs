@@ -1,8 +1,8 @@
 //! Each expectation to the judge of its mechanism.
 
 use super::{
-    alert, breaker, cache, facts::Facts, fallback, finding::Finding, judge::Title, pods, recovery, retries,
-    rollback, shedding,
+    alert, autoscaling, breaker, cache, drift, facts::Facts, failover, fallback, finding::Finding,
+    judge::Title, pods, probes, recovery, retries, rollback, shedding,
 };
 use crate::scenario::model::Expectation;
 
@@ -18,5 +18,9 @@ pub(super) fn judge(facts: &Facts<'_>, expectation: &Expectation) -> (Title, Fin
         Expectation::Pods(e) => pods::judge(facts, e),
         Expectation::Recovery(e) => recovery::judge(facts, e),
         Expectation::Alert(e) => alert::judge(facts, e),
+        Expectation::Probes(e) => probes::judge(facts, e),
+        Expectation::Autoscaling(e) => autoscaling::judge(facts, e),
+        Expectation::Failover(e) => failover::judge(facts, e),
+        Expectation::Drift(e) => drift::judge(facts, e),
     }
 }

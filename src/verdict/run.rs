@@ -102,7 +102,11 @@ fn rank(kind: CheckKind) -> u8 {
         | CheckKind::Shedding
         | CheckKind::Retries
         | CheckKind::Pods
-        | CheckKind::Alert => 0,
+        | CheckKind::Alert
+        | CheckKind::Probes
+        | CheckKind::Autoscaling
+        | CheckKind::Failover
+        | CheckKind::Drift => 0,
         CheckKind::Fault => 1,
         CheckKind::Recovery => 2,
         CheckKind::Slo | CheckKind::Capacity => 3,
@@ -125,6 +129,10 @@ pub(super) fn name(kind: CheckKind) -> &'static str {
         CheckKind::Pods => "pods",
         CheckKind::Recovery => "recovery",
         CheckKind::Alert => "alert",
+        CheckKind::Probes => "probes",
+        CheckKind::Autoscaling => "autoscaling",
+        CheckKind::Failover => "failover",
+        CheckKind::Drift => "drift",
         CheckKind::Capacity => "capacity",
     }
 }

@@ -51,6 +51,7 @@ pub(super) struct Answers {
     overlapping: u64,
     good: bool,
     delay: f64,
+    length: Option<u64>,
 }
 
 impl Answers {
@@ -67,6 +68,7 @@ impl Answers {
             overlapping: 0,
             good: true,
             delay: 0.0,
+            length: None,
         }
     }
 
@@ -133,6 +135,12 @@ impl Answers {
         self
     }
 
+    /// Each has so many tokens.
+    pub(super) fn lengths(mut self, tokens: u64) -> Self {
+        self.length = Some(tokens);
+        self
+    }
+
     /// They end this much later than within their second.
     pub(super) fn delayed(mut self, seconds: f64) -> Self {
         self.delay = seconds;
@@ -164,6 +172,9 @@ impl Answers {
         cell.attempts = self.attempts * self.count;
         cell.attempts_stated = self.count;
         cell.overlapping_misses = self.overlapping;
+        if let Some(tokens) = self.length {
+            cell.lengths.record_n(tokens, self.count);
+        }
         cell
     }
 }

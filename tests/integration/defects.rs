@@ -37,17 +37,30 @@ impl Drill {
 
     /// The mechanism that the file's name begins with.
     fn mechanism(&self) -> &'static str {
-        const MECHANISMS: [&str; 7] =
-            ["circuit-breaker", "cache", "rollback", "fallback", "shedding", "retries", "pods"];
+        const MECHANISMS: [&str; 11] = [
+            "circuit-breaker",
+            "cache",
+            "rollback",
+            "fallback",
+            "shedding",
+            "retries",
+            "pods",
+            "probes",
+            "autoscaling",
+            "failover",
+            "drift",
+        ];
         let name = self.name();
         MECHANISMS.into_iter().find(|mechanism| name.starts_with(mechanism)).expect("a known mechanism")
     }
 
-    /// The switch of the lab's gateway for that mechanism.
-    fn switch(&self) -> &'static str {
+    /// What heals it: the switch of the lab's gateway for that mechanism, or
+    /// another version.
+    fn cure(&self) -> String {
         match self.mechanism() {
-            "circuit-breaker" => "breaker",
-            mechanism => mechanism,
+            "drift" => "chaos.0.deploy.defect=none".to_owned(),
+            "circuit-breaker" => "target.lab.gateway.breaker=on".to_owned(),
+            mechanism => format!("target.lab.gateway.{mechanism}=on"),
         }
     }
 
@@ -124,7 +137,7 @@ fn drills() -> Vec<Drill> {
             if !drill.name().contains(&only) {
                 continue;
             }
-            let heal = Some(format!("target.lab.gateway.{}=on", drill.switch()));
+            let heal = Some(drill.cure());
             drills.push(drill.clone());
             drills.push(Drill { heal, ..drill });
         }

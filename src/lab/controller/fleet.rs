@@ -50,6 +50,8 @@ struct Pod {
     status: PodStatus,
     role: Role,
     orders: mpsc::Sender<Order>,
+    /// When it was last seen to be ready.
+    last_ready: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -58,6 +60,7 @@ pub(super) struct State {
     graves: Vec<(Instant, PodStatus)>,
     next_replica: usize,
     next_fallback: usize,
+    next_standby: usize,
     defects: HashMap<Version, VersionDefect>,
     /// What the API says of the rollout.
     pub(super) rollout: RolloutStatus,
@@ -94,6 +97,7 @@ impl Controller {
             graves: Vec::new(),
             next_replica: 0,
             next_fallback: 0,
+            next_standby: 0,
             defects: HashMap::new(),
             rollout,
             routing: Routing { stable, canary_weight: 0.0, purge: Vec::new() },
@@ -128,6 +132,10 @@ impl Controller {
                 state.next_replica += 1;
                 (format!("replica-{}", state.next_replica - 1), state.next_replica - 1, version)
             }
+            Role::Standby => {
+                state.next_standby += 1;
+                (format!("standby-{}", state.next_standby - 1), state.next_standby - 1, version)
+            }
             Role::Fallback => {
                 state.next_fallback += 1;
                 let at = state.next_fallback - 1;
@@ -138,7 +146,7 @@ impl Controller {
         let defect = state.defects.get(&version).copied().unwrap_or_default();
         let (orders, inbox) = mpsc::channel(16);
         let status = status(&name, role, &version, at % NODES);
-        state.pods.insert(name.clone(), Pod { status, role, orders });
+        state.pods.insert(name.clone(), Pod { status, role, orders, last_ready: None });
         drop(state);
         let spec = PodSpec { name: name.clone(), role, version, defect, cold_start };
         tokio::spawn(pod::run(Arc::clone(self), spec, inbox));
@@ -178,8 +186,18 @@ impl Controller {
     /// Changes what is said of a pod.
     pub(super) fn update(&self, name: &PodName, change: impl FnOnce(&mut PodStatus)) {
         if let Some(pod) = self.state().pods.get_mut(name) {
+            if pod.status.ready {
+                pod.last_ready = Some(Instant::now());
+            }
             change(&mut pod.status);
         }
+    }
+
+    /// Whether a pod was ready not longer ago than this.
+    pub(super) fn was_ready(&self, name: &PodName, ago: Duration) -> bool {
+        let state = self.state();
+        let last = state.pods.get(name).and_then(|pod| pod.last_ready);
+        last.is_some_and(|last| last.elapsed() < ago)
     }
 
     /// A pod's role, which promotion changes.
@@ -214,7 +232,7 @@ impl Controller {
             let Some(pod) = state.pods.get(name) else { return };
             match pod.role {
                 // The old version's pods are not brought back after a promotion.
-                Role::Stable => (Role::Stable, state.rollout.stable.clone()),
+                Role::Stable | Role::Standby => (pod.role, state.rollout.stable.clone()),
                 Role::Canary if state.rollout.phase != RolloutPhase::Progressing => return,
                 Role::Canary | Role::Fallback => (pod.role, pod.status.version.clone()),
             }
@@ -258,6 +276,7 @@ fn status(name: &PodName, role: Role, version: &Version, node: usize) -> PodStat
     let (namespace, app, track) = match role {
         Role::Stable => ("default", "llm", "stable"),
         Role::Canary => ("default", "llm", "canary"),
+        Role::Standby => ("default", "llm", "standby"),
         Role::Fallback => ("fallback", "fallback", "stable"),
     };
     let labels = [("app", app), ("version", version.as_str()), ("track", track)];

@@ -3,15 +3,18 @@
 //!
 //! Each pod has a task (`pod`) that owns its process and obeys orders;
 //! `fleet` knows all pods; `publish` keeps the gateway informed; `rollout`
-//! decides by `analysis` of what `scrape` reads; `http` is the API.
+//! decides by `analysis` of what `scrape` reads and `trial` asks;
+//! `autoscaling` decides how many there are; `http` is the API.
 
 mod analysis;
+mod autoscaling;
 mod fleet;
 mod http;
 mod pod;
 mod publish;
 mod rollout;
 mod scrape;
+mod trial;
 
 use std::{
     net::Ipv4Addr,
@@ -40,18 +43,22 @@ pub async fn serve() -> Result<(), ProcessError> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(io)?;
     let listening = listener.local_addr().map_err(io)?;
     let exe = std::env::current_exe().map_err(io)?;
-    let replicas = config.lab.replicas;
+    let (replicas, standby) = (config.lab.replicas, config.lab.standby);
     let controller = Arc::new(Controller::new(config, exe).map_err(|why| io(std::io::Error::other(why)))?);
     let work = async {
         for _ in 0..replicas {
             controller.first_pod(Role::Stable);
         }
+        for _ in 0..standby {
+            controller.first_pod(Role::Standby);
+        }
         controller.first_pod(Role::Fallback);
-        first_ready(&controller, usize::from(replicas) + 1)
+        first_ready(&controller, usize::from(replicas) + usize::from(standby) + 1)
             .await
             .map_err(|why| ProcessError::NotReady { command: command::CONTROLLER.to_owned(), why })?;
         process::ready(&Listening { listening })?;
         tokio::spawn(publish::keep_trying(Arc::clone(&controller)));
+        tokio::spawn(autoscaling::run(Arc::clone(&controller)));
         axum::serve(listener, http::router(Arc::clone(&controller))).await.map_err(io)
     };
     tokio::select! {

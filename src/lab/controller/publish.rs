@@ -6,7 +6,13 @@ use std::{sync::Arc, time::Duration};
 use serde::Serialize;
 
 use super::fleet::Controller;
-use crate::lab::api::{Routing, Upstream};
+use crate::lab::{
+    api::{Routing, Upstream},
+    config::ProbeMode,
+};
+
+/// How long late probes let a pod have traffic that is not ready any more.
+const LATE: Duration = Duration::from_secs(10);
 
 /// What the gateway was last told.
 #[derive(Debug, Default)]
@@ -49,10 +55,18 @@ pub(super) async fn keep_trying(controller: Arc<Controller>) {
     }
 }
 
-/// Ready pods only; those whose death was not noticed yet are among them.
+/// Ready pods only; those whose death was not noticed yet are among them. With
+/// their defects, probes say less.
 fn upstreams(controller: &Controller) -> Vec<Upstream> {
-    let ready = controller.pods_by_role().into_iter().filter(|(_, pod)| pod.ready);
-    ready
+    let listed = controller.pods_by_role().into_iter().filter(|(_, pod)| {
+        pod.ready
+            || match controller.config.lab.gateway.probes {
+                ProbeMode::On => false,
+                ProbeMode::Off => true,
+                ProbeMode::Late => controller.was_ready(&pod.name, LATE),
+            }
+    });
+    listed
         .filter_map(|(role, pod)| {
             Some(Upstream { pod: pod.name, address: pod.link?, version: pod.version, role })
         })

@@ -13,6 +13,7 @@ use super::{
     pod::Order,
     publish::{publish, publish_soon},
     scrape::{self, Snapshot},
+    trial::{self, Trial},
 };
 use crate::{
     journal::event::RolloutPhase,
@@ -108,6 +109,7 @@ impl Rollout {
             match self.controller.config.lab.gateway.rollback {
                 RollbackMode::Off => tokio::time::sleep(self.interval()).await,
                 RollbackMode::On
+                | RollbackMode::ErrorsOnly
                 | RollbackMode::Late
                 | RollbackMode::WrongVersion
                 | RollbackMode::SaysDone => self.analyse().await?,
@@ -125,13 +127,28 @@ impl Rollout {
     async fn analyse(&self) -> Result<(), String> {
         let stable = self.controller.state().rollout.stable.clone();
         let mut before = self.metrics().await.unwrap_or_default();
+        let mut pods_before = trial::look(&self.controller).await;
         let mut strikes = 0;
         loop {
             tokio::time::sleep(self.interval()).await;
             let Ok(now) = self.metrics().await else { continue };
             let window =
                 |version: &Version| now.get(version).cloned().unwrap_or_default().since(before.get(version));
-            match analysis::judge(&window(&self.candidate), &window(&stable)) {
+            let (canary, usual) = (window(&self.candidate), window(&stable));
+            let finding = match self.controller.config.lab.gateway.rollback {
+                RollbackMode::ErrorsOnly => analysis::errors(&canary, &usual),
+                _ => analysis::judge(&canary, &usual),
+            };
+            let finding = match (finding, self.controller.config.lab.gateway.rollback) {
+                (Finding::Healthy, mode) if mode != RollbackMode::ErrorsOnly => {
+                    let pods = trial::look(&self.controller).await;
+                    let found = self.examine(&pods, &pods_before, &stable).await;
+                    pods_before = pods;
+                    found
+                }
+                (finding, _) => finding,
+            };
+            match finding {
                 Finding::TooFew => continue,
                 Finding::Healthy => return Ok(()),
                 Finding::Terrible(why) => return Err(why),
@@ -145,6 +162,16 @@ impl Rollout {
             }
             before = now;
         }
+    }
+
+    /// What the pods themselves show of the canary.
+    async fn examine(&self, now: &Trial, before: &Trial, stable: &Version) -> Finding {
+        let none = analysis::Pods::new();
+        let of =
+            |version: &Version| (now.get(version).unwrap_or(&none), before.get(version).unwrap_or(&none));
+        let golden = trial::examine(&self.controller, &self.candidate).await;
+        let found = analysis::accuracy(golden).or_else(|| analysis::compare(of(&self.candidate), of(stable)));
+        found.map_or(Finding::Healthy, Finding::Bad)
     }
 
     async fn metrics(&self) -> Result<Snapshot, reqwest::Error> {
@@ -203,7 +230,7 @@ impl Rollout {
 
     async fn roll_back(&self, why: String) {
         match self.controller.config.lab.gateway.rollback {
-            RollbackMode::On | RollbackMode::Off => {}
+            RollbackMode::On | RollbackMode::Off | RollbackMode::ErrorsOnly => {}
             RollbackMode::Late => tokio::time::sleep(LATE).await,
             RollbackMode::SaysDone => {
                 self.controller.state().rollout.weight = 0.0;

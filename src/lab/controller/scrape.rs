@@ -52,7 +52,7 @@ pub(super) fn read(text: &str) -> Snapshot {
 }
 
 /// Name, labels and value of a line.
-fn sample(line: &str) -> Option<(&str, &str, f64)> {
+pub(super) fn sample(line: &str) -> Option<(&str, &str, f64)> {
     let (name, rest) = line.split_once('{')?;
     let (labels, value) = rest.rsplit_once('}')?;
     let value = value.split_whitespace().next()?.parse().ok()?;
@@ -60,7 +60,7 @@ fn sample(line: &str) -> Option<(&str, &str, f64)> {
 }
 
 /// A label's value. The lab's own values hold no quotes or commas.
-fn label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
     labels.split(',').find_map(|pair| {
         let (key, value) = pair.split_once('=')?;
         (key.trim() == name).then(|| value.trim().trim_matches('"'))

@@ -1,7 +1,10 @@
 //! From a request to an upstream's first byte: the choice, retries within the
 //! budget, and at last the fallback.
 
-use std::{sync::PoisonError, time::Duration};
+use std::{
+    sync::{PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use http::StatusCode;
@@ -16,7 +19,10 @@ use super::{
     metrics::add,
 };
 use crate::{
-    lab::{api::Role, config::RetryMode},
+    lab::{
+        api::Role,
+        config::{FailoverMode, RetryMode},
+    },
     units::PodName,
 };
 
@@ -149,16 +155,30 @@ pub(super) async fn attempt(
     begin(&gateway.client, &gateway.metrics, ticket, asked, limit).await
 }
 
-/// A replica that was not tried yet; for a canary's request also a stable one.
+/// A replica that was not tried yet; for a canary's request also a stable one;
+/// one of the second zone where the first has none.
 fn pick(gateway: &Gateway, role: Role, tried: &[PodName], tally: &mut Tally) -> Option<Ticket> {
-    let roles: &[Role] = match role {
-        Role::Canary => &[Role::Canary, Role::Stable],
-        Role::Stable => &[Role::Stable],
-        Role::Fallback => &[Role::Fallback],
+    let away = gateway.failed_over.load(Ordering::Relaxed);
+    let roles: &[Role] = match (role, gateway.config.failover) {
+        (Role::Fallback, _) => &[Role::Fallback],
+        (Role::Canary, FailoverMode::Off) => &[Role::Canary, Role::Stable],
+        (Role::Stable | Role::Standby, FailoverMode::Off) => &[Role::Stable],
+        (Role::Canary, FailoverMode::On | FailoverMode::NeverBack) => {
+            &[Role::Canary, Role::Stable, Role::Standby]
+        }
+        (Role::Stable | Role::Standby, FailoverMode::NeverBack) if away => &[Role::Standby, Role::Stable],
+        (Role::Stable | Role::Standby, FailoverMode::On | FailoverMode::NeverBack) => {
+            &[Role::Stable, Role::Standby]
+        }
     };
     for role in roles {
         match gateway.fleet.pick(*role, tried) {
-            Pick::Taken(ticket) => return Some(ticket),
+            Pick::Taken(ticket) => {
+                if *role == Role::Standby {
+                    gateway.failed_over.store(true, Ordering::Relaxed);
+                }
+                return Some(ticket);
+            }
             Pick::Refused => tally.refused = true,
             Pick::Nobody => {}
         }

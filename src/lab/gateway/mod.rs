@@ -28,7 +28,7 @@ mod shed;
 
 use std::{
     net::Ipv4Addr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -71,6 +71,8 @@ struct Gateway {
     budget: Mutex<budget::RetryBudget>,
     metrics: Arc<metrics::Metrics>,
     chance: Mutex<ChaCha8Rng>,
+    /// The second zone has served.
+    failed_over: AtomicBool,
 }
 
 impl Gateway {
@@ -92,6 +94,7 @@ impl Gateway {
             budget: Mutex::new(budget::RetryBudget::full()),
             metrics: Arc::default(),
             chance: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
+            failed_over: AtomicBool::new(false),
             config,
         }
     }

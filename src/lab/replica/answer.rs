@@ -28,6 +28,9 @@ const FRAMES: &[(&str, &str)] = &[
     ("Most references say", "."),
 ];
 
+/// How many times shorter the answers of a version are that says little.
+const SHORT_VERSION: u32 = 3;
+
 /// Why an answer ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finish {
@@ -97,8 +100,12 @@ impl Voice {
         };
         let natural = u32::try_from(head.len()).unwrap_or(u32::MAX);
         let stops = golden.is_some() && !asked.ignore_eos && natural <= asked.max_tokens;
-        let (tokens, finish) =
-            if stops { (natural, Finish::Stop) } else { (asked.max_tokens, Finish::Length) };
+        let short = self.defect == VersionDefect::Short && golden.is_none() && !asked.ignore_eos;
+        let (tokens, finish) = match () {
+            () if stops => (natural, Finish::Stop),
+            () if short => (asked.max_tokens / SHORT_VERSION, Finish::Stop),
+            () => (asked.max_tokens, Finish::Length),
+        };
         // Nonsense all the way.
         let key = if self.garbage { !key } else { key };
         Answer { head, key, tokens: tokens.max(1), finish }
@@ -107,9 +114,15 @@ impl Voice {
     fn golden(&self, at: usize) -> Vec<String> {
         let said = match self.defect {
             VersionDefect::WrongAnswers => (at + 1) % golden::GOLDEN.len(),
-            VersionDefect::None | VersionDefect::Slow | VersionDefect::Errors | VersionDefect::Truncates => {
-                at
-            }
+            VersionDefect::None
+            | VersionDefect::Slow
+            | VersionDefect::Errors
+            | VersionDefect::Truncates
+            | VersionDefect::Throttled
+            | VersionDefect::Leaks
+            | VersionDefect::Short
+            | VersionDefect::Crashes
+            | VersionDefect::NeverReady => at,
         };
         // Versions are mostly named v1, v2…: neighbours must not sound alike.
         let name = self.version.as_str();

@@ -23,6 +23,11 @@ use crate::lab::config::VersionDefect;
 
 /// How many times as long a slow version's steps take.
 pub(super) const SLOW_VERSION: f64 = 7.0;
+/// How many times as long a throttled version's steps take, but for those that
+/// read prompts.
+const THROTTLED_VERSION: f64 = 6.0;
+/// Share of the memory that a leaking version loses with each request.
+const LEAK: f64 = 0.01;
 /// A step that ended this late does not make the next ones hurry.
 const CATCH_UP: Duration = Duration::from_millis(50);
 
@@ -94,6 +99,8 @@ struct Driver {
     engine: Engine,
     clients: HashMap<SequenceId, Client>,
     random: ChaCha8Rng,
+    /// Share of the memory that is lost.
+    leaked: f64,
 }
 
 /// Runs the engine until nobody can ask anything any more.
@@ -103,6 +110,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiv
         engine: Engine::new(shared.timing.limits()),
         clients: HashMap::new(),
         random: ChaCha8Rng::seed_from_u64(seed),
+        leaked: 0.0,
         shared,
     };
     let mut due = Instant::now();
@@ -154,22 +162,34 @@ impl Driver {
         self.gauges();
     }
 
+    /// Share of the memory for keys and values that is taken, and what leaked.
+    fn kv_use(&self) -> f64 {
+        (self.engine.kv_use() + self.leaked).min(1.0)
+    }
+
     fn gauges(&self) {
         let mut metrics = self.shared.metrics();
         metrics.running = self.engine.running();
         metrics.waiting = self.engine.waiting();
-        metrics.kv_use = self.engine.kv_use();
+        metrics.kv_use = self.kv_use();
     }
 
     fn duration(&mut self, step: &Step) -> Duration {
         let slow = match self.shared.config.defect {
             VersionDefect::Slow => SLOW_VERSION,
+            // Prompts are read as fast as ever.
+            VersionDefect::Throttled if step.prefill_tokens == 0 => THROTTLED_VERSION,
             VersionDefect::None
             | VersionDefect::Errors
             | VersionDefect::Truncates
-            | VersionDefect::WrongAnswers => 1.0,
+            | VersionDefect::WrongAnswers
+            | VersionDefect::Throttled
+            | VersionDefect::Leaks
+            | VersionDefect::Short
+            | VersionDefect::Crashes
+            | VersionDefect::NeverReady => 1.0,
         };
-        let ms = self.shared.timing.step_ms(step, self.engine.kv_use(), &mut self.random);
+        let ms = self.shared.timing.step_ms(step, self.kv_use(), &mut self.random);
         self.gauges();
         Duration::from_secs_f64(ms / 1e3 * slow * self.shared.slowdown.get())
     }
@@ -205,11 +225,15 @@ impl Driver {
             if emitted.last {
                 metrics.e2e.observe(now.saturating_duration_since(client.submitted));
                 *metrics.finished.entry(client.finish.as_str()).or_default() += 1;
+                metrics.output_tokens.observe_value(f64::from(emitted.index + 1));
                 self.clients.remove(&emitted.id);
+                if shared.config.defect == VersionDefect::Leaks {
+                    self.leaked = (self.leaked + LEAK).min(1.0);
+                }
             }
         }
         metrics.running = self.engine.running();
         metrics.waiting = self.engine.waiting();
-        metrics.kv_use = self.engine.kv_use();
+        metrics.kv_use = self.kv_use();
     }
 }

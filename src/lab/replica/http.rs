@@ -195,7 +195,12 @@ fn error_share(shared: &Shared) -> f64 {
         VersionDefect::None
         | VersionDefect::Slow
         | VersionDefect::Truncates
-        | VersionDefect::WrongAnswers => 0.0,
+        | VersionDefect::WrongAnswers
+        | VersionDefect::Throttled
+        | VersionDefect::Leaks
+        | VersionDefect::Short
+        | VersionDefect::Crashes
+        | VersionDefect::NeverReady => 0.0,
     };
     shared.config.error_rate.max(of_version)
 }

@@ -8,6 +8,9 @@ const REQUEST_BOUNDS: &[f64] =
 /// Upper bounds in seconds, between two tokens.
 const TOKEN_BOUNDS: &[f64] =
     &[0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 1.0, 2.5];
+/// Upper bounds of the number of tokens of an answer.
+const LENGTH_BOUNDS: &[f64] =
+    &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10_000.0];
 
 /// A cumulative histogram.
 #[derive(Debug)]
@@ -24,11 +27,14 @@ impl Histogram {
     }
 
     pub(super) fn observe(&mut self, value: Duration) {
-        let seconds = value.as_secs_f64();
-        if let Some(at) = self.bounds.iter().position(|bound| seconds <= *bound) {
+        self.observe_value(value.as_secs_f64());
+    }
+
+    pub(super) fn observe_value(&mut self, value: f64) {
+        if let Some(at) = self.bounds.iter().position(|bound| value <= *bound) {
             self.counts[at] += 1;
         }
-        self.sum += seconds;
+        self.sum += value;
         self.count += 1;
     }
 
@@ -68,6 +74,8 @@ pub(super) struct Metrics {
     pub(super) inter_token: Histogram,
     pub(super) e2e: Histogram,
     pub(super) queue_time: Histogram,
+    /// Tokens of each answer.
+    pub(super) output_tokens: Histogram,
 }
 
 impl Default for Metrics {
@@ -89,6 +97,7 @@ impl Default for Metrics {
             inter_token: Histogram::new(TOKEN_BOUNDS),
             e2e: Histogram::new(REQUEST_BOUNDS),
             queue_time: Histogram::new(REQUEST_BOUNDS),
+            output_tokens: Histogram::new(LENGTH_BOUNDS),
         }
     }
 }
@@ -145,6 +154,7 @@ impl Metrics {
         self.inter_token.render(&mut out, "vllm:inter_token_latency_seconds", &labels);
         self.e2e.render(&mut out, "vllm:e2e_request_latency_seconds", &labels);
         self.queue_time.render(&mut out, "vllm:request_queue_time_seconds", &labels);
+        self.output_tokens.render(&mut out, "vllm:request_generation_tokens", &labels);
         out
     }
 }

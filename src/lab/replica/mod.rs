@@ -36,7 +36,7 @@ use tokio::{net::TcpListener, sync::mpsc};
 use crate::{
     lab::{
         api::{Listening, ReplicaConfig, ReplicaLogLine},
-        config::ModelPreset,
+        config::{ModelPreset, VersionDefect},
         kubernetes::{
             PodError, ending,
             environment::{self, Serving},
@@ -44,6 +44,9 @@ use crate::{
     },
     process::{self, ProcessError},
 };
+
+/// How long a version that crashes lives.
+const CRASHES_AFTER: Duration = Duration::from_millis(700);
 
 /// SplitMix64's finaliser: spreads the bits of `value`.
 pub(super) fn mix(value: u64) -> u64 {
@@ -104,7 +107,8 @@ impl Shared {
 
     /// Whether image, weights and warm-up are done.
     fn is_warm(&self) -> bool {
-        self.started.elapsed() >= Duration::from_millis(self.config.cold_start_ms)
+        self.config.defect != VersionDefect::NeverReady
+            && self.started.elapsed() >= Duration::from_millis(self.config.cold_start_ms)
     }
 }
 
@@ -133,6 +137,13 @@ fn assemble(config: ReplicaConfig) -> std::io::Result<(Arc<Shared>, Option<reque
         config,
     });
     tokio::spawn(driver::run(Arc::clone(&shared), commands));
+    if shared.config.defect == VersionDefect::Crashes {
+        tokio::spawn(async {
+            tokio::time::sleep(CRASHES_AFTER).await;
+            tracing::error!("the model does not load");
+            std::process::exit(1);
+        });
+    }
     Ok((shared, writer))
 }
 

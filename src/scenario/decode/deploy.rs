@@ -12,14 +12,6 @@ use crate::{
     units::Version,
 };
 
-const DEFECTS: [VersionDefect; 5] = [
-    VersionDefect::None,
-    VersionDefect::Slow,
-    VersionDefect::Errors,
-    VersionDefect::Truncates,
-    VersionDefect::WrongAnswers,
-];
-
 /// What can be deployed, beside the lab and what is behind a target's Service.
 const OF: [&str; 8] = [
     "deployment",
@@ -49,7 +41,7 @@ pub(super) fn deploy(cx: &mut Context<'_>, node: &Node) -> Option<Deploy> {
     let version = fields
         .required(cx, "version", "v2", |cx, node| cx.identifier(node, "a version such as `v2`").map(Version));
     let defect = fields.or(cx, "defect", VersionDefect::None, |cx, node| {
-        cx.choice(node, "a defect that the lab's versions can have", &DEFECTS)
+        cx.choice(node, "a defect that the lab's versions can have", VersionDefect::ALL)
     });
     let of = fields.at_most_one_of(cx, &OF, of);
     let namespace = fields.optional(cx, "namespace", |cx, node| cx.object_name(node, "a namespace"));

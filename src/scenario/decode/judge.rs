@@ -1,6 +1,6 @@
 //! What must hold and what must react.
 
-use super::{ActKind, Context, Fields, listed, may_mean, scalars::unit};
+use super::{ActKind, Context, Fields, listed, may_mean, scalars::unit, serving};
 use crate::{
     scenario::{
         alert::AlertExpectation,
@@ -17,11 +17,24 @@ use crate::{
 };
 
 const INDICATORS: [&str; 7] = ["ttft", "itl", "tpot", "e2e", "availability", "goodput", "accuracy"];
-const MECHANISMS: [&str; 9] =
-    ["circuit-breaker", "cache", "rollback", "fallback", "shedding", "retries", "pods", "recovery", "alert"];
+const MECHANISMS: [&str; 13] = [
+    "circuit-breaker",
+    "cache",
+    "rollback",
+    "fallback",
+    "shedding",
+    "retries",
+    "pods",
+    "recovery",
+    "alert",
+    "probes",
+    "autoscaling",
+    "failover",
+    "drift",
+];
 
 /// What an `after:` names.
-const ENTRY: &str = "entry in `chaos:` with the id";
+pub(super) const ENTRY: &str = "entry in `chaos:` with the id";
 
 pub(super) fn slo(cx: &mut Context<'_>, node: &Node) -> Option<Slo> {
     let mut fields = Fields::of(cx, node, "Slo", "an SLO such as `{ ttft: \"p95 < 500ms\" }`")?;
@@ -67,7 +80,7 @@ fn latency(cx: &mut Context<'_>, node: &Node) -> Option<LatencyThreshold> {
 }
 
 /// A limit on a share: between 0 and 1.
-fn share_threshold(cx: &mut Context<'_>, node: &Node) -> Option<RatioThreshold> {
+pub(super) fn share_threshold(cx: &mut Context<'_>, node: &Node) -> Option<RatioThreshold> {
     let threshold: RatioThreshold = cx.unit(node)?;
     if (0.0..=1.0).contains(&threshold.limit.0) {
         return Some(threshold);
@@ -75,7 +88,7 @@ fn share_threshold(cx: &mut Context<'_>, node: &Node) -> Option<RatioThreshold> 
     cx.fail(&node.place, format!("{} is not a share between 0% and 100%", threshold.limit.percent()), "")
 }
 
-fn phase(cx: &mut Context<'_>, node: &Node) -> Option<PhaseName> {
+pub(super) fn phase(cx: &mut Context<'_>, node: &Node) -> Option<PhaseName> {
     let known: Vec<String> = cx.names.phases.iter().map(|(name, _)| name.clone()).collect();
     cx.reference(node, "phase", &known).map(PhaseName)
 }
@@ -111,7 +124,7 @@ fn meant(cx: &Context<'_>, kind: ActKind) -> Vec<String> {
 
 /// Reads `after:`. Where it isn't there and `needed` says so, exactly one act
 /// must be one that it can mean.
-fn after(
+pub(super) fn after(
     cx: &mut Context<'_>,
     fields: &mut Fields<'_>,
     kind: ActKind,
@@ -157,12 +170,16 @@ pub(super) fn expectation(cx: &mut Context<'_>, node: &Node) -> Option<Expectati
         "retries" => retries(cx, node, &place).map(Expectation::Retries),
         "pods" => pods(cx, node, &place).map(Expectation::Pods),
         "alert" => alert(cx, node, &place).map(Expectation::Alert),
+        "probes" => serving::probes(cx, node, &place).map(Expectation::Probes),
+        "autoscaling" => serving::autoscaling(cx, node, &place).map(Expectation::Autoscaling),
+        "failover" => serving::failover(cx, node, &place).map(Expectation::Failover),
+        "drift" => serving::drift(cx, node, &place).map(Expectation::Drift),
         _ => recovery(cx, node, &place).map(Expectation::Recovery),
     }
 }
 
 /// An expectation must demand something.
-fn demands(cx: &mut Context<'_>, place: &Place, any: bool, example: &str) -> Option<()> {
+pub(super) fn demands(cx: &mut Context<'_>, place: &Place, any: bool, example: &str) -> Option<()> {
     if any {
         Some(())
     } else {

@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::{Context, Fields, kubernetes::kubernetes, scalars::unit};
 use crate::{
     lab::config::{
-        BreakerMode, CacheMode, FallbackMode, GatewayConfig, LabConfig, ModelPreset, PodMode, RetryMode,
-        RollbackMode, SheddingMode,
+        AutoscalingMode, BreakerMode, CacheMode, FailoverMode, FallbackMode, GatewayConfig, LabConfig,
+        ModelPreset, PodMode, ProbeMode, RetryMode, RollbackMode, SheddingMode,
     },
     scenario::{
         model::Target,
@@ -94,6 +94,12 @@ fn lab(cx: &mut Context<'_>, node: &Node) -> Option<LabConfig> {
     let cold_start = fields.or(cx, "cold-start", default.cold_start, unit::<Span>);
     let error_rate =
         fields.or(cx, "error-rate", default.error_rate, |cx, node| cx.share(node).map(|ratio| ratio.0));
+    let standby = fields.or(cx, "standby", default.standby, |cx, node| {
+        cx.number(node, "a number of replicas from 0 to 64", 0..=64)
+    });
+    let max_replicas = fields.optional(cx, "max-replicas", |cx, node| {
+        cx.number(node, "a number of replicas from 1 to 64", 1..=64)
+    });
     let gateway = fields.or(cx, "gateway", default.gateway, gateway);
     let port =
         fields.optional(cx, "port", |cx, node| cx.number(node, "a port from 1 to 65535", 1..=65535_u16));
@@ -105,6 +111,8 @@ fn lab(cx: &mut Context<'_>, node: &Node) -> Option<LabConfig> {
         version: version?,
         cold_start: cold_start?,
         error_rate: error_rate?,
+        standby: standby?,
+        max_replicas: max_replicas?,
         gateway: gateway?,
         port: port?,
     })
@@ -124,6 +132,14 @@ fn gateway(cx: &mut Context<'_>, node: &Node) -> Option<GatewayConfig> {
     let rollback =
         fields.or(cx, "rollback", default.rollback, |cx, node| mode(cx, node, MODE, RollbackMode::ALL));
     let pods = fields.or(cx, "pods", default.pods, |cx, node| mode(cx, node, MODE, PodMode::ALL));
+    let probes = fields.or(cx, "probes", default.probes, |cx, node| mode(cx, node, MODE, ProbeMode::ALL));
+    let autoscaling = fields
+        .or(cx, "autoscaling", default.autoscaling, |cx, node| mode(cx, node, MODE, AutoscalingMode::ALL));
+    let failover =
+        fields.or(cx, "failover", default.failover, |cx, node| mode(cx, node, MODE, FailoverMode::ALL));
+    let replica_target = fields.or(cx, "replica-target", default.replica_target, |cx, node| {
+        cx.number(node, "a number of requests from 1", 1..)
+    });
     let max_in_flight = fields.or(cx, "max-in-flight", default.max_in_flight, |cx, node| {
         cx.number(node, "a number of requests from 1", 1..)
     });
@@ -141,6 +157,10 @@ fn gateway(cx: &mut Context<'_>, node: &Node) -> Option<GatewayConfig> {
         retries: retries?,
         rollback: rollback?,
         pods: pods?,
+        probes: probes?,
+        autoscaling: autoscaling?,
+        failover: failover?,
+        replica_target: replica_target?,
         max_in_flight: max_in_flight?,
         upstream_timeout: upstream_timeout?,
         breaker_open_for: breaker_open_for?,

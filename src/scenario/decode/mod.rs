@@ -22,6 +22,7 @@ mod root;
 mod scalars;
 mod schedule;
 mod selector;
+mod serving;
 mod stress;
 mod timeline;
 mod trace;

@@ -10,5 +10,6 @@ mod properties;
 mod recovery;
 mod rollback;
 mod run;
+mod serving;
 mod totality;
 mod users;

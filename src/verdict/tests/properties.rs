@@ -83,7 +83,14 @@ proptest! {
         without.events.retain(|line| !matches!(&line.event, Event::Signal { signal, .. } if !matches!(signal, Signal::Source { .. })));
         let before = holding(&drill, &whole, |_| true);
         let stands_on_signals = |check: &CheckVerdict| {
-            matches!(check.kind, CheckKind::Pods | CheckKind::Rollback) || check.title == "breaker stays closed"
+            matches!(
+                check.kind,
+                CheckKind::Pods
+                    | CheckKind::Rollback
+                    | CheckKind::Probes
+                    | CheckKind::Autoscaling
+                    | CheckKind::Alert
+            ) || check.title == "breaker stays closed"
         };
         for id in holding(&drill, &without, stands_on_signals) {
             prop_assert!(before.contains(&id), "{id} holds only without signals");

@@ -9,7 +9,7 @@ use crate::{
         interval::{CacheUse, Outcome},
     },
     plan::model::Subject,
-    scenario::model::*,
+    scenario::{alert::AlertExpectation, model::*, serving::*},
     units::{RunTime, Seen, Span},
     verdict::{
         model::{CheckKind, Verdict},
@@ -29,6 +29,11 @@ pub(super) fn every_check(mut drill: Drill) -> Drill {
         let r = || RollbackExpectation { after: after.clone(), ..Default::default() };
         let f = || FallbackExpectation { after: after.clone(), ..Default::default() };
         let p = || PodExpectation { after: after.clone(), ..Default::default() };
+        let a = || AlertExpectation { name: "Errors".to_owned(), after: after.clone(), ..Default::default() };
+        let probes = || ProbesExpectation { after: after.clone(), ..Default::default() };
+        let scaling = || AutoscalingExpectation::of("fault".into(), None);
+        let over = || FailoverExpectation { after: after.clone(), ..Default::default() };
+        let drift = || DriftExpectation { after: after.clone(), ..Default::default() };
         let all = [
             Expectation::CircuitBreaker(BreakerExpectation { opens_within: five, ..b() }),
             Expectation::CircuitBreaker(BreakerExpectation { fails_fast: t("p95 < 50ms"), ..b() }),
@@ -46,6 +51,19 @@ pub(super) fn every_check(mut drill: Drill) -> Drill {
             Expectation::Fallback(FallbackExpectation { disengages_within: five, ..f() }),
             Expectation::Pods(PodExpectation { replaced_within: five, ..p() }),
             Expectation::Pods(PodExpectation { cold_failures: t("<= 10%"), ..p() }),
+            Expectation::Pods(PodExpectation { removed_within: five, ..p() }),
+            Expectation::Alert(AlertExpectation { fires_within: five, ..a() }),
+            Expectation::Alert(AlertExpectation { resolves_within: five, ..a() }),
+            Expectation::Alert(AlertExpectation { quiet_in: Some("baseline".into()), ..a() }),
+            Expectation::Probes(ProbesExpectation { early: t("<= 0%"), ..probes() }),
+            Expectation::Probes(ProbesExpectation { removed_within: five, ..probes() }),
+            Expectation::Autoscaling(AutoscalingExpectation { scales_out_within: five, ..scaling() }),
+            Expectation::Autoscaling(AutoscalingExpectation { in_slo_within: five, ..scaling() }),
+            Expectation::Autoscaling(AutoscalingExpectation { scales_in_within: five, ..scaling() }),
+            Expectation::Failover(FailoverExpectation { within: five, ..over() }),
+            Expectation::Failover(FailoverExpectation { back_within: five, ..over() }),
+            Expectation::Drift(DriftExpectation { psi: t("< 0.25"), ..drift() }),
+            Expectation::Drift(DriftExpectation { ks: t("< 0.2"), ..drift() }),
             Expectation::Recovery(RecoveryExpectation { after: after.clone(), within: five }),
             Expectation::Cache(CacheExpectation { fresh_after: after.clone(), ..Default::default() }),
             Expectation::Cache(CacheExpectation { hit_ratio: t(">= 30%"), ..Default::default() }),

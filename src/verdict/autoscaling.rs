@@ -1,0 +1,136 @@
+//! Autoscaling: replicas follow the load, latency follows the replicas, and
+//! both go back.
+
+use std::collections::BTreeMap;
+
+use super::{
+    facts::Facts,
+    finding::{Finding, counted},
+    judge::Title,
+    model::CheckKind,
+    states,
+    times::{interval, within},
+    windows::{self, WINDOW},
+};
+use crate::{
+    journal::event::Signal,
+    scenario::serving::AutoscalingExpectation,
+    units::{PodName, RunTime, Seen, Span},
+};
+
+/// Judges the one demand that is set.
+pub(super) fn judge(facts: &Facts<'_>, e: &AutoscalingExpectation) -> (Title, Finding) {
+    let title = |title: &str, expected: String| Title {
+        phase: Some(e.phase.clone()),
+        ..Title::of(CheckKind::Autoscaling, title, expected)
+    };
+    if let Some(limit) = e.scales_out_within {
+        let wanted = e.to.map_or("more replicas".to_owned(), |to| counted(to.into(), "replica"));
+        let expected = format!("{wanted} ready within {limit}");
+        (title("replicas follow the load", expected), scales_out(facts, e, limit).unwrap_or_else(|f| f))
+    } else if let Some(limit) = e.in_slo_within {
+        let expected = format!("in its SLOs within {limit}, to its end");
+        (title("latency follows the replicas", expected), in_slo(facts, e, limit).unwrap_or_else(|f| f))
+    } else if let Some(limit) = e.scales_in_within {
+        let expected = format!("no more than before, within {limit} of its end");
+        (title("replicas go away again", expected), scales_in(facts, e, limit).unwrap_or_else(|f| f))
+    } else {
+        (title("autoscaling", String::new()), Finding::inconclusive("it demands nothing"))
+    }
+}
+
+/// How many replicas were ready, at each change. A fallback's pods are none.
+fn replicas(facts: &Facts<'_>) -> Vec<(Seen, u64)> {
+    let mut ready: BTreeMap<&PodName, bool> = BTreeMap::new();
+    let mut steps: Vec<(Seen, u64)> = Vec::new();
+    for (seen, signal) in &facts.signals {
+        match signal {
+            Signal::Pod { name, .. } if name.as_str().starts_with("fallback") => continue,
+            Signal::Pod { name, phase, ready: says, .. } => {
+                ready.insert(name, super::pods::serves(*says, phase));
+            }
+            Signal::PodGone { name } => drop(ready.remove(name)),
+            _ => continue,
+        }
+        let now = ready.values().filter(|&&serves| serves).count() as u64;
+        match steps.last_mut() {
+            // One look may tell of several pods.
+            Some((last, count)) if last.by == seen.by => *count = now,
+            Some((_, count)) if *count == now => {}
+            _ => steps.push((*seen, now)),
+        }
+    }
+    steps
+}
+
+/// The phase's times, the replicas' steps, and how many there were before it.
+fn before(
+    facts: &Facts<'_>,
+    e: &AutoscalingExpectation,
+) -> Result<((RunTime, RunTime), Vec<(Seen, u64)>, u64), Finding> {
+    let Some(phase) = facts.phase(&e.phase) else {
+        return Err(Finding::inconclusive("the phase was not reached"));
+    };
+    let steps = replicas(facts);
+    match states::at(&steps, phase.0) {
+        Some(count) if count > 0 => Ok((phase, steps, count)),
+        _ => Err(Finding::inconclusive("nothing is known of the replicas before the phase")),
+    }
+}
+
+fn scales_out(facts: &Facts<'_>, e: &AutoscalingExpectation, limit: Span) -> Result<Finding, Finding> {
+    let ((start, end), steps, usual) = before(facts, e)?;
+    let wanted = e.to.map_or(usual + 1, u64::from);
+    if usual >= wanted {
+        let why =
+            format!("{} were ready before the phase, so nothing had to follow", counted(usual, "replica"));
+        return Err(Finding::inconclusive(why));
+    }
+    let enough = steps.iter().find(|(seen, count)| seen.by > start && *count >= wanted);
+    let seen = enough.map(|(seen, _)| *seen).filter(|seen| seen.by <= end);
+    let what = format!("{} were ready", counted(wanted, "replica"));
+    let most = steps.iter().filter(|(seen, _)| seen.by > start && seen.by <= end).map(|(_, count)| *count);
+    let most = most.max().unwrap_or(usual).max(usual);
+    let finding = within(Seen::at(start), seen, end, limit, &what);
+    Ok(finding.on("controller", format!("{usual} before {}, {most} at most in it", e.phase)))
+}
+
+fn in_slo(facts: &Facts<'_>, e: &AutoscalingExpectation, limit: Span) -> Result<Finding, Finding> {
+    let ((start, end), steps, usual) = before(facts, e)?;
+    let slos = windows::objectives(facts, &e.phase);
+    if slos.is_empty() {
+        return Err(Finding::inconclusive(format!("{} has no SLOs to be in", e.phase)));
+    }
+    let seen = windows::look(facts, &slos, (start, end), "in the phase")?;
+    let what = format!("the service was in the SLOs of {} for good", e.phase);
+    let finding = within(Seen::at(start), seen.held, end, limit, &what);
+    let finding = if seen.held.is_none() && seen.ends_well {
+        Finding::inconclusive("the last windows hold, but too few of them")
+    } else {
+        finding
+    };
+    let (bad, judged, slos) = (seen.bad, seen.judged, windows::named(&slos));
+    let now = states::at(&steps, end).unwrap_or(usual);
+    Ok(finding
+        .on("wire", format!("{bad} of {judged} windows of {WINDOW} s in {} break {slos}", e.phase))
+        .on("controller", format!("{usual} replicas before it, {now} at its end")))
+}
+
+fn scales_in(facts: &Facts<'_>, e: &AutoscalingExpectation, limit: Span) -> Result<Finding, Finding> {
+    let ((start, end), steps, usual) = before(facts, e)?;
+    let now = states::at(&steps, end).unwrap_or(usual);
+    if now <= usual {
+        let grew = steps.iter().any(|(seen, count)| seen.by > start && seen.by <= end && *count > usual);
+        let why = match grew {
+            true => "the replicas had gone away before the phase was over",
+            false => "there were never more replicas, so none had to go away",
+        };
+        return Err(Finding::inconclusive(why));
+    }
+    let until = facts.judged().1;
+    let back = states::settled(&steps, end, until, |count| *count <= usual).filter(|seen| seen.by <= until);
+    let what = format!("no more than {} were ready", counted(usual, "replica"));
+    let finding = within(Seen::at(end), back, until, limit, &what);
+    let at = back.map_or("never by the end".to_owned(), |seen| format!("at {}", interval(seen)));
+    Ok(finding.on("controller", format!("{usual} before {}, {now} at its end, {usual} again {at}", e.phase)))
+}

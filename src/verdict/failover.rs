@@ -1,0 +1,215 @@
+//! Failover: while something is down, something else serves in its place, and
+//! those serve again that did before.
+
+use std::collections::BTreeSet;
+
+use super::{
+    facts::Facts,
+    finding::{Finding, counted, percent},
+    judge::Title,
+    model::{CheckKind, Verdict},
+    times::{interval, within},
+    windows::{self, WINDOW},
+};
+use crate::{
+    journal::{
+        Cell,
+        interval::{CacheUse, Outcome},
+    },
+    scenario::serving::FailoverExpectation,
+    units::{PodName, RunTime, Seen, Span},
+};
+
+/// Share of the answers in which others may be met that should not serve.
+const STRAYS: f64 = 0.01;
+
+/// Judges the one demand that is set.
+pub(super) fn judge(facts: &Facts<'_>, e: &FailoverExpectation) -> (Title, Finding) {
+    let title = |title: &str, expected: String| Title::of(CheckKind::Failover, title, expected);
+    let to = e.to.as_deref().map(|to| format!(" by {to}")).unwrap_or_default();
+    if let Some(limit) = e.within {
+        let expected = format!("served{to} in the baseline's SLOs within {limit}");
+        (title("others serve in its place", expected), fails_over(facts, e, limit).unwrap_or_else(|f| f))
+    } else if let Some(limit) = e.back_within {
+        let expected = format!("within {limit} of the fault's end");
+        (
+            title("those serve again that did before", expected),
+            fails_back(facts, e, limit).unwrap_or_else(|f| f),
+        )
+    } else {
+        (title("failover", String::new()), Finding::inconclusive("it demands nothing"))
+    }
+}
+
+/// Answers from who really gave them: none of a cache's, with the time when
+/// their second begins.
+fn answers<'a>(facts: &Facts<'a>) -> impl Iterator<Item = (RunTime, &'a Cell)> {
+    let ok = facts.cells_in(None).filter(|cell| {
+        let cached = matches!(cell.key.served.cache, CacheUse::Hit | CacheUse::Collapsed);
+        cell.key.outcome == Outcome::Ok && !cached
+    });
+    ok.map(|cell| (RunTime(u64::from(cell.key.second) * 1_000_000), cell))
+}
+
+/// Who is who.
+struct Roles<'a> {
+    /// Whom the fault hits, as answers name them; nobody, where answers name
+    /// others than the fault does.
+    hit: Vec<&'a PodName>,
+    /// Who served before.
+    before: BTreeSet<&'a PodName>,
+    to: Option<&'a str>,
+}
+
+impl<'a> Roles<'a> {
+    fn of(facts: &Facts<'a>, e: &'a FailoverExpectation) -> Result<Self, Finding> {
+        let effect = facts.effect(e.after.as_ref())?;
+        let targets = e.after.as_ref().and_then(|id| facts.faults.get(id));
+        let targets = targets.map_or(&[][..], |history| history.targets);
+        let before: BTreeSet<&PodName> = answers(facts)
+            .filter(|(_, cell)| cell.last_end < effect.not_before && !cell.key.served.fallback)
+            .filter_map(|(_, cell)| cell.key.served.pod.as_ref())
+            .collect();
+        if before.is_empty() {
+            let why = "no answer before the fault names who served (`x-served-by`)";
+            return Err(Finding::inconclusive(why));
+        }
+        let hit = targets.iter().filter(|pod| before.contains(pod)).collect();
+        Ok(Self { hit, before, to: e.to.as_deref() })
+    }
+
+    /// Whether a pod may serve in the place of what is down.
+    fn stands_in(&self, pod: &PodName) -> bool {
+        match self.to {
+            Some(to) => pod.as_str().starts_with(to),
+            None if self.hit.is_empty() => !self.before.contains(pod),
+            None => !self.hit.contains(&pod),
+        }
+    }
+}
+
+/// Answers in an interval, by who gave them.
+#[derive(Default)]
+struct Counted {
+    right: u64,
+    wrong: u64,
+    fallback: u64,
+    nameless: u64,
+    names: BTreeSet<String>,
+}
+
+fn count(facts: &Facts<'_>, roles: &Roles<'_>, from: RunTime, to: RunTime) -> Counted {
+    let mut counted = Counted::default();
+    for (due, cell) in answers(facts) {
+        if due < from || due >= to {
+            continue;
+        }
+        match &cell.key.served.pod {
+            _ if cell.key.served.fallback => counted.fallback += cell.count,
+            None => counted.nameless += cell.count,
+            Some(pod) if roles.stands_in(pod) => {
+                counted.right += cell.count;
+                counted.names.insert(pod.to_string());
+            }
+            Some(_) => counted.wrong += cell.count,
+        }
+    }
+    counted
+}
+
+fn fails_over(facts: &Facts<'_>, e: &FailoverExpectation, limit: Span) -> Result<Finding, Finding> {
+    let after = e.after.as_ref();
+    let (t0, end) = (facts.effect(after)?, facts.fault_end(after)?);
+    let roles = Roles::of(facts, e)?;
+    let slos = windows::baseline(facts);
+    if slos.is_empty() {
+        return Err(Finding::inconclusive("the first phase has no SLOs to be in"));
+    }
+    let lasts = after.and_then(|id| facts.act(id)).is_some_and(|act| act.until.is_some());
+    let until = facts.undisturbed_until(t0.by, after);
+    let until = if lasts { until.min(end.not_before) } else { until };
+    let seen = windows::look(facts, &slos, (t0.not_before, until), "while the fault acts")?;
+    let finding = within(t0, seen.held, until, limit, "others served in its place");
+    let finding = match seen.held {
+        None if seen.ends_well => Finding::inconclusive("the last windows hold, but too few of them"),
+        Some(held) => by_whom(facts, &roles, held, until, finding),
+        None => finding,
+    };
+    let (bad, judged, slos) = (seen.bad, seen.judged, windows::named(&slos));
+    Ok(finding.on("wire", format!("{bad} of {judged} windows of {WINDOW} s while it acts break {slos}")))
+}
+
+/// Good service is a failover only if those gave it that should.
+fn by_whom(facts: &Facts<'_>, roles: &Roles<'_>, held: Seen, until: RunTime, finding: Finding) -> Finding {
+    let by = count(facts, roles, held.by, until);
+    let named = by.right + by.wrong + by.fallback;
+    let share = |part: u64| part as f64 / named.max(1) as f64;
+    let strays = |n: u64| format!("{} ({})", counted(n, "answer"), percent(share(n)));
+    let named_all: Vec<&str> = by.names.iter().map(String::as_str).collect();
+    let shown = format!(
+        "answers since {}: {} by {}, {} by others, {} by a fallback, {} that name nobody",
+        held.by,
+        by.right,
+        if named_all.is_empty() { "who stands in".to_owned() } else { named_all.join(", ") },
+        by.wrong,
+        by.fallback,
+        by.nameless
+    );
+    let judged = if named == 0 {
+        Finding::inconclusive("no answer while the fault acts names who served (`x-served-by`)")
+    } else if share(by.wrong) > STRAYS && finding.verdict != Verdict::Inconclusive {
+        let whom = if roles.hit.is_empty() { "those that served before" } else { "whom the fault hit" };
+        let whom = if roles.to.is_some() { "others" } else { whom };
+        Finding::fail(format!("in SLO, but {} came from {whom}: nothing failed over", strays(by.wrong)))
+    } else if share(by.fallback) > STRAYS && finding.verdict != Verdict::Inconclusive {
+        Finding::fail(format!("in SLO, but {} came from a fallback", strays(by.fallback)))
+    } else {
+        finding
+    };
+    judged.on("wire", shown)
+}
+
+fn fails_back(facts: &Facts<'_>, e: &FailoverExpectation, limit: Span) -> Result<Finding, Finding> {
+    let after = e.after.as_ref();
+    let (t0, end) = (facts.effect(after)?, facts.fault_end(after)?);
+    let lasts = after.and_then(|id| facts.act(id)).is_some_and(|act| act.until.is_some());
+    if !lasts {
+        return Err(Finding::inconclusive("what is gone for good does not serve again"));
+    }
+    let roles = Roles::of(facts, e)?;
+    let until = facts.undisturbed_until(end.by, after);
+    let meanwhile = count(facts, &roles, t0.by, end.not_before);
+    if meanwhile.right == 0 {
+        return Err(Finding::inconclusive("nobody had served in its place, so nothing had to go back"));
+    }
+    let mine = |back: &dyn Fn(&PodName) -> bool| -> Vec<Seen> {
+        let those = answers(facts).filter(|(due, cell)| {
+            *due < until
+                && cell.first_end > end.not_before
+                && !cell.key.served.fallback
+                && cell.key.served.pod.as_ref().is_some_and(back)
+        });
+        those.map(|(due, cell)| Seen { not_before: due.min(cell.first_end), by: cell.first_end }).collect()
+    };
+    let returned =
+        mine(&|pod| roles.hit.contains(&pod) || (roles.hit.is_empty() && roles.before.contains(pod)));
+    let first = returned.iter().copied().min_by_key(|seen| seen.by);
+    // Where others had to stand in that did not serve before, they have to go.
+    let standing = roles.hit.is_empty() || roles.to.is_some();
+    let strangers = mine(&|pod| standing && roles.stands_in(pod) && !roles.before.contains(pod));
+    let last = strangers.iter().copied().max_by_key(|seen| seen.by);
+    let (seen, what) = match (first, last) {
+        (None, _) => (None, "those served again that did before"),
+        (Some(first), Some(last)) if last.by > first.by => (Some(last), "nobody else served any more"),
+        (Some(first), _) => (Some(first), "those served again that did before"),
+    };
+    let for_good = seen.is_none_or(|seen| seen.by + std::time::Duration::from_secs(1) < until);
+    let finding = match for_good {
+        true => within(end, seen, until, limit, what),
+        false => within(end, None, until, limit, what),
+    };
+    Ok(match seen {
+        Some(seen) => finding.on("wire", format!("{what}, at {}", interval(seen))),
+        None => finding.on("wire", "none of them answered after the fault's end"),
+    })
+}

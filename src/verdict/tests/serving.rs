@@ -1,0 +1,224 @@
+//! Probes, autoscaling, failover, drift.
+
+use crate::{
+    journal::interval::{CacheUse, Outcome},
+    scenario::{
+        model::{Expectation, Objective},
+        serving::{AutoscalingExpectation, DriftExpectation, FailoverExpectation, ProbesExpectation},
+    },
+    units::Span,
+    verdict::{
+        model::Verdict::*,
+        testing::{Answers, Drill, drill},
+    },
+};
+
+fn counted(drill: Drill, when: f64, pod: &str, requests: f64) -> Drill {
+    let series = format!("gateway_upstream_requests_total{{pod=\"{pod}\",outcome=\"ok\"}}");
+    drill.sample(when, "gateway", &[(&series, requests)])
+}
+
+fn early(drill: Drill) -> Drill {
+    drill.expect(Expectation::Probes(ProbesExpectation {
+        after: Some("kill".into()),
+        early: Some("<= 0%".parse().expect("one")),
+        ..Default::default()
+    }))
+}
+
+/// A pod that starts at 26 s and is ready at 30 s; the gateway is asked at 29
+/// and at 34 s.
+fn started(before: f64, later: f64) -> Drill {
+    let killed = drill().healthy().pod(1.0, "replica-0", true).fault("kill", 25.0, None, &["replica-0"]);
+    let killed = killed.gone(25.5, "replica-0").pod(26.0, "replica-3", false).pod(30.0, "replica-3", true);
+    let killed = killed.sample(25.0, "gateway", &[("gateway_in_flight", 3.0)]);
+    counted(counted(killed, 29.0, "replica-3", before), 34.0, "replica-3", later)
+}
+
+#[test]
+fn traffic_before_a_pod_is_ready_is_found() {
+    early(started(0.0, 60.0)).gives(Pass);
+    let why = early(started(12.0, 60.0)).gives(Fail);
+    assert!(why.contains("12 of 60"), "{why}");
+    early(started(0.0, 0.0)).gives(Inconclusive);
+    // Nobody counts, but answers name the pod.
+    let named = |from| {
+        let drill = drill().healthy().pod(1.0, "replica-0", true).fault("kill", 25.0, None, &["replica-0"]);
+        let drill = drill.pod(26.0, "replica-3", false).pod(30.0, "replica-3", true);
+        drill.load(from..35, Answers::ok(20).pod("replica-3"))
+    };
+    early(named(31)).gives(Pass);
+    early(named(27)).gives(Fail);
+    // Nothing started.
+    early(drill().healthy().pod(1.0, "replica-0", true).fault("kill", 25.0, None, &["replica-0"]))
+        .gives(Inconclusive);
+}
+
+fn removed(drill: Drill) -> Drill {
+    drill.expect(Expectation::Probes(ProbesExpectation {
+        after: Some("down".into()),
+        removed_within: Some(Span::secs(3)),
+        ..Default::default()
+    }))
+}
+
+/// A pod that is not ready from 26 to 40 s.
+fn down() -> Drill {
+    let drill = drill().healthy().pod(1.0, "replica-1", true);
+    drill.fault("down", 25.5, Some(40.0), &["replica-1"]).pod(26.0, "replica-1", false)
+}
+
+#[test]
+fn traffic_after_a_pod_was_ready_is_found() {
+    let counts = |counts: &[(f64, f64)]| {
+        let drill = counted(counted(down(), 24.0, "replica-1", 80.0), 25.0, "replica-1", 100.0);
+        counts.iter().fold(drill, |drill, (when, n)| counted(drill, *when, "replica-1", *n))
+    };
+    removed(counts(&[(26.0, 110.0), (27.0, 112.0), (28.0, 112.0), (39.0, 112.0)])).gives(Pass);
+    removed(counts(&[(26.0, 110.0), (30.0, 110.0), (33.0, 112.0), (39.0, 112.0)])).gives(Fail);
+    // Its answers to requests that were due later.
+    removed(down().load(33..35, Answers::ok(5).pod("replica-1"))).gives(Fail);
+    // Nobody counted, and it is silent: that proves nothing.
+    removed(down()).gives(Inconclusive);
+    // It was ready again at once.
+    let again = counted(counted(down(), 24.0, "replica-1", 80.0), 25.5, "replica-1", 100.0);
+    removed(counted(again.pod(27.5, "replica-1", true), 27.0, "replica-1", 100.0)).gives(Inconclusive);
+    // Another pod's loss is another story.
+    removed(
+        drill().healthy().pod(1.0, "replica-9", true).fault("down", 25.5, Some(40.0), &["replica-1"]).pod(
+            26.0,
+            "replica-9",
+            false,
+        ),
+    )
+    .gives(Inconclusive);
+}
+
+fn scaling(drill: Drill, of: impl Fn(&mut AutoscalingExpectation)) -> Drill {
+    let mut e = AutoscalingExpectation::of("fault".into(), Some(4));
+    of(&mut e);
+    drill.expect(Expectation::Autoscaling(e))
+}
+
+/// Two replicas, and so many more that are ready at this time.
+fn grown(more: usize, when: f64) -> Drill {
+    let two = drill().healthy().pod(1.0, "replica-0", true).pod(1.0, "replica-1", true);
+    let two = two.pod(1.0, "fallback-0", true);
+    (0..more).fold(two, |drill, i| drill.pod(when, &format!("replica-{}", i + 2), true))
+}
+
+#[test]
+fn replicas_follow_the_load_and_go_again() {
+    let out = |drill| scaling(drill, |e| e.scales_out_within = Some(Span::secs(10)));
+    out(grown(2, 27.0)).gives(Pass);
+    out(grown(2, 35.0)).gives(Fail);
+    out(grown(1, 27.0)).gives(Fail);
+    out(grown(0, 0.0)).gives(Fail);
+    out(grown(2, 5.0)).gives(Inconclusive);
+    out(drill().healthy()).gives(Inconclusive);
+    let inward = |drill| scaling(drill, |e| e.scales_in_within = Some(Span::secs(10)));
+    let gone = |when| grown(2, 27.0).gone(when, "replica-2").gone(when, "replica-3");
+    inward(gone(55.0)).gives(Pass);
+    inward(gone(75.0)).gives(Fail);
+    inward(grown(2, 27.0)).gives(Fail);
+    inward(gone(45.0)).gives(Inconclusive);
+    inward(grown(0, 0.0)).gives(Inconclusive);
+}
+
+#[test]
+fn latency_follows_the_replicas() {
+    let judged = |slow: std::ops::Range<u32>| {
+        let drill = grown(2, 27.0).load(slow, Answers::ok(60).ttft(3000));
+        let drill = drill.slo(Objective::Ttft("p50 < 500ms".parse().expect("one")), "fault");
+        scaling(drill, |e| e.in_slo_within = Some(Span::secs(10)))
+    };
+    judged(20..26).gives(Pass);
+    judged(20..38).gives(Fail);
+    judged(20..50).gives(Fail);
+    scaling(grown(2, 27.0), |e| e.in_slo_within = Some(Span::secs(10))).gives(Inconclusive);
+}
+
+fn zone(drill: Drill) -> Drill {
+    let drill = drill.fault("zone", 25.0, Some(40.0), &["a-0", "a-1"]);
+    drill.slo(Objective::Availability(">= 95%".parse().expect("one")), "baseline")
+}
+
+fn over(drill: Drill, to: Option<&str>) -> Drill {
+    drill.expect(Expectation::Failover(FailoverExpectation {
+        after: Some("zone".into()),
+        to: to.map(str::to_owned),
+        within: Some(Span::secs(5)),
+        back_within: None,
+    }))
+}
+
+/// `a-0` serves until 25 s and from 42 s on, and nobody in between.
+fn lost() -> Drill {
+    drill().load(0..25, Answers::ok(20).pod("a-0")).load(42..90, Answers::ok(20).pod("a-0"))
+}
+
+#[test]
+fn somebody_else_serves_in_its_place() {
+    let served = |from: u32, by: &str| {
+        let drill = lost().load(25..from, Answers::failed(20, Outcome::Timeout));
+        zone(drill.load(from..42, Answers::ok(20).pod(by)))
+    };
+    over(served(27, "b-0"), Some("b")).gives(Pass);
+    over(served(27, "b-0"), None).gives(Pass);
+    over(served(33, "b-0"), Some("b")).gives(Fail);
+    over(served(42, "b-0"), Some("b")).gives(Fail);
+    // All is well, but it is not who should serve; or whom the fault hit.
+    over(served(27, "c-0"), Some("b")).gives(Fail);
+    over(served(27, "a-0"), None).gives(Fail);
+    let fallback = zone(lost().load(25..42, Answers::ok(20).pod("b-0").fallback()));
+    assert!(over(fallback, Some("b")).gives(Fail).contains("fallback"));
+    // A cache's answers are nobody's.
+    let cached = zone(lost().load(25..42, Answers::ok(20).pod("b-0").cache(CacheUse::Hit)));
+    over(cached, Some("b")).gives(Inconclusive);
+    over(zone(drill().healthy()), None).gives(Inconclusive);
+}
+
+#[test]
+fn those_serve_again_that_did_before() {
+    let back = |drill: Drill| {
+        drill.expect(Expectation::Failover(FailoverExpectation {
+            after: Some("zone".into()),
+            to: Some("b".to_owned()),
+            within: None,
+            back_within: Some(Span::secs(8)),
+        }))
+    };
+    let served = |until: u32| {
+        let before = drill().load(0..25, Answers::ok(20).pod("a-0"));
+        let meanwhile = before.load(25..until, Answers::ok(20).pod("b-0"));
+        zone(meanwhile.load(until..90, Answers::ok(20).pod("a-0")))
+    };
+    back(served(43)).gives(Pass);
+    back(served(55)).gives(Fail);
+    back(served(90)).gives(Fail);
+    // The other zone still gets a part.
+    back(served(43).load(43..90, Answers::ok(5).pod("b-0"))).gives(Fail);
+    back(zone(lost())).gives(Inconclusive);
+}
+
+fn drifts(drill: Drill) -> Drill {
+    drill.expect(Expectation::Drift(DriftExpectation {
+        after: Some("bad".into()),
+        psi: None,
+        ks: Some("< 0.2".parse().expect("one")),
+    }))
+}
+
+#[test]
+fn answers_of_another_length_have_drifted() {
+    let judged = |tokens: u64, seconds: std::ops::Range<u32>| {
+        let old = drill().load(0..90, Answers::ok(10).lengths(100));
+        drifts(old.deploy("bad", 30.0).load(seconds, Answers::ok(10).version("v2").lengths(tokens)))
+    };
+    judged(100, 32..90).gives(Pass);
+    judged(40, 32..90).gives(Fail);
+    assert!(judged(100, 32..36).gives(Inconclusive).contains("too few"));
+    // Nothing of the new version, or no lengths at all.
+    drifts(drill().load(0..90, Answers::ok(10).lengths(100)).deploy("bad", 30.0)).gives(Inconclusive);
+    drifts(drill().healthy().deploy("bad", 30.0)).gives(Inconclusive);
+}

@@ -1,0 +1,143 @@
+//! Windows of a few seconds that meet objectives or don't, and from when on all
+//! of them do.
+
+use std::collections::BTreeMap;
+
+use super::{
+    facts::Facts,
+    finding::Finding,
+    slo::{Census, counts},
+};
+use crate::{
+    journal::{Cell, Distribution, event::RunEnd},
+    plan::{Plan, model::Subject},
+    scenario::model::{Objective, Slo},
+    units::{LatencyThreshold, PhaseName, RunTime, Seen},
+};
+
+/// Seconds that are judged together.
+pub(super) const WINDOW: u64 = 5;
+/// Windows that must hold in a row.
+const WINDOWS: usize = 3;
+/// Requests without which a window says nothing.
+const ENOUGH: u64 = 5;
+/// More seconds than this are not looked at (a week).
+const LONGEST: u64 = 7 * 24 * 3600;
+
+/// What windows show, one for each second of load.
+pub(super) struct Windows {
+    /// Windows with requests enough.
+    pub(super) judged: usize,
+    /// Those that broke an objective.
+    pub(super) bad: usize,
+    /// From when on all of them held, if enough did.
+    pub(super) held: Option<Seen>,
+    /// Whether the last of them held, were they enough or not.
+    pub(super) ends_well: bool,
+}
+
+/// The objectives that are judged in a phase.
+pub(super) fn objectives<'a>(facts: &Facts<'a>, of: &PhaseName) -> Vec<&'a Slo> {
+    let mine = facts.plan.checks.iter().filter_map(|check| match &check.subject {
+        Subject::Slo { slo, phase } if phase == of => Some(slo),
+        _ => None,
+    });
+    mine.collect()
+}
+
+/// The first phase's objectives.
+pub(super) fn baseline<'a>(facts: &Facts<'a>) -> Vec<&'a Slo> {
+    facts.plan.phases.first().map_or_else(Vec::new, |phase| objectives(facts, &phase.name))
+}
+
+/// Objectives in words.
+pub(super) fn named(slos: &[&Slo]) -> String {
+    let named = slos.iter().map(|slo| {
+        let (title, expected) = super::slo::title(slo);
+        format!("{title} {expected}")
+    });
+    named.collect::<Vec<_>>().join(" or ")
+}
+
+/// Whether the requests of a window meet an objective, by the figure itself.
+/// None: too few.
+fn meets(plan: &Plan, cells: &[&Cell], slo: &Slo, aborted: bool) -> Option<bool> {
+    let mine = cells.iter().copied().filter(|cell| counts(plan, cell, slo));
+    let census = Census::of(mine, aborted);
+    if census.attempted < ENOUGH {
+        return None;
+    }
+    let under = |latencies: &Distribution, failures: u64, limit: &LatencyThreshold| {
+        if latencies.is_empty() && failures == 0 {
+            return None;
+        }
+        let figure =
+            latencies.quantile(limit.quantile.0, failures).map_or(f64::INFINITY, |micros| micros as f64);
+        Some(limit.op.holds(figure, limit.limit.micros() as f64))
+    };
+    let share = |part: u64| part as f64 / census.attempted as f64;
+    match &slo.objective {
+        Objective::Ttft(limit) => under(&census.ttft, census.failed(), limit),
+        Objective::E2e(limit) => under(&census.e2e, census.failed(), limit),
+        Objective::Itl(limit) => under(&census.itl, 0, limit),
+        Objective::Tpot(limit) => under(&census.tpot, 0, limit),
+        Objective::Availability(limit) => Some(limit.op.holds(share(census.ok), limit.limit.0)),
+        Objective::Goodput(limit) => Some(limit.op.holds(share(census.good), limit.limit.0)),
+        Objective::Accuracy(limit) => {
+            let accuracy = census.accuracy().filter(|_| census.golden() >= ENOUGH)?;
+            Some(limit.op.holds(accuracy, limit.limit.0))
+        }
+    }
+}
+
+/// Looks at the windows from `from` on that are over by `until`. `when` says
+/// when that is: `after the fault's end`.
+pub(super) fn look(
+    facts: &Facts<'_>,
+    slos: &[&Slo],
+    (from, until): (RunTime, RunTime),
+    when: &str,
+) -> Result<Windows, Finding> {
+    let aborted = matches!(facts.run_end, Some(RunEnd::Aborted));
+    let mut by_second: BTreeMap<u64, Vec<&Cell>> = BTreeMap::new();
+    facts.cells_in(None).for_each(|cell| by_second.entry(cell.key.second.into()).or_default().push(cell));
+    let from = from.0 / 1_000_000;
+    // Only seconds with requests can begin or end anything; the horizon is
+    // in whole seconds of load.
+    let last = by_second.keys().next_back().map_or(0, |second| second + 1);
+    let horizon = (until.0 / 1_000_000).min(last).min(from + LONGEST);
+    let windows: Vec<(u64, Option<bool>)> = (from..(horizon + 1).saturating_sub(WINDOW))
+        .map(|second| {
+            let cells: Vec<&Cell> = by_second
+                .range(second..second + WINDOW)
+                .flat_map(|(_, cells)| cells.iter().copied())
+                .collect();
+            let each: Vec<Option<bool>> =
+                slos.iter().map(|slo| meets(facts.plan, &cells, slo, aborted)).collect();
+            let verdict = if each.contains(&Some(false)) {
+                Some(false)
+            } else {
+                (!each.contains(&None)).then_some(true)
+            };
+            (second, verdict)
+        })
+        .collect();
+    let judged = windows.iter().filter(|(_, verdict)| verdict.is_some()).count();
+    if judged < WINDOWS {
+        let why = format!("only {judged} windows of {WINDOW} s could be judged {when}");
+        return Err(Finding::inconclusive(why));
+    }
+    let bad = windows.iter().filter(|(_, verdict)| *verdict == Some(false)).count();
+    let after_last_bad =
+        windows.iter().rposition(|(_, verdict)| *verdict == Some(false)).map_or(0, |i| i + 1);
+    let held: Vec<u64> = windows[after_last_bad..]
+        .iter()
+        .filter(|(_, verdict)| *verdict == Some(true))
+        .map(|(second, _)| *second)
+        .collect();
+    let held = (held.len() >= WINDOWS).then(|| held.first().copied()).flatten().map(|second| {
+        let at = |second: u64| RunTime(second.saturating_mul(1_000_000));
+        Seen { not_before: at(second.saturating_sub(1)), by: at(second) }
+    });
+    Ok(Windows { judged, bad, held, ends_well: after_last_bad < windows.len() })
+}
