@@ -177,8 +177,9 @@ pub struct Cell {
     pub tokens: u64,
     /// Output tokens delivered in answers that ended otherwise.
     pub wasted_tokens: u64,
-    /// Output tokens of each `ok` answer that has some (tokens, not µs). Empty in
-    /// journals that did not keep it.
+    /// Output tokens (not µs) of each `ok` answer whose length its model decides:
+    /// not of those that were to have exactly so many. Empty in journals that
+    /// did not keep it.
     #[serde(default, skip_serializing_if = "Distribution::is_empty")]
     pub lengths: Distribution,
     /// How often they were sent: more than `count` where the load sends again

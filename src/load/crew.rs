@@ -252,6 +252,7 @@ impl Crew {
                 served,
                 golden: prompt.golden.is_some(),
                 generates: self.protocol.generates,
+                free: self.protocol.generates && prompt.tokens.is_none(),
                 gaps: exchange.answer.gaps,
                 tokens,
                 attempts: exchange.labels.attempts,

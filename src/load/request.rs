@@ -29,6 +29,8 @@ pub(crate) struct Ended {
     pub(crate) golden: bool,
     /// Whether its endpoint gives tokens, so that it has a TTFT.
     pub(crate) generates: bool,
+    /// Whether the model decides how many tokens its answer has.
+    pub(crate) free: bool,
     /// Gaps between content chunks (µs).
     pub(crate) gaps: Vec<u64>,
     /// Output tokens delivered.
@@ -82,6 +84,7 @@ pub(crate) mod tests {
             served: Served::default(),
             golden: false,
             generates: true,
+            free: true,
             gaps: vec![40_000, 40_000],
             tokens: 5,
             sendings: 1,

@@ -69,7 +69,7 @@ impl Row {
         match request.outcome {
             Outcome::Ok => {
                 cell.tokens += request.tokens;
-                if request.generates {
+                if request.free {
                     cell.lengths.record(request.tokens);
                 }
             }

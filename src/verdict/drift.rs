@@ -184,7 +184,8 @@ fn drifts(
     }
     worst(findings).ok_or_else(|| {
         Finding::inconclusive(
-            "no answer had a length in tokens and named its version, so none can be compared",
+            "no answer had a length that its model decides and named its version (`extra: { ignore_eos: null }` \
+             leaves it to the model)",
         )
     })
 }

@@ -126,7 +126,7 @@ fn early(facts: &Facts<'_>, after: Option<&FaultId>, limit: &RatioThreshold) -> 
     }
     let finding = match all {
         0 => Finding::inconclusive("nothing counted what new pods got, or they got nothing"),
-        _ => ratio(soon, all, limit, "request of new pods", Rigour::Reaction),
+        _ => ratio(soon, all, limit, "first request", Rigour::Reaction),
     };
     Ok(finding.with(shown))
 }
