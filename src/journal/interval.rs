@@ -190,8 +190,19 @@ pub struct Cell {
     pub attempts: u64,
     /// How many answers stated them.
     pub attempts_stated: u64,
+    /// The oldest answer from a cache, in seconds as `Age` has it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub oldest_hit: u32,
+    /// How many answers from a cache stated their age.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ages_stated: u64,
     /// Misses that were forwarded while one for the same prompt was under way.
     pub overlapping_misses: u64,
+}
+
+/// Journals are long: what is seldom there is left out.
+fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
 }
 
 impl Cell {
@@ -215,6 +226,8 @@ impl Cell {
             sendings: 0,
             attempts: 0,
             attempts_stated: 0,
+            oldest_hit: 0,
+            ages_stated: 0,
             overlapping_misses: 0,
         }
     }
@@ -237,6 +250,8 @@ impl Cell {
         self.sendings += other.sendings;
         self.attempts += other.attempts;
         self.attempts_stated += other.attempts_stated;
+        self.oldest_hit = self.oldest_hit.max(other.oldest_hit);
+        self.ages_stated += other.ages_stated;
         self.overlapping_misses += other.overlapping_misses;
     }
 }

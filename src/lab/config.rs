@@ -172,6 +172,8 @@ modes!(
         StaleAfterRollback,
         /// Sends every concurrent miss of one key upstream.
         Stampede,
+        /// Keeps what it has for as long as it has room.
+        NeverExpires,
     }
 );
 modes!(

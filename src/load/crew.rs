@@ -256,6 +256,7 @@ impl Crew {
                 gaps: exchange.answer.gaps,
                 tokens,
                 attempts: exchange.labels.attempts,
+                age: exchange.labels.age,
                 sendings: exchange.attempts,
                 overlapping_miss,
             },

@@ -37,6 +37,8 @@ pub(crate) struct Ended {
     pub(crate) tokens: u64,
     /// How often it was sent.
     pub(crate) sendings: u32,
+    /// Its age in seconds, if a cache gave it and says so.
+    pub(crate) age: Option<u32>,
     /// Upstream attempts, if stated.
     pub(crate) attempts: Option<u64>,
     /// A miss while one for the same prompt was under way.
@@ -85,6 +87,7 @@ pub(crate) mod tests {
             golden: false,
             generates: true,
             free: true,
+            age: None,
             gaps: vec![40_000, 40_000],
             tokens: 5,
             sendings: 1,

@@ -19,6 +19,8 @@ pub(crate) struct Labels {
     pub(crate) retry_after: bool,
     /// Its seconds, if it says some.
     pub(crate) retry_after_secs: Option<u64>,
+    /// How old it is, in seconds, if a cache gave it and says so.
+    pub(crate) age: Option<u32>,
 }
 
 impl Labels {
@@ -31,11 +33,15 @@ impl Labels {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let number = |name: &str| text(name).and_then(|value| value.parse::<u64>().ok());
         let is = |name: &str, wanted: &str| text(name).is_some_and(|v| v.eq_ignore_ascii_case(wanted));
+        let cache = cache_use(headers);
         Self {
+            age: number("age")
+                .filter(|_| cache == CacheUse::Hit)
+                .map(|age| age.try_into().unwrap_or(u32::MAX)),
             served: Served {
                 version: text("x-model-version").filter(|v| !v.is_empty()).map(Version::new),
                 pod: text("x-served-by").filter(|v| !v.is_empty()).map(PodName::new),
-                cache: cache_use(headers),
+                cache,
                 fallback: is("x-fallback", "true")
                     || number("x-litellm-attempted-fallbacks").is_some_and(|n| n > 0),
                 breaker_open: is("x-circuit-breaker", "open") || is("x-envoy-overloaded", "true"),
@@ -59,7 +65,7 @@ impl Labels {
 
 /// Whether a header may be one that is read here.
 fn is_label(name: &str) -> bool {
-    name.starts_with("x-") || matches!(name, "cache-status" | "cf-cache-status" | "retry-after")
+    name.starts_with("x-") || matches!(name, "age" | "cache-status" | "cf-cache-status" | "retry-after")
 }
 
 /// What a cache did: by `Cache-Status` (RFC 9211) or else by the marks of
@@ -230,6 +236,16 @@ mod tests {
         assert!(other.served.fallback && other.served.breaker_open);
         let none = labels(&[("x-litellm-attempted-fallbacks", "0"), ("x-circuit-breaker", "closed")]);
         assert_eq!(none.served, Served::default());
+    }
+
+    #[test]
+    fn the_age_of_a_hit_is_read() {
+        let age = |headers: &[(&str, &str)]| labels(headers).age;
+        assert_eq!(age(&[("age", "17"), ("cache-status", "gw; hit")]), Some(17));
+        assert_eq!(age(&[("age", "17"), ("x-varnish", "5 3")]), Some(17));
+        assert_eq!(age(&[("age", "17")]), None, "nobody says that a cache gave it");
+        assert_eq!(age(&[("age", "old"), ("cache-status", "gw; hit")]), None);
+        assert_eq!(age(&[("age", "99999999999"), ("cache-status", "gw; hit")]), Some(u32::MAX));
     }
 
     #[test]

@@ -80,6 +80,10 @@ impl Row {
             cell.attempts += attempts;
             cell.attempts_stated += 1;
         }
+        if let Some(age) = request.age {
+            cell.oldest_hit = cell.oldest_hit.max(age);
+            cell.ages_stated += 1;
+        }
         cell.overlapping_misses += u64::from(request.overlapping_miss);
     }
 

@@ -261,6 +261,9 @@ fn cache(acts: &Acts<'_>, e: &CacheExpectation) -> Result<Demands, PlanError> {
     if let Some(limit) = e.wrong {
         push("wrong".to_owned(), CacheExpectation { wrong: Some(limit), ..none.clone() });
     }
+    if let Some(limit) = e.max_age {
+        push("max-age".to_owned(), CacheExpectation { max_age: Some(limit), ..none.clone() });
+    }
     if let Some(entry) = &e.fresh_after {
         let demand = CacheExpectation { fresh_after: Some(acts.act(entry)?), ..none.clone() };
         push(format!("fresh-after.{entry}"), demand);

@@ -403,6 +403,9 @@ pub struct CacheExpectation {
     /// Share of golden prompts that hits may answer wrongly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrong: Option<RatioThreshold>,
+    /// How old a hit may be, stale or not (`Age`, RFC 9111).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Span>,
     /// After this rollout was rolled back, no hit may carry its version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fresh_after: Option<FaultId>,

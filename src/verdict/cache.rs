@@ -17,7 +17,7 @@ use crate::{
         interval::{CacheUse, Outcome},
     },
     scenario::model::CacheExpectation,
-    units::{FaultId, LatencyThreshold, PhaseName, RatioThreshold, Version},
+    units::{FaultId, LatencyThreshold, PhaseName, RatioThreshold, Span, Version},
 };
 
 /// Answers without a word of a cache from which it is taken to be absent.
@@ -37,6 +37,8 @@ pub(super) fn judge(facts: &Facts<'_>, e: &CacheExpectation) -> (Title, Finding)
         (Title { phase: Some(phase.clone()), ..title }, serves(facts, phase))
     } else if let Some(limit) = &e.wrong {
         (title("cache serves the right answer", format!("{limit} wrong")), wrong(facts, limit))
+    } else if let Some(limit) = e.max_age {
+        (title("cache forgets in time", format!("no hit is older than {limit}")), age(facts, limit))
     } else if let Some(id) = &e.fresh_after {
         let expected = format!("no hit of the version that `{id}` withdrew");
         (title("cache is fresh after the rollback", expected), fresh(facts, id).unwrap_or_else(|f| f))
@@ -175,6 +177,36 @@ fn wrong(facts: &Facts<'_>, limit: &RatioThreshold) -> Finding {
         0 => finding,
         n => finding.on("wire", format!("{n} more of versions that are wrong by themselves, not counted")),
     }
+}
+
+/// What `Age` says is in whole seconds, rounded as each cache likes.
+const ROUNDING: f64 = 1.0;
+
+fn age(facts: &Facts<'_>, limit: Span) -> Finding {
+    let uses = Uses::of(facts.cells_in(None));
+    if uses.absent() {
+        return absent(&uses);
+    }
+    let hits = || facts.cells_in(None).filter(|cell| cell.key.served.cache == CacheUse::Hit);
+    let stated: u64 = hits().map(|cell| cell.ages_stated).sum();
+    let oldest = hits().filter(|cell| cell.ages_stated > 0).max_by_key(|cell| cell.oldest_hit);
+    let Some(oldest) = oldest else {
+        return Finding::inconclusive("no hit states its age (`Age`)").with([uses.evidence()]);
+    };
+    let age = f64::from(oldest.oldest_hit);
+    let shown = format!("the oldest of {} was {age:.0} s old", counted(stated, "hit"));
+    let limit_s = limit.as_secs_f64();
+    let finding = if age + ROUNDING <= limit_s {
+        Finding::pass(shown)
+    } else if age - ROUNDING > limit_s {
+        Finding::fail(format!("{shown}, due at {} s", oldest.key.second))
+    } else {
+        Finding::inconclusive(format!("{shown}: {limit} is within the rounding of `Age`"))
+    };
+    let finding = finding.observed(age, "s").error((age - ROUNDING).max(0.0), Some(age + ROUNDING));
+    finding
+        .on("wire", format!("{stated} of {} state their age", counted(uses.hits, "hit")))
+        .with([uses.evidence()])
 }
 
 fn fresh(facts: &Facts<'_>, id: &FaultId) -> Result<Finding, Finding> {

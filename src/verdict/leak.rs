@@ -8,6 +8,7 @@ use super::{
     counters::{self, Growth},
     facts::{Facts, Sample},
     finding::{Finding, evidence, percent},
+    sent,
 };
 use crate::{
     journal::{
@@ -34,7 +35,8 @@ struct Shut {
 /// Who counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Counter {
-    /// The gateway, what it sent: it can't well say more than it did.
+    /// The gateway, or whatever proxy or library has the breaker, what it sent:
+    /// it can't well say more than it did.
     Gateway,
     /// The pod, what reached it: less than was sent, where the fault holds
     /// things back, and later.
@@ -46,6 +48,8 @@ enum Counter {
 /// One way of counting what a pod receives.
 struct Traffic {
     counter: Counter,
+    /// As the report names it.
+    source: String,
     usual: Growth,
     shut: Growth,
     /// Requests that were let in before and are counted at their end.
@@ -85,11 +89,7 @@ pub(super) fn judge(
         let before = if after.is_some() { since } else { first.from - SETTLE };
         for traffic in traffic(facts, name, before, &shut) {
             let (leaked, stopped) = (traffic.leaked(probes), traffic.stopped());
-            let source = match traffic.counter {
-                Counter::Gateway => "gateway /metrics".to_owned(),
-                Counter::Pod => format!("{name} /metrics"),
-                Counter::Wire => "wire".to_owned(),
-            };
+            let source = &traffic.source;
             shown.push(evidence(
                 source.clone(),
                 format!(
@@ -188,19 +188,28 @@ fn traffic(facts: &Facts<'_>, pod: &str, before: RunTime, shut: &[Shut]) -> Vec<
     let received = growth(pod, &|series| counters::name(series) == "firedrill_lab_requests_total");
     // Both count a request at its end, so also those that had begun before.
     let time = mean_seconds(facts, before);
-    let by_ends = |counter, (usual, shut): (Growth, Growth)| Traffic {
+    let by_ends = |counter, source: &str, (usual, shut): (Growth, Growth)| Traffic {
         counter,
+        source: format!("{source} /metrics"),
         usual,
         shut,
         begun: usual.rate() * time,
     };
+    let others = sent::sources(facts, pod).into_iter().filter_map(|source| {
+        let within =
+            |sample: &&Sample<'_>| shut.iter().any(|shut| shut.from <= sample.0.by && sample.0.by <= shut.to);
+        let all = facts.samples_of(source).iter().filter(within).all(|sample| sent::all_shut(sample, pod));
+        let both = growth(source, &|series| sent::tells(series, pod)).filter(|_| all)?;
+        Some(by_ends(Counter::Gateway, source, both))
+    });
     [
-        attempts.map(|both| by_ends(Counter::Gateway, both)),
-        received.map(|both| by_ends(Counter::Pod, both)),
+        attempts.map(|both| by_ends(Counter::Gateway, "gateway", both)),
+        received.map(|both| by_ends(Counter::Pod, pod, both)),
         by_wire(facts, pod, (start, before), shut),
     ]
     .into_iter()
     .flatten()
+    .chain(others)
     .collect()
 }
 
@@ -230,5 +239,6 @@ fn by_wire(facts: &Facts<'_>, pod: &str, before: (RunTime, RunTime), shut: &[Shu
     let usual = count(before.0, before.1);
     let shut = shut.iter().map(|shut| count(shut.from, shut.to)).fold(Growth::default(), |a, b| a + b);
     let counted = usual.by > 0.0 && shut.seconds > 0.0;
-    counted.then_some(Traffic { counter: Counter::Wire, usual, shut, begun: 0.0 })
+    let source = "wire".to_owned();
+    counted.then_some(Traffic { counter: Counter::Wire, source, usual, shut, begun: 0.0 })
 }

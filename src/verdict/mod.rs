@@ -49,6 +49,7 @@ mod rollback;
 mod run;
 #[cfg(test)]
 pub(crate) mod searched;
+mod sent;
 pub mod series;
 mod shedding;
 mod slo;

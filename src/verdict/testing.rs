@@ -52,6 +52,7 @@ pub(super) struct Answers {
     good: bool,
     delay: f64,
     length: Option<u64>,
+    age: Option<u32>,
 }
 
 impl Answers {
@@ -69,6 +70,7 @@ impl Answers {
             good: true,
             delay: 0.0,
             length: None,
+            age: None,
         }
     }
 
@@ -141,6 +143,12 @@ impl Answers {
         self
     }
 
+    /// Each states this age, in seconds.
+    pub(super) fn aged(mut self, seconds: u32) -> Self {
+        self.age = Some(seconds);
+        self
+    }
+
     /// They end this much later than within their second.
     pub(super) fn delayed(mut self, seconds: f64) -> Self {
         self.delay = seconds;
@@ -172,6 +180,9 @@ impl Answers {
         cell.attempts = self.attempts * self.count;
         cell.attempts_stated = self.count;
         cell.overlapping_misses = self.overlapping;
+        if let Some(age) = self.age {
+            (cell.oldest_hit, cell.ages_stated) = (age, self.count);
+        }
         if let Some(tokens) = self.length {
             cell.lengths.record_n(tokens, self.count);
         }

@@ -87,7 +87,7 @@ impl ResponseCache {
         let ttl = match mode {
             CacheMode::Off => return None,
             CacheMode::On | CacheMode::WrongAnswer => ttl,
-            CacheMode::StaleAfterRollback => STALE_TTL.max(ttl),
+            CacheMode::StaleAfterRollback | CacheMode::NeverExpires => STALE_TTL.max(ttl),
             CacheMode::Stampede => STAMPEDE_TTL.min(ttl),
         };
         Some(Self {
@@ -110,7 +110,11 @@ impl ResponseCache {
         let space = match self.mode {
             CacheMode::StaleAfterRollback if !canary => Space::Shared,
             CacheMode::StaleAfterRollback => Space::Version(version.clone(), 0),
-            CacheMode::On | CacheMode::Off | CacheMode::WrongAnswer | CacheMode::Stampede => {
+            CacheMode::On
+            | CacheMode::Off
+            | CacheMode::WrongAnswer
+            | CacheMode::Stampede
+            | CacheMode::NeverExpires => {
                 let purges = self.purges.lock().unwrap_or_else(PoisonError::into_inner);
                 Space::Version(version.clone(), purges.get(version).copied().unwrap_or(0))
             }
@@ -165,7 +169,11 @@ impl ResponseCache {
                 recent.truncate(CONFUSABLE - 1);
                 recent.push_front(Arc::clone(&entry));
             }
-            CacheMode::On | CacheMode::Off | CacheMode::StaleAfterRollback | CacheMode::Stampede => {}
+            CacheMode::On
+            | CacheMode::Off
+            | CacheMode::StaleAfterRollback
+            | CacheMode::Stampede
+            | CacheMode::NeverExpires => {}
         }
         self.entries.insert(key.clone(), entry);
     }

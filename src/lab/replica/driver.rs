@@ -25,7 +25,7 @@ use crate::lab::config::VersionDefect;
 pub(super) const SLOW_VERSION: f64 = 7.0;
 /// How many times as long a throttled version's steps take, but for those that
 /// read prompts.
-const THROTTLED_VERSION: f64 = 6.0;
+const THROTTLED_VERSION: f64 = 4.0;
 /// Share of the memory that a leaking version loses with each request.
 const LEAK: f64 = 0.01;
 /// A step that ended this late does not make the next ones hurry.

@@ -242,6 +242,7 @@ fn cache(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<CacheExpect
     let hit = fields.optional(cx, "hit", latency);
     let serves_during = fields.optional(cx, "serves-during", phase);
     let wrong = fields.optional(cx, "wrong", share_threshold);
+    let max_age = fields.optional(cx, "max-age", unit::<Span>);
     let fresh_after = fields.optional(cx, "fresh-after", |cx, node| act(cx, node, ActKind::Rollout));
     let overlapping_misses = fields.optional(cx, "overlapping-misses", share_threshold);
     let known = fields.finish(cx);
@@ -250,6 +251,7 @@ fn cache(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<CacheExpect
         hit: hit?,
         serves_during: serves_during?,
         wrong: wrong?,
+        max_age: max_age?,
         fresh_after: fresh_after?,
         overlapping_misses: overlapping_misses?,
     };

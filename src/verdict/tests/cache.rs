@@ -6,6 +6,7 @@ use crate::{
         interval::CacheUse::{self, *},
     },
     scenario::model::{CacheExpectation, Expectation},
+    units::Span,
     verdict::{
         model::Verdict::*,
         testing::{Answers, Drill, drill},
@@ -61,6 +62,19 @@ fn it_serves_during_a_phase() {
     wants(serving()).gives(Pass);
     wants(drill().load(0..20, of(Hit, 8)).load(0..90, of(Miss, 8))).gives(Fail);
     wants(drill().load(0..20, of(Hit, 8)).load(20..21, of(Miss, 8))).gives(Inconclusive);
+}
+
+#[test]
+fn it_forgets_in_time() {
+    let wants =
+        |drill| expects(drill, CacheExpectation { max_age: Some(Span::secs(30)), ..Default::default() });
+    wants(serving().load(10..20, of(Hit, 2).aged(25))).gives(Pass);
+    wants(serving().load(10..20, of(Hit, 2).aged(25)).load(60..61, of(Hit, 1).aged(55))).gives(Fail);
+    wants(serving().load(10..20, of(Hit, 2).aged(30))).gives(Inconclusive);
+    // No hit says how old it is; there is no hit; there is no cache.
+    wants(serving()).gives(Inconclusive);
+    wants(drill().load(0..90, of(Miss, 8))).gives(Inconclusive);
+    wants(drill().healthy()).gives(Fail);
 }
 
 #[test]

@@ -72,6 +72,7 @@ pub(super) fn every_check(mut drill: Drill) -> Drill {
                 serves_during: Some("fault".into()),
                 ..Default::default()
             }),
+            Expectation::Cache(CacheExpectation { max_age: five, ..Default::default() }),
             Expectation::Cache(CacheExpectation { wrong: t("<= 0%"), ..Default::default() }),
             Expectation::Cache(CacheExpectation { overlapping_misses: t("<= 5%"), ..Default::default() }),
             Expectation::Shedding(SheddingExpectation { ratio: t(">= 5%"), ..Default::default() }),

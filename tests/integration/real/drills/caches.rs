@@ -10,6 +10,9 @@ use crate::real::servers::{
 /// What is judged, by the names of this table.
 const CHECKS: [&str; 3] = ["slo.availability.fault", "cache.hit-ratio", "cache.wrong"];
 
+/// How old hits may be.
+const AGE: &str = "cache.max-age";
+
 /// A set-up, with the verdicts on [`CHECKS`].
 type Case<'a> = (&'a str, [Verdict; 3]);
 
@@ -24,6 +27,10 @@ fn told_apart(scenario: &'static str, cases: &[Case<'_>], front: impl Fn(&str, &
         told.must(set_up, &wanted);
         if *verdicts == [Pass; 3] {
             told.must(set_up, &[("cache.hit", Pass), ("cache.serves-during.fault", Pass)]);
+            // nginx does not say how old its answers are.
+            if scenario == "varnish.yaml" {
+                told.must(set_up, &[(AGE, Pass)]);
+            }
         }
     });
 }
@@ -70,6 +77,10 @@ fn varnish_with_grace_and_a_whole_key_is_told_from_one_without() {
         ),
     ];
     told_apart("varnish.yaml", &cases, varnish);
+    // It keeps for an hour what is good for a second.
+    let hour = "sub vcl_backend_response { set beresp.ttl = 1h; }";
+    let told = Site::cut_off("varnish.yaml", |upstream| varnish(upstream, hour)).drill();
+    told.must(hour, &[(AGE, Fail), ("cache.hit-ratio", Pass), ("slo.availability.fault", Pass)]);
 }
 
 #[test]
