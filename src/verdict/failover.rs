@@ -191,8 +191,10 @@ fn fails_back(facts: &Facts<'_>, e: &FailoverExpectation, limit: Span) -> Result
         });
         those.map(|(due, cell)| Seen { not_before: due.min(cell.first_end), by: cell.first_end }).collect()
     };
-    let returned =
-        mine(&|pod| roles.hit.contains(&pod) || (roles.hit.is_empty() && roles.before.contains(pod)));
+    let returned = mine(&|pod| {
+        let served = roles.hit.contains(&pod) || (roles.hit.is_empty() && roles.before.contains(pod));
+        served && !(roles.to.is_some() && roles.stands_in(pod))
+    });
     let first = returned.iter().copied().min_by_key(|seen| seen.by);
     // Where others had to stand in that did not serve before, they have to go.
     let standing = roles.hit.is_empty() || roles.to.is_some();

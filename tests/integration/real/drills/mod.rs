@@ -4,6 +4,7 @@
 mod alerts;
 mod breakers;
 mod caches;
+mod failovers;
 mod fallbacks;
 mod hangs;
 mod limits;

@@ -80,6 +80,27 @@ backend llm
     run_haproxy(sections, upstream, server)
 }
 
+/// HAProxy before two zones, each with one server that is set up so, and says its
+/// name on its answers; `more` is in the backend. `beside` has its metrics.
+pub(crate) fn haproxy_of_zones([a, b]: [&str; 2], [first, second]: [&str; 2], more: &str) -> Real {
+    let sections = format!(
+        "frontend front
+  bind 127.0.0.1:@port@
+  http-request return status 200 if {{ path /healthz }}
+  http-after-response set-header x-served-by %s
+  default_backend llm
+backend llm
+  option httpchk GET /healthz
+  retries 2
+  option redispatch 1
+  {more}
+  server zone-a-0 {a} {first}
+  server zone-b-0 {b} {second}
+"
+    );
+    run_haproxy(&sections, "", "")
+}
+
 /// nginx with `locations` in its one server, beside `/healthz`.
 pub(crate) fn nginx(locations: &str) -> Real {
     nginx_with("", locations)

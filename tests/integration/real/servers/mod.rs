@@ -15,7 +15,8 @@ use std::{
 
 pub(crate) use self::{
     fronts::{
-        envoy, haproxy, nginx, nginx_with, origin, redis, redis_tools, resilience4j, traefik, varnish, way,
+        envoy, haproxy, haproxy_of_zones, nginx, nginx_with, origin, redis, redis_tools, resilience4j,
+        traefik, varnish, way,
     },
     models::{
         LITELLM_KEY, litellm, litellm_before, litellm_cached, litellm_of_two, llama, llama_with, mlserver,
