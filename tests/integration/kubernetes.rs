@@ -11,6 +11,7 @@ mod drills;
 mod gitops;
 mod kills;
 mod outages;
+mod probes;
 mod proxied;
 mod rbac;
 mod rig;

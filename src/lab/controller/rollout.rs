@@ -29,7 +29,7 @@ const STEPS: &[f64] = &[0.10, 0.30, 0.60, 1.0];
 /// How many analyses in a row must find a canary bad.
 const STRIKES: u32 = 2;
 /// How long new pods may take beyond their cold start.
-const READY_WITHIN: Duration = Duration::from_secs(20);
+const READY_WITHIN: Duration = Duration::from_secs(12);
 /// What a withdrawn pod gets to finish what it began.
 const DRAIN: Duration = Duration::from_secs(1);
 /// How late a late rollback is.

@@ -2,19 +2,33 @@
 //! the tests with nothing but rustc, so that its image is small.
 //!
 //! `VERSION` is what it says that it is; with `FAIL` it answers 500, and with
-//! `NEVER_READY` it is never ready.
+//! `NEVER_READY` it is never ready. For `COLD_MS` it is not ready, and answers
+//! 503. Each answer names its pod.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 /// Requests that were answered, well and badly.
 static GOOD: AtomicU64 = AtomicU64::new(0);
 static BAD: AtomicU64 = AtomicU64::new(0);
 
+static STARTED: OnceLock<Instant> = OnceLock::new();
+
+/// Whether it has just begun.
+fn is_cold() -> bool {
+    let cold = std::env::var("COLD_MS").ok().and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
+    cold.is_some_and(|cold| STARTED.get_or_init(Instant::now).elapsed() < cold)
+}
+
 fn main() {
+    STARTED.get_or_init(Instant::now);
     let listener = TcpListener::bind("0.0.0.0:8000").expect("a port");
     for stream in listener.incoming().flatten() {
         std::thread::spawn(move || serve(stream));
@@ -30,8 +44,9 @@ fn answer(path: &str, version: &str) -> (&'static str, String) {
             };
             ("200 OK", count(200, &GOOD) + &count(500, &BAD))
         }
-        "/ready" if std::env::var("NEVER_READY").is_ok() => ("503 Not Yet", String::new()),
+        "/ready" if std::env::var("NEVER_READY").is_ok() || is_cold() => ("503 Not Yet", String::new()),
         "/startup" | "/ready" | "/health" => ("200 OK", String::new()),
+        _ if is_cold() => ("503 Not Yet", "{}".to_owned()),
         _ if std::env::var("FAIL").is_ok() => {
             BAD.fetch_add(1, Ordering::Relaxed);
             ("500 Oops", "{}".to_owned())
@@ -46,6 +61,7 @@ fn answer(path: &str, version: &str) -> (&'static str, String) {
 /// One connection, kept alive until its client is done.
 fn serve(stream: TcpStream) -> Option<()> {
     let version = std::env::var("VERSION").unwrap_or_else(|_| "v1".to_owned());
+    let pod = std::env::var("HOSTNAME").unwrap_or_default();
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut writer = stream;
     loop {
@@ -70,7 +86,7 @@ fn serve(stream: TcpStream) -> Option<()> {
         let (status, body) = answer(&path, &version);
         let kind = if path == "/metrics" { "text/plain" } else { "application/json" };
         let head = format!(
-            "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nx-model-version: {version}\r\ncontent-length: {}",
+            "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nx-model-version: {version}\r\nx-served-by: {pod}\r\ncontent-length: {}",
             body.len()
         );
         writer.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).ok()?;

@@ -291,6 +291,31 @@ async fn a_bad_version_is_rolled_back_and_its_answers_are_purged() {
 }
 
 #[tokio::test]
+async fn a_version_that_answers_wrongly_is_rolled_back_by_its_golden_prompts() {
+    let lab = lab(|_| {}).await;
+    lab.deploy("wrong-answers").await;
+    let rollout = lab.phase(RolloutPhase::RolledBack).await;
+    assert!(rollout.reason.starts_with("accuracy"), "{}", rollout.reason);
+    // One that looks at errors only has nothing against it.
+    let blind = self::lab(|lab| lab.gateway.rollback = RollbackMode::ErrorsOnly).await;
+    blind.deploy("wrong-answers").await;
+    blind.phase(RolloutPhase::Promoted).await;
+}
+
+#[tokio::test]
+async fn a_version_that_is_never_ready_is_rolled_back_and_meets_nobody() {
+    let each = ["crashes", "never-ready"].map(async |defect| {
+        let lab = lab(|_| {}).await;
+        lab.deploy(defect).await;
+        let rollout = lab.phase(RolloutPhase::RolledBack).await;
+        assert!(rollout.reason.contains("became ready"), "{defect}: {}", rollout.reason);
+        assert_eq!(lab.routing().canary_weight, 0.0, "{defect}");
+        assert!(lab.pods().await.iter().all(|pod| pod.version.as_str() != "v2"), "{defect}");
+    });
+    futures::future::join_all(each).await;
+}
+
+#[tokio::test]
 async fn an_absent_rollback_promotes_a_bad_version() {
     let lab = lab(|lab| lab.gateway.rollback = RollbackMode::Off).await;
     lab.told.lock().expect("lock").canary_fails = 20;
