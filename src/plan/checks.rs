@@ -1,6 +1,8 @@
 //! What is judged: one check for each SLO in each of its phases, for each
 //! demand of each expectation, for each act, and one for the generator.
 
+mod metric;
+
 use std::collections::BTreeMap;
 
 use super::{
@@ -178,6 +180,7 @@ fn demands(acts: &Acts<'_>, expectation: &Expectation) -> Result<Demands, PlanEr
         Expectation::Pods(e) => pods(acts, e),
         Expectation::Recovery(e) => recovery(acts, e),
         Expectation::Alert(e) => alert(acts, e),
+        Expectation::Metric(e) => metric::metric(acts, e),
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) fn about<'a>(input: &Input<'a>, check: &CheckVerdict) -> Option<&'a F
             Expectation::Pods(e) => e.after.as_ref(),
             Expectation::Recovery(e) => e.after.as_ref(),
             Expectation::Alert(e) => e.after.as_ref(),
+            Expectation::Metric(e) => e.after.as_ref(),
         },
     }
 }
@@ -153,6 +154,7 @@ fn signals(input: &Input<'_>, kind: CheckKind, from: RunTime, to: RunTime) -> Ve
         | (CheckKind::CircuitBreaker, Signal::Breaker { .. })
         | (CheckKind::Rollback, Signal::Rollout { .. })
         | (CheckKind::Alert, Signal::Alert { .. })
+        | (CheckKind::Metric, Signal::Note { warning: true, .. })
         | (
             CheckKind::Pods,
             Signal::Pod { .. } | Signal::PodGone { .. } | Signal::Note { warning: true, .. },

@@ -53,6 +53,7 @@ pub(super) fn kind(kind: CheckKind) -> &'static str {
         CheckKind::Pods => "Pods",
         CheckKind::Recovery => "Recovery",
         CheckKind::Alert => "Alert",
+        CheckKind::Metric => "Metric",
         CheckKind::Capacity => "Capacity",
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     alert::AlertExpectation,
     chaos::Manifest,
+    metric::MetricExpectation,
     observe::Observed,
     outside::{Command, DeployCommand, MlflowAlias},
     workload_patch::WorkloadPatch,
@@ -352,6 +353,8 @@ pub enum Expectation {
     Recovery(RecoveryExpectation),
     /// Alerts.
     Alert(AlertExpectation),
+    /// Figures of a source.
+    Metric(MetricExpectation),
 }
 
 /// A circuit breaker must open, protect, and close again.

@@ -35,6 +35,7 @@ mod finding;
 mod generator;
 mod judge;
 mod leak;
+mod metric;
 pub mod model;
 mod pods;
 mod promotion;

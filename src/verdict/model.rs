@@ -110,6 +110,8 @@ pub enum CheckKind {
     Recovery,
     /// An alert.
     Alert,
+    /// A figure of a source.
+    Metric,
     /// The capacity that a search found.
     Capacity,
 }

@@ -1,8 +1,8 @@
 //! Each expectation to the judge of its mechanism.
 
 use super::{
-    alert, breaker, cache, facts::Facts, fallback, finding::Finding, judge::Title, pods, recovery, retries,
-    rollback, shedding,
+    alert, breaker, cache, facts::Facts, fallback, finding::Finding, judge::Title, metric, pods, recovery,
+    retries, rollback, shedding,
 };
 use crate::scenario::model::Expectation;
 
@@ -18,5 +18,6 @@ pub(super) fn judge(facts: &Facts<'_>, expectation: &Expectation) -> (Title, Fin
         Expectation::Pods(e) => pods::judge(facts, e),
         Expectation::Recovery(e) => recovery::judge(facts, e),
         Expectation::Alert(e) => alert::judge(facts, e),
+        Expectation::Metric(e) => metric::judge(facts, e),
     }
 }

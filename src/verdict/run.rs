@@ -105,7 +105,7 @@ fn rank(kind: CheckKind) -> u8 {
         | CheckKind::Alert => 0,
         CheckKind::Fault => 1,
         CheckKind::Recovery => 2,
-        CheckKind::Slo | CheckKind::Capacity => 3,
+        CheckKind::Slo | CheckKind::Capacity | CheckKind::Metric => 3,
         CheckKind::Generator => 4,
     }
 }
@@ -125,6 +125,7 @@ pub(super) fn name(kind: CheckKind) -> &'static str {
         CheckKind::Pods => "pods",
         CheckKind::Recovery => "recovery",
         CheckKind::Alert => "alert",
+        CheckKind::Metric => "metric",
         CheckKind::Capacity => "capacity",
     }
 }

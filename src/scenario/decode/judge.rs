@@ -1,6 +1,6 @@
 //! What must hold and what must react.
 
-use super::{ActKind, Context, Fields, listed, may_mean, scalars::unit};
+use super::{ActKind, Context, Fields, listed, may_mean, metric::metric, scalars::unit};
 use crate::{
     scenario::{
         alert::AlertExpectation,
@@ -17,8 +17,18 @@ use crate::{
 };
 
 const INDICATORS: [&str; 7] = ["ttft", "itl", "tpot", "e2e", "availability", "goodput", "accuracy"];
-const MECHANISMS: [&str; 9] =
-    ["circuit-breaker", "cache", "rollback", "fallback", "shedding", "retries", "pods", "recovery", "alert"];
+const MECHANISMS: [&str; 10] = [
+    "circuit-breaker",
+    "cache",
+    "rollback",
+    "fallback",
+    "shedding",
+    "retries",
+    "pods",
+    "recovery",
+    "alert",
+    "metric",
+];
 
 /// What an `after:` names.
 const ENTRY: &str = "entry in `chaos:` with the id";
@@ -75,7 +85,7 @@ fn share_threshold(cx: &mut Context<'_>, node: &Node) -> Option<RatioThreshold> 
     cx.fail(&node.place, format!("{} is not a share between 0% and 100%", threshold.limit.percent()), "")
 }
 
-fn phase(cx: &mut Context<'_>, node: &Node) -> Option<PhaseName> {
+pub(super) fn phase(cx: &mut Context<'_>, node: &Node) -> Option<PhaseName> {
     let known: Vec<String> = cx.names.phases.iter().map(|(name, _)| name.clone()).collect();
     cx.reference(node, "phase", &known).map(PhaseName)
 }
@@ -111,7 +121,7 @@ fn meant(cx: &Context<'_>, kind: ActKind) -> Vec<String> {
 
 /// Reads `after:`. Where it isn't there and `needed` says so, exactly one act
 /// must be one that it can mean.
-fn after(
+pub(super) fn after(
     cx: &mut Context<'_>,
     fields: &mut Fields<'_>,
     kind: ActKind,
@@ -157,12 +167,13 @@ pub(super) fn expectation(cx: &mut Context<'_>, node: &Node) -> Option<Expectati
         "retries" => retries(cx, node, &place).map(Expectation::Retries),
         "pods" => pods(cx, node, &place).map(Expectation::Pods),
         "alert" => alert(cx, node, &place).map(Expectation::Alert),
+        "metric" => metric(cx, node, &place).map(Expectation::Metric),
         _ => recovery(cx, node, &place).map(Expectation::Recovery),
     }
 }
 
 /// An expectation must demand something.
-fn demands(cx: &mut Context<'_>, place: &Place, any: bool, example: &str) -> Option<()> {
+pub(super) fn demands(cx: &mut Context<'_>, place: &Place, any: bool, example: &str) -> Option<()> {
     if any {
         Some(())
     } else {

@@ -5,6 +5,7 @@ mod alerts;
 mod breakers;
 mod caches;
 mod fallbacks;
+mod figures;
 mod hangs;
 mod limits;
 mod records;
