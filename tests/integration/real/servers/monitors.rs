@@ -32,7 +32,11 @@ pub(crate) fn alertmanager(webhook: u16, route: &str, hook: &str) -> Real {
              - {{ name: drill, webhook_configs: [{{ url: \"http://127.0.0.1:{webhook}/\"{hook} }}] }}\n"
         );
         fs::write(folder.join("alertmanager.yaml"), config).expect("the configuration is written");
-        let mut command = vec![program(&home, "usr/bin/prometheus-alertmanager")];
+        // Its templates are looked for in /usr/share, and it is not installed.
+        let mut command = words("unshare --user --map-root-user --mount sh -c");
+        command.push("mount --bind \"$0\" /usr/share && exec \"$@\"".to_owned());
+        command.push(program(&home, "usr/share"));
+        command.push(program(&home, "usr/bin/prometheus-alertmanager"));
         command.extend(words(&format!(
             "--config.file={here}/alertmanager.yaml --storage.path={here}/data --web.listen-address=127.0.0.1:{port} \
              --cluster.listen-address="
