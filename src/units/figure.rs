@@ -71,7 +71,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused(text in "[<>=]{0,2} ?-?[0-9.e%infa-]{0,8}|\\PC*") {
+        fn any_text_is_read_or_refused(text in "[<>]=? ?-?([0-9.e-]{0,5}|inf|nan|9e[0-9]{3})%?|\\PC*") {
             if let Ok(read) = text.parse::<FigureThreshold>() {
                 prop_assert!(read.limit.is_finite());
                 prop_assert_eq!(read.to_string().parse(), Ok(read));

@@ -127,10 +127,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_answer_is_read_or_refused(text in "\\PC{0,200}", kind in "scalar|vector|matrix", pair in r#"[\[{"a1,.NaInf:}\]]{0,30}"#) {
+        fn any_answer_is_read_or_refused(
+            text in "\\PC{0,200}",
+            kind in "scalar|vector|matrix",
+            result in r#"[\[{"a1,.NaInf:}\]]{0,30}"#,
+            value in r#""(-?[0-9.]{0,4}|NaN|[+-]Inf|1e[0-9]{3})"|null|3"#,
+            metric in r#"\{"__name__":("up"|3)\}|\{\}|null|\{"a":("b"|\[\])\}"#,
+        ) {
             let _ = read(&text, "business");
-            let _ = shown(&kind, &pair);
-            for result in [pair.clone(), format!("[{{\"metric\":{{}},\"value\":[1,\"{}\"]}}]", pair.replace(['"', '\\'], ""))] {
+            let sample = format!("[{{\"metric\":{metric},\"value\":[1,{value}]}}]");
+            for result in [result, sample, format!("[1,{value}]")] {
                 if let Ok(values) = shown(&kind, &result) {
                     prop_assert!(values.iter().all(|(_, value)| value.is_finite()));
                 }

@@ -105,7 +105,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_output_is_read_or_refused(text in "\\PC*", inner in r#"[{"MAIN.value:1,}\[\]]{0,40}"#) {
+        fn any_output_is_read_or_refused(text in "\\PC*", inner in r#"[{"MAIN.value:1,}\[\]]{0,40}|"MAIN.a": (\{"value": ("x"|null|-?[0-9]{1,25}|\{\})\}|3|\[\])"#) {
             read(&text);
             read(&format!("{{\"counters\": {{{inner}}}}}"));
             read(&format!("{{{inner}}}"));
