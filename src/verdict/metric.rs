@@ -9,7 +9,6 @@ use super::{
     finding::{Finding, counted},
     judge::Title,
     model::{CheckKind, Verdict},
-    states,
     times::{interval, within},
 };
 use crate::{
@@ -185,8 +184,9 @@ fn recovers(facts: &Facts<'_>, e: &MetricExpectation, limit: Span) -> Result<Fin
     };
     let what = format!("{series} was {} again", e.must);
     let changes = watched.changes(e.must);
-    let settled = states::settled(&changes, RunTime::ZERO, until, |holds| *holds);
-    let Some(settled) = settled.filter(|settled| settled.by <= until) else {
+    // Changes alternate: the last one decides.
+    let latest = changes.iter().rev().find(|(seen, _)| seen.by <= until);
+    let Some(settled) = latest.filter(|(_, holds)| *holds).map(|(seen, _)| *seen) else {
         // Up to here it is known not to hold; later it may have, unseen.
         let finding = within(end, None, last.not_before, limit, &what);
         return Ok(finding.on(source, format!("{series} is {value} at {}", interval(*last))));
