@@ -29,6 +29,8 @@ fn what_a_query_shows_is_told_from_what_it_should() {
         let watcher = prometheus(metrics, "expr: \"vector(1)\"");
         let at = watcher.url.clone();
         let query = serde_json::to_string(query).expect("JSON");
+        // It begins to scrape up to six seconds after it is ready, and `rate` looks back three.
+        let site = site.set("warm-up", "9s");
         site.with(watcher).set("observe.business.prometheus-query", at).set("observe.business.query", query)
     };
     tell_apart(&cases, start, |(server, query, verdicts), told| {
