@@ -281,11 +281,12 @@ pub enum Signal {
         /// Name with labels, as in Prometheus → value.
         values: IndexMap<String, f64>,
     },
-    /// A cluster noted something of one of its objects (an Event).
+    /// A cluster noted something of one of its objects (an Event), or a source
+    /// shows that its system was restarted.
     Note {
-        /// Of which: `pod llm-1`.
+        /// Of which: `pod llm-1`, a source's name.
         about: String,
-        /// In one word: `Unhealthy`, `BackOff`, `FailedScheduling`.
+        /// In one word: `Unhealthy`, `BackOff`, `FailedScheduling`, `Restarted`.
         reason: String,
         /// In its words.
         text: String,

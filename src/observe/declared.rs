@@ -1,23 +1,63 @@
 //! The sources that a scenario declares, each looked at on the run's clock.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
+use futures::future::{BoxFuture, FutureExt as _};
+use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Look, SAMPLE, alerts, breakers::Breakers, every, prometheus::Exposition, sample, source, source::Source,
+    Look, SAMPLE,
+    alerts::{self, Teller},
+    breakers::Breakers,
+    every,
+    figures::{self, Asked},
+    prometheus::Exposition,
+    sample, source,
+    source::Source,
     systems::Reader,
+    webhook,
 };
 use crate::{
     api_client,
     clock::Clock,
     journal::{Sink, event::Signal},
-    scenario::observe::Observed,
-    units::RunTime,
+    scenario::{
+        metric::{MetricExpectation, say_which},
+        observe::{Observed, System},
+    },
+    units::{RunTime, Seen},
 };
 
 /// How long one look may take.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How a source is looked at.
+enum Way {
+    /// A text of Prometheus' at this URL.
+    Exposition(String),
+    Figures(Asked),
+    Alerts(Teller, String),
+    /// Nobody is asked: the run listens there.
+    Webhook(SocketAddr),
+}
+
+fn way(system: &System) -> Way {
+    let below = |at: &str, path: &str| format!("{}{path}", at.trim_end_matches('/'));
+    match system {
+        System::Prometheus(url) | System::Haproxy(url) | System::Resilience4j(url) | System::Traefik(url) => {
+            Way::Exposition(url.clone())
+        }
+        System::Envoy(admin) => Way::Exposition(below(admin, "/stats/prometheus")),
+        System::PrometheusQuery(query) => Way::Figures(Asked::Query(query.clone())),
+        System::Redis(at) => Way::Figures(Asked::Redis(at.clone())),
+        System::Nginx(url) => Way::Figures(Asked::Nginx(url.clone())),
+        System::Varnish(instance) => Way::Figures(Asked::Varnish(instance.clone())),
+        System::PrometheusAlerts(at) => Way::Alerts(Teller::Prometheus, below(at, "/api/v1/alerts")),
+        System::Alertmanager(at) => Way::Alerts(Teller::Alertmanager, below(at, "/api/v2/alerts")),
+        System::AlertWebhook(at) => Way::Webhook(*at),
+    }
+}
 
 /// Looks at all of them until `cancel`, then a last time. `alerts`: the names of
 /// those that matter.
@@ -28,56 +68,56 @@ pub async fn watch(
     sink: Sink,
     cancel: CancellationToken,
 ) {
-    let (tell, show): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.system.has_alerts());
-    let tellers = tell.into_iter().filter_map(|observed| {
-        let period = observed.every.0;
-        let watcher = alerts::Watcher::new(observed, &alerts, client().ok()?, clock, sink.clone());
-        Some(every(period, &cancel, watcher))
-    });
-    let watchers = show.into_iter().filter_map(|observed| {
+    let watchers = all.into_iter().filter_map(|observed| -> Option<BoxFuture<'_, ()>> {
+        let (period, name, sink) = (observed.every.0, observed.name.clone(), sink.clone());
         let http = client().ok()?;
-        let period = observed.every.0;
-        let source = Source::expected(&observed.name);
-        let watcher = Watcher {
-            observed,
-            http,
-            clock,
-            sink: sink.clone(),
-            source,
-            reader: Reader::default(),
-            breakers: Breakers::default(),
-            sampled: None,
-        };
-        Some(every(period, &cancel, watcher))
+        Some(match way(&observed.system) {
+            Way::Exposition(url) => {
+                every(period, &cancel, Watcher::new(observed, url, http, clock, sink)).boxed()
+            }
+            Way::Figures(asked) => {
+                every(period, &cancel, figures::Watcher::new(name, asked, http, clock, sink)).boxed()
+            }
+            Way::Alerts(teller, url) => {
+                let of = (teller, url);
+                every(period, &cancel, alerts::Watcher::new(name, of, &alerts, http, clock, sink)).boxed()
+            }
+            Way::Webhook(at) => webhook::watch(name, at, alerts.clone(), clock, sink, cancel.clone()).boxed(),
+        })
     });
-    let (tellers, watchers) = (futures::future::join_all(tellers), futures::future::join_all(watchers));
-    tokio::join!(tellers, watchers);
+    futures::future::join_all(watchers).await;
 }
 
-/// What is wrong with them, in words.
-pub async fn preflight(all: &[Observed]) -> Vec<String> {
+/// What is wrong with them, in words. `metrics`: what is demanded of their
+/// figures.
+pub async fn preflight(all: &[Observed], metrics: &[&MetricExpectation]) -> Vec<String> {
     let mut problems = Vec::new();
+    // Each is kept, so that no port is taken twice.
+    let mut ports = Vec::new();
     for observed in all {
         let name = &observed.name;
-        let found = match client() {
-            Ok(http) => text(&http, observed).await,
-            Err(error) => Err(error),
+        let found = match way(&observed.system) {
+            Way::Exposition(url) => exposition(&url).await.map(|metrics| sample::values(&metrics, |_| true)),
+            Way::Figures(asked) => figures(&asked, name).await,
+            Way::Alerts(teller, url) => firing(teller, &url).await,
+            Way::Webhook(at) => webhook::listen(at).await.map(|port| {
+                ports.push(port);
+                IndexMap::new()
+            }),
         };
-        if observed.system.has_alerts() {
-            let found = found.and_then(|text| alerts::firing(&observed.system, &text));
-            problems.extend(found.err().map(|why| format!("signals: {name}: {why}")));
-            continue;
-        }
-        let found = found.map(|text| Exposition::parse(&text));
-        match found {
-            Err(why) => problems.push(format!("signals: {name}: {why}")),
-            Ok(metrics) if metrics.samples.is_empty() => {
-                let url = observed.system.url();
-                problems.push(format!("signals: {name}: {url} shows nothing in Prometheus' text format"));
+        let shown = match &found {
+            Ok(values) => values.keys().map(String::as_str).collect(),
+            Err(why) => {
+                problems.push(format!("signals: {name}: {why}"));
+                continue;
             }
-            // Without a breaker there is none to be seen: the verdict says so.
-            Ok(_) => {}
-        }
+        };
+        // One that is not there yet may come.
+        let unclear = metrics.iter().filter(|e| e.source == *name).map(|e| e.meant(&shown));
+        let unclear = unclear.filter(|meant| meant.len() > 1).map(|meant| say_which(name, &meant));
+        let mut unclear: Vec<String> = unclear.map(|why| format!("signals: {why}")).collect();
+        unclear.dedup();
+        problems.extend(unclear);
     }
     problems
 }
@@ -86,14 +126,29 @@ fn client() -> Result<reqwest::Client, String> {
     api_client::http(PATIENCE)
 }
 
-async fn ask(http: &reqwest::Client, observed: &Observed) -> Result<Exposition, String> {
-    text(http, observed).await.map(|text| Exposition::parse(&text))
+/// An exposition that shows something. Without a breaker there is none to be
+/// seen: the verdict says so.
+async fn exposition(url: &str) -> Result<Exposition, String> {
+    let metrics = Exposition::parse(&text(&client()?, url).await?);
+    if metrics.samples.is_empty() {
+        return Err(format!("{url} shows nothing in Prometheus' text format"));
+    }
+    Ok(metrics)
+}
+
+async fn figures(asked: &Asked, name: &str) -> Result<IndexMap<String, f64>, String> {
+    asked.look(&client()?, name).await.map(|shown| shown.values)
+}
+
+/// Alerts are no figures.
+async fn firing(teller: Teller, url: &str) -> Result<IndexMap<String, f64>, String> {
+    let text = text(&client()?, url).await?;
+    alerts::firing(teller, &text).map(|_| IndexMap::new())
 }
 
 /// What a source answers. The error is in words.
-pub(super) async fn text(http: &reqwest::Client, observed: &Observed) -> Result<String, String> {
-    let url = observed.system.url();
-    let answer = http.get(&url).send().await.and_then(reqwest::Response::error_for_status);
+pub(super) async fn text(http: &reqwest::Client, url: &str) -> Result<String, String> {
+    let answer = http.get(url).send().await.and_then(reqwest::Response::error_for_status);
     let text = match answer {
         Ok(answer) => answer.text().await,
         Err(error) => Err(error),
@@ -101,8 +156,10 @@ pub(super) async fn text(http: &reqwest::Client, observed: &Observed) -> Result<
     text.map_err(|error| format!("{url}: {error}"))
 }
 
+/// Watches an exposition.
 struct Watcher {
     observed: Observed,
+    url: String,
     http: reqwest::Client,
     clock: Clock,
     sink: Sink,
@@ -112,10 +169,18 @@ struct Watcher {
     sampled: Option<RunTime>,
 }
 
+impl Watcher {
+    fn new(observed: Observed, url: String, http: reqwest::Client, clock: Clock, sink: Sink) -> Self {
+        let source = Source::expected(&observed.name);
+        let (reader, breakers) = (Reader::default(), Breakers::default());
+        Self { observed, url, http, clock, sink, source, reader, breakers, sampled: None }
+    }
+}
+
 impl Look for Watcher {
     async fn look(&mut self) {
         let started = self.clock.now();
-        let metrics = ask(&self.http, &self.observed).await;
+        let metrics = text(&self.http, &self.url).await.map(|text| Exposition::parse(&text));
         let now = self.clock.now();
         let Some((metrics, seen)) = self.source.heard(metrics, started, now, &self.sink) else { return };
         if let Some(found) = self.reader.breakers(&self.observed.system, &metrics) {
@@ -127,7 +192,8 @@ impl Look for Watcher {
             self.sampled = Some(started);
             let values = sample::values(&metrics, |_| true);
             let signal = Signal::Sample { source: self.observed.name.clone(), values };
-            source::tell(&self.sink, seen, signal);
+            // The figures are of this look, not of any time since the last.
+            source::tell(&self.sink, Seen { not_before: started, by: now }, signal);
         }
     }
 }

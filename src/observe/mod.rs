@@ -7,6 +7,7 @@
 mod alerts;
 mod breakers;
 pub mod declared;
+mod figures;
 pub mod kubernetes;
 mod platform;
 pub mod prometheus;
@@ -15,6 +16,7 @@ mod sample;
 mod source;
 mod standing;
 mod systems;
+mod webhook;
 
 use std::time::Duration;
 

@@ -69,7 +69,7 @@ impl Sample {
 }
 
 /// `name{a="1",b="2"}`; the labels must be in order.
-pub(super) fn key<'a>(name: &str, labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+pub(crate) fn key<'a>(name: &str, labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let labels: Vec<String> =
         labels.into_iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
     if labels.is_empty() { name.to_owned() } else { format!("{name}{{{}}}", labels.join(",")) }
@@ -115,6 +115,13 @@ fn name(text: &str) -> Option<(&str, &str)> {
     let end = text.find(|c| !part(c)).unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
     (!name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit())).then_some((name, rest))
+}
+
+/// What stands in braces, in order of the labels' names; nothing may follow.
+pub(crate) fn labels_of(text: &str) -> Option<Vec<(String, String)>> {
+    let (mut labels, rest) = labels(text.strip_prefix('{')?)?;
+    labels.sort();
+    rest.trim().is_empty().then_some(labels)
 }
 
 /// Labels up to the closing brace, and what follows.

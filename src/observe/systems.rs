@@ -23,7 +23,14 @@ impl Reader {
         metrics: &Exposition,
     ) -> Option<IndexMap<String, Known>> {
         match system {
-            System::Prometheus(_) | System::PrometheusAlerts(_) | System::Alertmanager(_) => None,
+            System::Prometheus(_)
+            | System::PrometheusQuery(_)
+            | System::Redis(_)
+            | System::Nginx(_)
+            | System::Varnish(_)
+            | System::PrometheusAlerts(_)
+            | System::Alertmanager(_)
+            | System::AlertWebhook(_) => None,
             System::Envoy(_) => Some(self.envoy(metrics)),
             System::Haproxy(_) => Some(haproxy(metrics)),
             System::Resilience4j(_) => Some(resilience4j(metrics)),

@@ -1,6 +1,8 @@
 //! What is judged: one check for each SLO in each of its phases, for each
 //! demand of each expectation, for each act, and one for the generator.
 
+mod metric;
+
 use std::collections::BTreeMap;
 
 use super::{
@@ -183,6 +185,7 @@ fn demands(acts: &Acts<'_>, expectation: &Expectation) -> Result<Demands, PlanEr
         Expectation::Autoscaling(e) => Ok(serving::autoscaling(e)),
         Expectation::Failover(e) => serving::failover(acts, e),
         Expectation::Drift(e) => serving::drift(acts, e),
+        Expectation::Metric(e) => metric::metric(acts, e),
     }
 }
 

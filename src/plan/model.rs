@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     scenario::{
         chaos::Manifest,
+        metric::MetricExpectation,
         model::{Capacity, Deploy, Executor, Expectation, Slo, StopCondition, Target, Unsteady, Workload},
         observe::Observed,
         outside::Command,
@@ -65,6 +66,15 @@ impl Plan {
         names.sort();
         names.dedup();
         names
+    }
+
+    /// The demands on figures.
+    pub fn metrics(&self) -> Vec<&MetricExpectation> {
+        let demands = self.checks.iter().filter_map(|check| match &check.subject {
+            Subject::Expectation(Expectation::Metric(e)) => Some(e),
+            _ => None,
+        });
+        demands.collect()
     }
 
     /// When the last phase ends.

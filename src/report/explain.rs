@@ -38,6 +38,7 @@ pub(super) fn about<'a>(input: &Input<'a>, check: &CheckVerdict) -> Option<&'a F
             Expectation::Autoscaling(_) => None,
             Expectation::Failover(e) => e.after.as_ref(),
             Expectation::Drift(e) => e.after.as_ref(),
+            Expectation::Metric(e) => e.after.as_ref(),
         },
     }
 }
@@ -157,6 +158,7 @@ fn signals(input: &Input<'_>, kind: CheckKind, from: RunTime, to: RunTime) -> Ve
         | (CheckKind::CircuitBreaker, Signal::Breaker { .. })
         | (CheckKind::Rollback | CheckKind::Drift, Signal::Rollout { .. })
         | (CheckKind::Alert, Signal::Alert { .. })
+        | (CheckKind::Metric, Signal::Note { warning: true, .. })
         | (
             CheckKind::Pods | CheckKind::Probes | CheckKind::Autoscaling | CheckKind::Failover,
             Signal::Pod { .. } | Signal::PodGone { .. } | Signal::Note { warning: true, .. },

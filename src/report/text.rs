@@ -57,6 +57,7 @@ pub(super) fn kind(kind: CheckKind) -> &'static str {
         CheckKind::Autoscaling => "Autoscaling",
         CheckKind::Failover => "Failover",
         CheckKind::Drift => "Output drift",
+        CheckKind::Metric => "Metric",
         CheckKind::Capacity => "Capacity",
     }
 }

@@ -20,7 +20,7 @@ pub(super) async fn preflight(plan: &Plan, target: &Running, run: &str) -> Vec<S
         Some(on) => observe::kubernetes::preflight(&on).await,
         None => observe::preflight(target.lab()).await,
     });
-    problems.extend(observe::declared::preflight(&plan.observe).await);
+    problems.extend(observe::declared::preflight(&plan.observe, &plan.metrics()).await);
     let (acts, seed) = (&plan.timeline, plan.seed);
     let found = match target.driver(plan, run) {
         Ok(Drivers::Url(driver)) => chaos::preflight(&driver, acts, seed).await,

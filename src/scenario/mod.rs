@@ -10,6 +10,7 @@ pub mod endpoint;
 mod executor;
 pub mod kubernetes;
 mod load;
+pub mod metric;
 pub mod model;
 pub mod observe;
 mod openai;

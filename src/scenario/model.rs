@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     alert::AlertExpectation,
     chaos::Manifest,
+    metric::MetricExpectation,
     observe::Observed,
     outside::{Command, DeployCommand, MlflowAlias},
     serving::{AutoscalingExpectation, DriftExpectation, FailoverExpectation, ProbesExpectation},
@@ -361,6 +362,8 @@ pub enum Expectation {
     Failover(FailoverExpectation),
     /// Drift of outputs between versions.
     Drift(DriftExpectation),
+    /// Figures of a source.
+    Metric(MetricExpectation),
 }
 
 /// A circuit breaker must open, protect, and close again.

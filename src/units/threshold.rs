@@ -36,7 +36,7 @@ impl Comparison {
         matches!(self, Self::Below | Self::AtMost)
     }
 
-    fn take(text: &str) -> Option<(Self, &str)> {
+    pub(super) fn take(text: &str) -> Option<(Self, &str)> {
         [("<=", Self::AtMost), (">=", Self::AtLeast), ("<", Self::Below), (">", Self::Above)]
             .into_iter()
             .find_map(|(sign, op)| text.strip_prefix(sign).map(|rest| (op, rest.trim())))

@@ -10,6 +10,7 @@ use super::{
     times::{interval, within, worst},
 };
 use crate::{
+    journal::event::Signal,
     scenario::alert::AlertExpectation,
     units::{PhaseName, Seen, Span},
 };
@@ -92,6 +93,14 @@ fn resolves(facts: &Facts<'_>, e: &AlertExpectation, limit: Span) -> Result<Find
     })
 }
 
+/// Whether a source waits to be told, and nothing was ever delivered to it.
+fn is_mute(facts: &Facts<'_>, source: &str) -> bool {
+    let waits = facts.plan.observe.iter().any(|one| one.name == source && one.system.waits());
+    let told =
+        |signal: &Signal| matches!(signal, Signal::Source { source: of, up: true, .. } if of == source);
+    waits && !facts.signals.iter().any(|(_, signal)| told(signal))
+}
+
 fn quiet(facts: &Facts<'_>, e: &AlertExpectation, phase: &PhaseName) -> Result<Finding, Finding> {
     let Some((start, end)) = facts.phase(phase) else {
         return Err(Finding::inconclusive("the phase was not reached"));
@@ -113,9 +122,14 @@ fn quiet(facts: &Facts<'_>, e: &AlertExpectation, phase: &PhaseName) -> Result<F
     if let Some(why) = maybe {
         return Err(Finding::inconclusive(why));
     }
+    // Who would be told only if it fired says nothing by silence.
+    let (mute, all): (Vec<_>, Vec<_>) = all.into_iter().partition(|(source, _)| is_mute(facts, source));
     let heard = all.iter().any(|(_, states)| states.iter().any(|(seen, _)| seen.by <= end));
     if !heard {
-        return Err(Finding::inconclusive(format!("nothing was heard of {} by the end of {phase}", e.name)));
+        let nothing = format!("nothing was heard of {} by the end of {phase}", e.name);
+        return Err(Finding::inconclusive(mute.first().map_or(nothing, |(source, _)| {
+            format!("{source} was told nothing at all in this run, so that its silence proves nothing")
+        })));
     }
     let sources: Vec<&str> = all.iter().map(|(source, _)| *source).collect();
     let why = format!("{} did not fire, says {}", e.name, sources.join(", "));

@@ -12,7 +12,7 @@ use crate::{
         self,
         model::{PlannedLoad, Subject},
     },
-    scenario::model::Objective,
+    scenario::model::{Expectation, Objective},
 };
 
 /// Share of arrivals that may have waited for a free user.
@@ -54,6 +54,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Finding {
 pub(super) fn doubt(facts: &Facts<'_>, subject: &Subject, finding: Finding) -> Finding {
     let timed = match subject {
         Subject::Slo { slo, .. } => !matches!(slo.objective, Objective::Accuracy(_)),
+        Subject::Expectation(Expectation::Metric(_)) => true,
         Subject::Expectation(_) | Subject::Fault(_) => matches!(finding.unit, "ms" | "s"),
         Subject::Capacity { .. } | Subject::Generator => false,
     };

@@ -38,6 +38,7 @@ mod finding;
 mod generator;
 mod judge;
 mod leak;
+mod metric;
 pub mod model;
 mod pods;
 mod probes;

@@ -118,6 +118,8 @@ pub enum CheckKind {
     Failover,
     /// Drift of outputs.
     Drift,
+    /// A figure of a source.
+    Metric,
     /// The capacity that a search found.
     Capacity,
 }

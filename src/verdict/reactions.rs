@@ -2,7 +2,7 @@
 
 use super::{
     alert, autoscaling, breaker, cache, drift, facts::Facts, failover, fallback, finding::Finding,
-    judge::Title, pods, probes, recovery, retries, rollback, shedding,
+    judge::Title, metric, pods, probes, recovery, retries, rollback, shedding,
 };
 use crate::scenario::model::Expectation;
 
@@ -22,5 +22,6 @@ pub(super) fn judge(facts: &Facts<'_>, expectation: &Expectation) -> (Title, Fin
         Expectation::Autoscaling(e) => autoscaling::judge(facts, e),
         Expectation::Failover(e) => failover::judge(facts, e),
         Expectation::Drift(e) => drift::judge(facts, e),
+        Expectation::Metric(e) => metric::judge(facts, e),
     }
 }

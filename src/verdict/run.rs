@@ -109,7 +109,7 @@ fn rank(kind: CheckKind) -> u8 {
         | CheckKind::Drift => 0,
         CheckKind::Fault => 1,
         CheckKind::Recovery => 2,
-        CheckKind::Slo | CheckKind::Capacity => 3,
+        CheckKind::Slo | CheckKind::Capacity | CheckKind::Metric => 3,
         CheckKind::Generator => 4,
     }
 }
@@ -133,6 +133,7 @@ pub(super) fn name(kind: CheckKind) -> &'static str {
         CheckKind::Autoscaling => "autoscaling",
         CheckKind::Failover => "failover",
         CheckKind::Drift => "drift",
+        CheckKind::Metric => "metric",
         CheckKind::Capacity => "capacity",
     }
 }

@@ -1,4 +1,5 @@
-//! Warnings that the target's own platform gave meanwhile.
+//! Warnings that the target's own platform gave meanwhile, and restarts that
+//! sources show.
 
 use indexmap::IndexMap;
 use serde::Serialize;

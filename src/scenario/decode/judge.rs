@@ -1,6 +1,6 @@
 //! What must hold and what must react.
 
-use super::{ActKind, Context, Fields, listed, may_mean, scalars::unit, serving};
+use super::{ActKind, Context, Fields, listed, may_mean, metric::metric, scalars::unit, serving};
 use crate::{
     scenario::{
         alert::AlertExpectation,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 const INDICATORS: [&str; 7] = ["ttft", "itl", "tpot", "e2e", "availability", "goodput", "accuracy"];
-const MECHANISMS: [&str; 13] = [
+const MECHANISMS: [&str; 14] = [
     "circuit-breaker",
     "cache",
     "rollback",
@@ -31,6 +31,7 @@ const MECHANISMS: [&str; 13] = [
     "autoscaling",
     "failover",
     "drift",
+    "metric",
 ];
 
 /// What an `after:` names.
@@ -174,6 +175,7 @@ pub(super) fn expectation(cx: &mut Context<'_>, node: &Node) -> Option<Expectati
         "autoscaling" => serving::autoscaling(cx, node, &place).map(Expectation::Autoscaling),
         "failover" => serving::failover(cx, node, &place).map(Expectation::Failover),
         "drift" => serving::drift(cx, node, &place).map(Expectation::Drift),
+        "metric" => metric(cx, node, &place).map(Expectation::Metric),
         _ => recovery(cx, node, &place).map(Expectation::Recovery),
     }
 }

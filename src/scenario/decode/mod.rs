@@ -14,6 +14,7 @@ mod kubernetes;
 mod lab;
 mod load;
 mod manifest;
+mod metric;
 mod network;
 mod observe;
 mod prompt_file;
@@ -81,6 +82,10 @@ struct Names {
     target: TargetKind,
     /// Whether a source of signals tells of alerts.
     tells_of_alerts: bool,
+    /// Sources of signals, also those that could not be read.
+    sources: Vec<String>,
+    /// Those of them that leave no samples.
+    without_figures: Vec<String>,
 }
 
 /// What is drilled, as far as it matters to other parts.

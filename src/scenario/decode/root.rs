@@ -182,6 +182,10 @@ fn collect_names(cx: &mut Context<'_>, root: &Node) {
     if let Some(Value::List(acts)) = root.get("chaos").map(|node| &node.value) {
         cx.names.acts = acts.iter().filter_map(|act| act.get("id")?.text().map(str::to_owned)).collect();
     }
+    if let Some(Value::List(sources)) = root.get("observe").map(|node| &node.value) {
+        cx.names.sources =
+            sources.iter().filter_map(|source| source.get("name")?.text().map(str::to_owned)).collect();
+    }
     let names = |key| root.get("target").is_some_and(|target| target.get(key).is_some());
     cx.names.target = match (names("url"), names("kubernetes")) {
         (_, true) => TargetKind::Cluster,

@@ -5,6 +5,7 @@
 //! than the type's, it is put right here.
 
 mod chaos;
+mod observe;
 
 use serde_json::{Map, Value, json};
 
@@ -20,6 +21,7 @@ pub fn schema() -> Value {
         texts(definitions);
         chaos::replace(definitions);
         chaos::act(definitions);
+        observe::source(definitions);
     }
     root["title"] = json!("Firedrill scenario");
     root

@@ -1,7 +1,12 @@
 //! Alerts.
 
 use crate::{
-    scenario::{alert::AlertExpectation, model::Expectation},
+    journal::event::Signal,
+    scenario::{
+        alert::AlertExpectation,
+        model::Expectation,
+        observe::{Observed, System},
+    },
     units::Span,
     verdict::{
         model::Verdict::*,
@@ -63,4 +68,29 @@ fn it_has_to_be_quiet_where_nothing_is_wrong() {
     quiet(cut().alert(10.0, "Errors", true)).gives(Fail);
     quiet(cut().alert(0.5, "Errors", true).alert(60.0, "Errors", false)).gives(Fail);
     quiet(drill().healthy()).gives(Inconclusive);
+}
+
+#[test]
+fn the_silence_of_a_webhook_proves_nothing_until_something_was_delivered() {
+    let at = "127.0.0.1:9099".parse().expect("an address");
+    let webhook =
+        Observed { name: "prometheus".to_owned(), system: System::AlertWebhook(at), every: Span::secs(1) };
+    let waiting = || {
+        let mut drill = cut();
+        drill.plan.observe = vec![webhook.clone()];
+        drill
+    };
+    let delivered = |drill: Drill| {
+        let signal = Signal::Source { source: "prometheus".to_owned(), up: true, why: String::new() };
+        drill.signal(60.0, signal)
+    };
+    let quiet =
+        |drill| expects(drill, AlertExpectation { quiet_in: Some("baseline".into()), ..Default::default() });
+    let why = quiet(waiting()).gives(Inconclusive);
+    assert!(why.contains("proves nothing"), "{why}");
+    quiet(delivered(waiting())).gives(Pass);
+    quiet(waiting().alert(10.0, "Errors", true)).gives(Fail);
+    // Nobody was told in time, whatever the reason.
+    fires(waiting()).gives(Fail);
+    resolves(waiting()).gives(Inconclusive);
 }

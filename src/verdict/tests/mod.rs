@@ -5,6 +5,7 @@ mod breaker;
 mod cache;
 mod capacity;
 mod load;
+mod metric;
 mod pods;
 mod properties;
 mod recovery;

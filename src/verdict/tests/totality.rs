@@ -9,8 +9,8 @@ use crate::{
         interval::{CacheUse, Outcome},
     },
     plan::model::Subject,
-    scenario::{alert::AlertExpectation, model::*, serving::*},
-    units::{RunTime, Seen, Span},
+    scenario::{alert::AlertExpectation, metric::MetricExpectation, model::*, serving::*},
+    units::{FaultId, PhaseName, RunTime, Seen, Span},
     verdict::{
         model::{CheckKind, Verdict},
         series,
@@ -78,6 +78,8 @@ pub(super) fn every_check(mut drill: Drill) -> Drill {
             Expectation::Shedding(SheddingExpectation { ratio: t(">= 5%"), ..Default::default() }),
             Expectation::Shedding(SheddingExpectation { rejects: t("p95 < 50ms"), ..Default::default() }),
             Expectation::Shedding(SheddingExpectation { admitted: t("p95 < 1s"), ..Default::default() }),
+            Expectation::Metric(metric(None, after.clone())),
+            Expectation::Metric(metric(Some("fault".into()), None)),
             Expectation::Retries(RetryExpectation { amplification: t("<= 1.5"), ..Default::default() }),
             Expectation::Retries(RetryExpectation {
                 after: after.clone(),
@@ -96,6 +98,13 @@ pub(super) fn every_check(mut drill: Drill) -> Drill {
         .check(Subject::Fault("cut".into()))
         .check(Subject::Fault("no-such-fault".into()))
         .check(Subject::Generator)
+}
+
+/// Of the one source of samples that there is.
+fn metric(phase: Option<PhaseName>, after: Option<FaultId>) -> MetricExpectation {
+    let must = ">= 10".parse().expect("a threshold");
+    let recovers_within = phase.is_none().then(|| Span::secs(5));
+    MetricExpectation { source: "gateway".into(), series: None, must, phase, after, recovers_within }
 }
 
 fn names() -> impl Strategy<Value = String> {

@@ -72,5 +72,5 @@ fn workloads_nodes_and_warnings_are_in_the_record() {
     });
     assert!(warned, "{}", said(&out));
     let html = std::fs::read_to_string(folder.path().join("report.html")).expect("a report");
-    assert!(html.contains("Warnings of the cluster"));
+    assert!(html.contains("Warnings meanwhile"));
 }

@@ -2,9 +2,9 @@
 
 use firedrill::verdict::model::Verdict::{self, Fail, Pass};
 
-use super::{Site, tell_apart};
+use super::{Site, Told, tell_apart};
 use crate::real::servers::{
-    LITELLM_KEY, Real, litellm_cached, llama, nginx_with, redis, redis_tools, varnish, way,
+    LITELLM_KEY, Real, litellm_cached, llama, nginx_with, redis, redis_tools, varnish, varnish_instance, way,
 };
 
 /// What is judged, by the names of this table.
@@ -22,17 +22,15 @@ fn told_apart(scenario: &'static str, cases: &[Case<'_>], front: impl Fn(&str, &
         // A cache that mixes answers up is not steady, and is drilled all the same.
         site.set("unless-steady", "continue")
     };
-    tell_apart(cases, start, |(set_up, verdicts), told| {
-        let wanted: Vec<_> = CHECKS.into_iter().zip(*verdicts).collect();
-        told.must(set_up, &wanted);
-        if *verdicts == [Pass; 3] {
-            told.must(set_up, &[("cache.hit", Pass), ("cache.serves-during.fault", Pass)]);
-            // nginx does not say how old its answers are.
-            if scenario == "varnish.yaml" {
-                told.must(set_up, &[(AGE, Pass)]);
-            }
-        }
-    });
+    tell_apart(cases, start, judged);
+}
+
+fn judged((set_up, verdicts): &Case<'_>, told: &Told) {
+    let wanted: Vec<_> = CHECKS.into_iter().zip(*verdicts).collect();
+    told.must(set_up, &wanted);
+    if *verdicts == [Pass; 3] {
+        told.must(set_up, &[("cache.hit", Pass), ("cache.serves-during.fault", Pass)]);
+    }
 }
 
 #[test]
@@ -76,11 +74,34 @@ fn varnish_with_grace_and_a_whole_key_is_told_from_one_without() {
             [Fail, Fail, Verdict::Inconclusive],
         ),
     ];
-    told_apart("varnish.yaml", &cases, varnish);
+    let start = |(vcl, _): &Case<'_>| {
+        let mut own = None;
+        let site = Site::cut_off("varnish.yaml", |upstream| {
+            let front = varnish(upstream, vcl);
+            own = Some(varnish_instance(&front));
+            front
+        });
+        let (instance, env) = own.expect("it was started");
+        let site = site.set("unless-steady", "continue").set("observe.edge.varnish", instance);
+        env.iter().fold(site, |site, (name, value)| site.env(name, value))
+    };
+    tell_apart(&cases, start, |case, told| {
+        judged(case, told);
+        // Its own counter tells which of them served what had run out.
+        let (vcl, verdicts) = case;
+        let stale = if vcl.contains("1m") { Pass } else { Fail };
+        told.must(vcl, &[("metric.edge.in.recovery", stale)]);
+        if *verdicts == [Pass; 3] {
+            told.must(vcl, &[(AGE, Pass)]);
+        }
+    });
     // It keeps for an hour what is good for a second.
-    let hour = "sub vcl_backend_response { set beresp.ttl = 1h; }";
-    let told = Site::cut_off("varnish.yaml", |upstream| varnish(upstream, hour)).drill();
-    told.must(hour, &[(AGE, Fail), ("cache.hit-ratio", Pass), ("slo.availability.fault", Pass)]);
+    let hour = ("sub vcl_backend_response { set beresp.ttl = 1h; }", [Pass; 3]);
+    start(&hour)
+        .drill()
+        .must(hour.0, &[(AGE, Fail), ("cache.hit-ratio", Pass), ("slo.availability.fault", Pass)]);
+    let why = start(&cases[0]).set("observe.edge.varnish", "/no/such/instance").refused();
+    assert!(why.contains("varnishstat -n /no/such/instance"), "{why}");
 }
 
 #[test]

@@ -22,17 +22,30 @@ fn told_apart(scenario: &'static str, cases: &[Case<'_>], front: impl Fn(&str, &
 #[ignore = "needs scripts/real-servers"]
 fn nginx_that_sheds_at_once_and_marked_is_told_from_one_that_does_not() {
     let cases = [
-        ("limit_req zone=all burst=5 nodelay; limit_req_status 429;", [Pass, Pass, Pass]),
+        ("limit_req zone=all burst=5 nodelay; limit_req_status 429;", [Pass, Pass, Pass, Pass]),
         // What is too much has to wait.
-        ("limit_req zone=all burst=200; limit_req_status 429;", [Pass, Pass, Fail]),
+        ("limit_req zone=all burst=200; limit_req_status 429;", [Pass, Pass, Fail, Fail]),
         // Its 503 looks like a crash.
-        ("limit_req zone=all burst=5 nodelay;", [Fail, Fail, Fail]),
+        ("limit_req zone=all burst=5 nodelay;", [Fail, Fail, Fail, Pass]),
         // No limit, and a service that can bear it: nothing is known.
-        ("", [Inconclusive, Inconclusive, Inconclusive]),
+        ("", [Inconclusive, Inconclusive, Inconclusive, Pass]),
     ];
-    told_apart("nginx-limit.yaml", &cases, |upstream, limit| {
+    let start = |(limit, _): &(&str, [Verdict; 4])| {
         let http = "  limit_req_zone $binary_remote_addr zone=all:1m rate=40r/s;";
-        nginx_with(http, &format!("    location / {{ {limit} proxy_pass http://{upstream}; }}"))
+        let site = Site::before_origin("nginx-limit.yaml", |upstream| {
+            let status = "location = /status { stub_status; }";
+            nginx_with(
+                http,
+                &format!("    {status}\n    location / {{ {limit} proxy_pass http://{upstream}; }}"),
+            )
+        });
+        let status = format!("{}/status", site.url());
+        site.set("observe.edge.nginx", status)
+    };
+    tell_apart(&cases, start, |(limit, verdicts), told| {
+        let checks = CHECKS.into_iter().chain(["metric.edge.in.rush"]);
+        let wanted: Vec<_> = checks.zip(*verdicts).collect();
+        told.must(limit, &wanted);
     });
 }
 

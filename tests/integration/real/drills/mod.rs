@@ -6,6 +6,7 @@ mod breakers;
 mod caches;
 mod failovers;
 mod fallbacks;
+mod figures;
 mod hangs;
 mod limits;
 mod records;

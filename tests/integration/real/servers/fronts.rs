@@ -216,6 +216,16 @@ global: { checkNewVersion: false, sendAnonymousUsage: false }
     })
 }
 
+/// Where this Varnish works, and what its `varnishstat` needs of the
+/// environment.
+pub(crate) fn varnish_instance(varnish: &Real) -> (String, [(&'static str, String); 2]) {
+    let home = home("varnish");
+    let path = format!("{}:{}", program(&home, "usr/bin"), std::env::var("PATH").unwrap_or_default());
+    let (name, libraries) = libraries(&home);
+    let libraries = (name, format!("{libraries}:{libraries}/varnish"));
+    (varnish._folder.path().join("work").display().to_string(), [("PATH", path), libraries])
+}
+
 /// Varnish before an upstream, with this VCL after its backend.
 pub(crate) fn varnish(upstream: &str, vcl: &str) -> Real {
     let home = home("varnish");
@@ -263,8 +273,27 @@ pub(crate) fn redis_tools(redis: &Real) -> String {
     )
 }
 
+/// The programs of a drill that fills this Redis up, as `command:` has them.
+pub(crate) fn redis_filler(redis: &Real) -> String {
+    let home = home("redis");
+    let (_, libraries) = libraries(&home);
+    let port = redis.address().split_once(':').expect("an address has a port").1;
+    let cli = format!("LD_LIBRARY_PATH={libraries} {} -p {port}", program(&home, "usr/bin/redis-cli"));
+    let each = |call: &str| format!("for i = 1, 8000 do redis.call({call}) end");
+    let (fill, empty) = (each("'set', 'drill:' .. i, string.rep('x', 1000)"), each("'del', 'drill:' .. i"));
+    format!(
+        "{{ run: [sh, -c, \"{cli} eval \\\"{fill}\\\" 0\"], undo: [sh, -c, \"{cli} eval \\\"{empty}\\\" 0\"], \
+         proof: [sh, -c, \"{cli} --scan --pattern 'drill:*' | grep -q drill\"] }}"
+    )
+}
+
 /// Redis, with nothing in it and nothing kept.
 pub(crate) fn redis() -> Real {
+    redis_with("")
+}
+
+/// The same with more options.
+pub(crate) fn redis_with(options: &str) -> Real {
     let home = home("redis");
     start(|folder| {
         let [port] = free_ports();
@@ -276,6 +305,7 @@ pub(crate) fn redis() -> Real {
             folder.display()
         )));
         command.extend(["--save".to_owned(), String::new()]);
+        command.extend(words(options));
         Start { command, env: vec![libraries(&home)], port, ..Start::default() }
     })
 }
