@@ -6,6 +6,7 @@
 //! that `FIREDRILL_TEST_IMAGE` names: it is called with the image's name and
 //! the binary (`ctr images import`, `kind load`, …).
 
+mod argo_cd;
 mod controllers;
 mod drills;
 mod gitops;

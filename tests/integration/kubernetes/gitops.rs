@@ -15,9 +15,9 @@ use super::{
     rollouts::{drill, must, rig, until},
 };
 
-const TAKEN_BACK: [(&str, firedrill::verdict::model::Verdict); 3] =
+pub(super) const TAKEN_BACK: [(&str, firedrill::verdict::model::Verdict); 3] =
     [("detects-within", Pass), ("completes-within", Pass), ("to", Pass)];
-const NEVER: [(&str, firedrill::verdict::model::Verdict); 2] =
+pub(super) const NEVER: [(&str, firedrill::verdict::model::Verdict); 2] =
     [("detects-within", Fail), ("completes-within", Fail)];
 
 /// The Deployment of the tests, with an object that it is deployed by.
@@ -38,7 +38,7 @@ fn with(name: &str, object: &str) -> Rig {
 }
 
 /// Waits until what a drill deployed is taken back everywhere.
-fn settled(rig: &Rig) {
+pub(super) fn settled(rig: &Rig) {
     until(rig, "deployment/ai-model", ".spec.template.spec.containers[0].env[0].value", "v1");
     kubectl(&["-n", &rig.namespace, "rollout", "status", "deployment/ai-model", "--timeout=120s"]);
     // Those on their way out are still sent something.

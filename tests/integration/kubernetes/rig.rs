@@ -16,7 +16,7 @@ use crate::support::{self, Folder, Running, exe, run_folder};
 
 /// How long anything may take that must happen at all.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
-const IMAGE: &str = "localhost/firedrill-test-server:1";
+pub(super) const IMAGE: &str = "localhost/firedrill-test-server:1";
 /// Does nothing, as `pod-failure` wants it. Every kubelet has one already.
 pub(super) const PAUSE: &str = "localhost/pause:1";
 

@@ -27,13 +27,29 @@ pub(in crate::observe::kubernetes::rollouts) fn word(application: &Value) -> Opt
             part("/status/operationState/message")
         )),
         (_, "Synced", "Healthy") => Word::done(),
-        (_, _, "Degraded" | "Missing") => {
-            let why = part("/status/health/message");
-            let said = if why.is_empty() { condition(application) } else { why.to_owned() };
-            Word::under_way(format!("{health}: {said}. Argo CD takes nothing back by itself."))
-        }
+        // Of a source that can't be had, what was there before is healthy.
+        (_, "Unknown", _) => Word::under_way(told("sync Unknown", &why(application))),
+        (_, _, "Degraded" | "Missing") => Word::under_way(told(health, &why(application))),
         (_, sync, health) => Word::under_way(format!("{sync}, {health}")),
     })
+}
+
+/// What is wrong, and why where that is told.
+fn told(what: &str, why: &str) -> String {
+    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+    format!("{what}{why}. Argo CD takes nothing back by itself.")
+}
+
+/// Why, as far as the controller says: health has no message in the versions of
+/// today, that of a resource is written where the controller is told to.
+fn why(application: &Value) -> String {
+    let health = text(application, "/status/health/message").unwrap_or_default();
+    if !health.is_empty() {
+        return health.to_owned();
+    }
+    let resources = application.pointer("/status/resources").and_then(Value::as_array);
+    let ill = resources.into_iter().flatten().find_map(|one| text(one, "/health/message"));
+    ill.map(str::to_owned).unwrap_or_else(|| condition(application))
 }
 
 /// The first of what the controller complains of.
@@ -49,6 +65,28 @@ mod tests {
     use serde_json::json;
 
     use super::{super::Progress, *};
+
+    #[test]
+    fn what_is_wrong_is_told_by_whoever_knows_it() {
+        let at = |sync: &str, health: &str, more: serde_json::Value| {
+            let source = json!({ "targetRevision": "v2" });
+            let mut status = json!({
+                "sync": { "status": sync, "comparedTo": { "source": source } },
+                "health": { "status": health },
+                "operationState": { "phase": "Succeeded" },
+            });
+            status.as_object_mut().expect("it is one").extend(more.as_object().cloned().unwrap_or_default());
+            word(&json!({ "spec": { "source": source }, "status": status })).expect("it says so").reason
+        };
+        let back = "Argo CD takes nothing back by itself.";
+        assert_eq!(at("Synced", "Degraded", json!({})), format!("Degraded. {back}"));
+        let late = json!({ "resources": [{ "kind": "Service" }, { "health": { "message": "it is late" } }] });
+        assert_eq!(at("Synced", "Degraded", late), format!("Degraded: it is late. {back}"));
+        // What can't be had leaves what is there as healthy as it was.
+        let unknown = json!({ "conditions": [{ "type": "ComparisonError", "message": "no such revision" }] });
+        let told = at("Unknown", "Healthy", unknown);
+        assert!(told.starts_with("sync Unknown: ") && told.contains("no such revision"), "{told}");
+    }
 
     #[test]
     fn it_is_done_when_it_is_synced_and_healthy() {

@@ -11,9 +11,9 @@ use super::{
 
 /// What the controller says. None: nothing of the spec that is there now.
 pub(in crate::observe::kubernetes::rollouts) fn word(service: &Value) -> Option<Word> {
-    let generation = number(service, "/metadata/generation");
-    let observed = service.pointer("/status/observedGeneration").and_then(Value::as_f64);
-    if observed.is_some_and(|observed| observed < generation) {
+    let taken_back = service.pointer("/spec/predictor/canaryTrafficPercent") == Some(&Value::from(0));
+    // What has no traffic needs no newer word of it.
+    if !taken_back && !is_fresh(service) {
         return None;
     }
     let predictor = service.pointer("/status/components/predictor");
@@ -25,7 +25,6 @@ pub(in crate::observe::kubernetes::rollouts) fn word(service: &Value) -> Option<
     let traffic = predictor.and_then(|one| one.get("traffic")?.as_array());
     let latest = traffic.and_then(|all| all.iter().find(|one| one["latestRevision"] == true));
     let weight = latest.map(|one| number(one, "/percent") / 100.0);
-    let taken_back = service.pointer("/spec/predictor/canaryTrafficPercent") == Some(&Value::from(0));
     let ready = condition(service, "Ready").is_some_and(|one| one["status"] == "True");
     let newest = of("/latestCreatedRevision") == of("/latestReadyRevision");
     let loaded = matches!(transition, "" | "UpToDate");
@@ -44,18 +43,41 @@ pub(in crate::observe::kubernetes::rollouts) fn word(service: &Value) -> Option<
     })
 }
 
+/// Whether the status was written after the spec, by when their fields were last
+/// owned anew (`managedFields`, to the second). `status.observedGeneration` does
+/// not tell: it is that of what KServe makes of the object.
+fn is_fresh(service: &Value) -> bool {
+    let all = service.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let newest = |of: &dyn Fn(&Value) -> bool| {
+        let times = all.into_iter().flatten().filter(|one| of(one)).filter_map(|one| text(one, "/time"));
+        times.max().map(str::to_owned)
+    };
+    let status = newest(&|one| one["subresource"] == "status");
+    let spec = newest(&|one| one.pointer("/fieldsV1/f:spec").is_some());
+    match (status, spec) {
+        (Some(status), Some(spec)) => status > spec,
+        // Nobody wrote down when.
+        (None, _) | (_, None) => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
-    fn at(observed: u32, canary: Option<u32>, percent: u32, transition: &str) -> Option<Word> {
+    /// `written`: the second in which the status was; the spec was in second 2.
+    fn at(written: u32, canary: Option<u32>, percent: u32, transition: &str) -> Option<Word> {
         word(&json!({
-            "metadata": { "generation": 2 },
+            "metadata": { "managedFields": [
+                { "manager": "drill", "time": "2026-01-01T00:00:02Z", "fieldsV1": { "f:spec": {} } },
+                { "manager": "kserve", "subresource": "status", "time": format!("2026-01-01T00:00:0{written}Z"), "fieldsV1": { "f:status": {} } },
+            ] },
             "spec": { "predictor": { "canaryTrafficPercent": canary } },
             "status": {
-                "observedGeneration": observed,
+                // Of what it makes of the object: not to be believed.
+                "observedGeneration": 1,
                 "conditions": [{ "type": "Ready", "status": "True" }],
                 "components": { "predictor": {
                     "latestCreatedRevision": "llm-00002", "latestReadyRevision": "llm-00002",
@@ -72,11 +94,12 @@ mod tests {
     #[test]
     fn its_canary_has_the_traffic_that_it_says() {
         assert_eq!(at(1, None, 0, "UpToDate"), None, "of the spec before");
-        assert_eq!(at(2, None, 100, "UpToDate"), Some(Word::done()));
-        let canary = at(2, Some(20), 20, "UpToDate").expect("it says so");
+        assert_eq!(at(2, None, 100, "UpToDate"), None, "perhaps of the spec before");
+        assert_eq!(at(3, None, 100, "UpToDate"), Some(Word::done()));
+        let canary = at(3, Some(20), 20, "UpToDate").expect("it says so");
         assert_eq!((canary.progress, canary.weight), (Progress::UnderWay, 0.2));
         assert_eq!(at(2, Some(0), 0, "UpToDate").map(|word| word.progress), Some(Progress::TakenBack));
-        let blocked = at(2, Some(20), 20, "BlockedByFailedLoad").expect("it says so");
+        let blocked = at(3, Some(20), 20, "BlockedByFailedLoad").expect("it says so");
         assert_eq!(blocked.weight, 0.0);
         assert!(
             blocked.reason.starts_with("BlockedByFailedLoad: out of memory. KServe keeps"),
