@@ -21,9 +21,13 @@
 //!   next fault is that fault's.
 //! * What the system says and what the wire shows are both looked at. Where
 //!   they contradict each other and users are harmed, it fails.
+//! * Error budgets and what else was noticed are figures beside the checks.
+//!   They change no verdict.
 
 mod alert;
+mod anomalies;
 mod breaker;
+mod budget;
 mod cache;
 pub mod capacity;
 mod counters;
