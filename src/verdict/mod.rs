@@ -60,5 +60,6 @@ mod testing;
 mod tests;
 mod times;
 
+pub(crate) use budget::{lasting, times};
 pub use judge::{judge, schema, steady};
 pub use series::{Felt, Series, series};
