@@ -1,10 +1,14 @@
 //! The run as Markdown, for a pull request or a chat: verdict and reasons
-//! first, then checks and faults.
+//! first, then checks and faults, then budgets and what else was noticed.
 
 use std::fmt::Write as _;
 
 use super::{Input, figures, text};
-use crate::verdict::model::{CheckVerdict, Verdict};
+use crate::verdict::{
+    lasting,
+    model::{CheckVerdict, Verdict},
+    times,
+};
 
 /// The run in a page of Markdown.
 pub fn markdown(input: &Input<'_>) -> String {
@@ -53,7 +57,38 @@ pub fn markdown(input: &Input<'_>) -> String {
             ]
         }),
     );
+    budget(input, &mut out);
+    if !verdict.findings.is_empty() {
+        out.push_str("### What else was noticed\n\n");
+        for finding in &verdict.findings {
+            let _ = writeln!(out, "- {}", cell(&finding.text));
+        }
+        out.push_str("\nFindings, not verdicts: no check depends on them.\n");
+    }
     out
+}
+
+/// What each phase burnt of every budget.
+fn budget(input: &Input<'_>, out: &mut String) {
+    let rows = input.verdict.budget.iter().flat_map(|budget| {
+        let slo = cell(&format!("{} {}", budget.slo, budget.limit));
+        let none = budget.allowed.is_none().then(|| {
+            let dash = || "–".to_owned();
+            vec![slo.clone(), dash(), dash(), "no budget: 100 % allows nothing".to_owned(), dash(), dash()]
+        });
+        let burns = budget.phases.iter().map(move |burn| {
+            vec![
+                slo.clone(),
+                cell(&burn.phase),
+                format!("{} of {}", text::count(burn.bad), text::count(burn.requests)),
+                times(burn.rate),
+                burn.gone_after.map_or("∞".to_owned(), lasting),
+                text::tiny_percent(burn.spent),
+            ]
+        });
+        none.into_iter().chain(burns)
+    });
+    table(out, &["error budget", "phase", "bad", "burn rate", "a month's budget lasts", "spent of it"], rows);
 }
 
 fn check(check: &CheckVerdict) -> Vec<String> {

@@ -54,6 +54,14 @@ pub fn terminal(input: &Input<'_>, colour: bool, width: usize) -> String {
         out.push(style.bold("Checks"));
         out.extend(checks(input, style, width));
     }
+    if !input.verdict.findings.is_empty() {
+        out.push(String::new());
+        out.push(style.bold("Noticed"));
+        for finding in &input.verdict.findings {
+            let lines = text::wrapped(&text::printable(&finding.text), width - 4).into_iter().enumerate();
+            out.extend(lines.map(|(i, line)| format!("  {} {line}", if i == 0 { "·" } else { " " })));
+        }
+    }
     let mut text = out.join("\n");
     text.push('\n');
     text

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use super::{
-    Format, explain, html, list, summary_png, terminal,
+    Format, explain, html, list, markdown, summary_png, terminal,
     testing::{Health, Run, aborted, nothing, run, search},
     write,
 };
@@ -52,6 +52,42 @@ fn a_search_is_drawn_with_its_knee() {
     let told = terminal(&run.input(), false, 100);
     assert!(told.contains("highest rate within the SLOs") && told.contains("breaks"), "{told}");
     assert!(!html(&nothing().input()).expect("HTML").contains("How much it carries"));
+}
+
+#[test]
+fn budgets_and_findings_are_told_in_every_form_that_has_room() {
+    let ill = run(Health::Ill);
+    let input = ill.input();
+    let page = html(&input).expect("HTML");
+    for told in [
+        "Error budget",
+        "over budget",
+        "What else was noticed",
+        "availability fell to",
+        "<code>cut-off</code>",
+    ] {
+        assert!(page.contains(told), "{told}");
+    }
+    let finding = &ill.verdict.findings.first().expect("the cut is noticed").text;
+    let page = markdown(&input);
+    assert!(page.contains("| availability >= 99% | fault | 74 of 1"), "{page}");
+    assert!(page.contains(&format!("- {}", finding.replace('`', "\\`"))), "{page}");
+    assert!(terminal(&input, false, 500).contains(finding));
+    // Nothing where there is nothing to tell.
+    let nothing = nothing();
+    let input = nothing.input();
+    let page = html(&input).expect("HTML") + &markdown(&input) + &terminal(&input, false, 80);
+    assert!(!page.contains("What else was noticed") && !page.contains("Noticed"), "{page}");
+    assert!(!page.contains("over budget") && !page.contains("within budget"), "{page}");
+}
+
+#[test]
+fn what_allows_nothing_is_told_to_have_no_budget() {
+    let mut ill = run(Health::Ill);
+    ill.verdict.budget[0].allowed = None;
+    ill.verdict.budget[0].phases.clear();
+    assert!(html(&ill.input()).expect("HTML").contains("No budget: 100 % allows no bad request"));
+    assert!(markdown(&ill.input()).contains("no budget: 100 % allows nothing"));
 }
 
 #[test]

@@ -97,6 +97,17 @@ pub(super) fn percent(ratio: f64) -> String {
     format!("{} %", trimmed(shown, digits))
 }
 
+/// A share that may be tiny, with two significant digits below 1 %.
+pub(super) fn tiny_percent(ratio: f64) -> String {
+    let percent = ratio * 100.0;
+    match percent.abs() {
+        0.0 => "0 %".to_owned(),
+        a if a < 0.001 => "<0.001 %".to_owned(),
+        a if a < 1.0 => format!("{} %", trimmed(percent, (1.0 - a.log10().floor()).clamp(1.0, 4.0) as usize)),
+        _ => format!("{} %", trimmed(percent, 1)),
+    }
+}
+
 /// Milliseconds with three significant digits, in seconds from 10 s on.
 pub(super) fn ms(ms: f64) -> String {
     match ms.abs() {
@@ -238,6 +249,10 @@ mod tests {
             ("3.5 s".into(), "2 min 05 s".into(), "2 h 01 min".into())
         );
         assert_eq!(tick(65.0, true), "1:05");
+        assert_eq!(
+            [0.0, 0.000_001, 0.000_358, 0.0042, 0.0199, 0.5].map(tiny_percent),
+            ["0 %", "<0.001 %", "0.036 %", "0.42 %", "2 %", "50 %"]
+        );
     }
 
     #[test]

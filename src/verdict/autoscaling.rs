@@ -64,10 +64,9 @@ fn replicas(facts: &Facts<'_>) -> Vec<(Seen, u64)> {
 }
 
 /// The phase's times, the replicas' steps, and how many there were before it.
-fn before(
-    facts: &Facts<'_>,
-    e: &AutoscalingExpectation,
-) -> Result<((RunTime, RunTime), Vec<(Seen, u64)>, u64), Finding> {
+type Before = ((RunTime, RunTime), Vec<(Seen, u64)>, u64);
+
+fn before(facts: &Facts<'_>, e: &AutoscalingExpectation) -> Result<Before, Finding> {
     let Some(phase) = facts.phase(&e.phase) else {
         return Err(Finding::inconclusive("the phase was not reached"));
     };

@@ -1,7 +1,7 @@
 //! Plan and record → verdict: each check to its judge.
 
 use super::{
-    capacity,
+    anomalies, budget, capacity,
     facts::Facts,
     faults, figures,
     finding::Finding,
@@ -37,6 +37,8 @@ pub fn judge(plan: &Plan, record: &RunRecord) -> RunVerdict {
         generator: figures::generator(&facts),
         faults: faults::figures(&facts),
         capacity: capacity::figures(plan, record),
+        budget: budget::figures(&facts),
+        findings: anomalies::find(&facts),
     }
 }
 

@@ -21,10 +21,14 @@
 //!   next fault is that fault's.
 //! * What the system says and what the wire shows are both looked at. Where
 //!   they contradict each other and users are harmed, it fails.
+//! * Error budgets and what else was noticed are figures beside the checks.
+//!   They change no verdict.
 
 mod alert;
+mod anomalies;
 mod autoscaling;
 mod breaker;
+mod budget;
 mod cache;
 pub mod capacity;
 mod counters;
@@ -63,5 +67,6 @@ mod tests;
 mod times;
 mod windows;
 
+pub(crate) use budget::{lasting, times};
 pub use judge::{judge, schema, steady};
 pub use series::{Felt, Series, series};

@@ -44,6 +44,13 @@ pub struct RunVerdict {
     /// The capacity search, if the load was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<CapacityFigures>,
+    /// What each phase spent of the error budgets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budget: Vec<BudgetFigures>,
+    /// What else was noticed, the most telling first. No check and no exit
+    /// code depends on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Anomaly>,
 }
 
 /// The verdict of a check or a run.
@@ -274,4 +281,121 @@ pub struct StepFigures {
     pub result: StepResult,
     /// Why.
     pub why: String,
+}
+
+/// An objective's error budget: the share of all requests that may be bad.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BudgetFigures {
+    /// `availability`, `goodput of chat`.
+    pub slo: String,
+    /// Its limit, as the scenario has it: `>= 99.5%`. Where phases have
+    /// limits of their own, the strictest.
+    pub limit: String,
+    /// 1 − limit. None: the limit is 100 %, so there is no budget.
+    pub allowed: Option<f64>,
+    /// Each phase that had requests, and under `all` the phases together.
+    /// Empty without a budget.
+    pub phases: Vec<Burn>,
+}
+
+/// What a phase spent of a budget.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Burn {
+    /// The phase, or `all`.
+    pub phase: String,
+    /// Requests that were due in it.
+    pub requests: u64,
+    /// Those of them that were bad.
+    pub bad: u64,
+    /// How long it lasted, in seconds.
+    pub seconds: f64,
+    /// Share of bad requests over the share that is allowed: at 1 the budget
+    /// is spent exactly when its 30 days are over.
+    pub rate: f64,
+    /// Share of the budget of 30 days that the phase spent.
+    pub spent: f64,
+    /// After how many seconds at this rate the budget of 30 days is gone.
+    /// None: never.
+    pub gone_after: Option<f64>,
+    /// The page that this rate would raise if it lasted. None: none.
+    pub page: Option<Page>,
+    /// In one sentence.
+    pub text: String,
+}
+
+/// An alert that pages somebody (Google's SRE workbook, chapter 5).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Page {
+    /// The burn rate from which it fires.
+    pub rate: f64,
+    /// The window over which that is measured, in seconds.
+    pub window: f64,
+    /// After how many seconds at the phase's rate, all being well before, it
+    /// fires.
+    pub after: f64,
+}
+
+/// Something that stands out against the baseline. Times are seconds on the
+/// run's clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Anomaly {
+    /// What kind of thing it is.
+    pub kind: AnomalyKind,
+    /// Of what: `TTFT p95`, `tokens/s`, `requests waiting`.
+    pub series: String,
+    /// Who said so, where that was a source of signals: `replica-0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// From when.
+    pub start: f64,
+    /// To when.
+    pub end: f64,
+    /// The baseline's median, in `unit`.
+    pub baseline: f64,
+    /// The most extreme figure of a spike, the median of a shift, in `unit`.
+    pub observed: f64,
+    /// `ms`, `ratio`, `/s`, `count`.
+    pub unit: String,
+    /// How many of the baseline's robust standard deviations it is away.
+    pub deviations: f64,
+    /// What was going on.
+    pub circumstance: Circumstance,
+    /// Load over the baseline's, where it was much higher.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<f64>,
+    /// Other series that show the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
+    /// In one sentence.
+    pub text: String,
+}
+
+/// What kind of thing stands out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnomalyKind {
+    /// It was away from the baseline for a while.
+    Spike,
+    /// It settled elsewhere, and stayed.
+    Shift,
+}
+
+/// What was going on while something stood out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "when", rename_all = "kebab-case")]
+pub enum Circumstance {
+    /// Nothing was broken, nor had been.
+    Quiet,
+    /// Nothing was broken any more.
+    After {
+        /// What had been over last.
+        act: FaultId,
+        /// For how many seconds when it began.
+        seconds: f64,
+    },
+    /// These were acting, or just about to.
+    During {
+        /// Which.
+        acts: Vec<FaultId>,
+    },
 }

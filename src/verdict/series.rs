@@ -393,7 +393,7 @@ fn rollout_bands(facts: &Facts<'_>) -> Vec<RolloutBand> {
     bands
 }
 
-fn pod_steps(facts: &Facts<'_>) -> Vec<PodStep> {
+pub(super) fn pod_steps(facts: &Facts<'_>) -> Vec<PodStep> {
     let mut pods: BTreeMap<&PodName, bool> = BTreeMap::new();
     let mut steps: Vec<PodStep> = Vec::new();
     for (seen, signal) in &facts.signals {

@@ -1,8 +1,10 @@
 //! The report as one HTML file: everything inline, nothing loaded, and all
 //! that matters there without a script.
 
+mod budget;
 mod capacity;
 mod checks;
+mod findings;
 mod page;
 mod tables;
 mod timeline;

@@ -3,8 +3,10 @@
 use serde::Serialize;
 
 use super::{
+    budget::{self, BudgetTable},
     capacity::CapacityView,
     checks::{Card, Cards, SloRow},
+    findings::{self, FindingRow},
     tables::{self, ExemplarRow, FaultRow, LatencyTable, OutcomeTable, Pair},
     timeline::TimelineView,
     warnings::{self, WarningRow},
@@ -91,6 +93,8 @@ pub(super) struct Page<'a> {
     capacity: Option<CapacityView>,
     expectations: Cards,
     slos: Vec<SloRow>,
+    budget: Option<BudgetTable>,
+    findings: Vec<FindingRow>,
     latency: LatencyTable,
     outcomes: OutcomeTable,
     faults: Vec<FaultRow>,
@@ -150,6 +154,8 @@ impl<'a> Page<'a> {
             capacity: CapacityView::of(input),
             expectations: super::checks::expectations(input),
             slos: super::checks::slos(input),
+            budget: budget::table(input),
+            findings: findings::findings(input),
             latency: tables::latency(input),
             outcomes: tables::outcomes(input),
             faults: tables::faults(input),

@@ -1,7 +1,9 @@
 //! Every rule: what passes, what fails, what can't be said.
 
 mod alert;
+mod anomalies;
 mod breaker;
+mod budget;
 mod cache;
 mod capacity;
 mod load;

@@ -131,7 +131,7 @@ fn the_series_agree_with_the_record() {
 #[test]
 fn the_schema_is_of_the_verdict() {
     let schema = serde_json::to_value(crate::verdict::schema()).expect("JSON");
-    for key in ["checks", "exit_code", "generator", "latency"] {
+    for key in ["budget", "checks", "exit_code", "findings", "generator", "latency"] {
         assert!(schema["properties"].get(key).is_some(), "{key}");
     }
 }
