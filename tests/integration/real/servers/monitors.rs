@@ -33,8 +33,9 @@ pub(crate) fn alertmanager(webhook: u16, route: &str, hook: &str) -> Real {
         );
         fs::write(folder.join("alertmanager.yaml"), config).expect("the configuration is written");
         // Its templates are looked for in /usr/share, and it is not installed.
-        let mut command = words("unshare --user --map-root-user --mount sh -c");
-        command.push("mount --bind \"$0\" /usr/share && exec \"$@\"".to_owned());
+        let apart = r#"[ "$(id -u)" = 0 ] || user="--user --map-root-user"
+            exec unshare $user --mount sh -c 'mount --bind "$0" /usr/share && exec "$@"' "$@""#;
+        let mut command = vec!["sh".to_owned(), "-c".to_owned(), apart.to_owned(), "sh".to_owned()];
         command.push(program(&home, "usr/share"));
         command.push(program(&home, "usr/bin/prometheus-alertmanager"));
         command.extend(words(&format!(
