@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    counters,
     facts::Facts,
     finding::{Finding, counted},
     judge::Title,
@@ -39,8 +40,20 @@ pub(super) fn judge(facts: &Facts<'_>, e: &AutoscalingExpectation) -> (Title, Fi
     }
 }
 
-/// How many replicas were ready, at each change. A fallback's pods are none.
+/// How many of a Service's endpoints get traffic.
+const ENDPOINTS: &str = "kubernetes_endpoints_ready";
+
+/// How many replicas were ready, at each change: by the Service's endpoints where
+/// there is one, whose namespace has other pods, too. A fallback's pods are none.
 fn replicas(facts: &Facts<'_>) -> Vec<(Seen, u64)> {
+    let endpoints = facts.samples_of("kubernetes").iter().filter_map(|(seen, values)| {
+        let ready = values.iter().find(|(series, _)| counters::name(series) == ENDPOINTS)?.1;
+        Some((*seen, ready.max(0.0) as u64))
+    });
+    let endpoints: Vec<_> = endpoints.collect();
+    if !endpoints.is_empty() {
+        return endpoints;
+    }
     let mut ready: BTreeMap<&PodName, bool> = BTreeMap::new();
     let mut steps: Vec<(Seen, u64)> = Vec::new();
     for (seen, signal) in &facts.signals {

@@ -126,6 +126,17 @@ fn replicas_follow_the_load_and_go_again() {
 }
 
 #[test]
+fn replicas_on_a_cluster_are_its_services_endpoints() {
+    let ready = |drill: Drill, when, n| {
+        drill.sample(when, "kubernetes", &[("kubernetes_endpoints_ready{service=\"llm\"}", n)])
+    };
+    // Other pods of the namespace are none of them.
+    let out = |drill| scaling(drill, |e| e.scales_out_within = Some(Span::secs(10)));
+    out(ready(ready(grown(4, 22.0), 1.0, 2.0), 28.0, 4.0)).gives(Pass);
+    out(ready(ready(grown(4, 22.0), 1.0, 2.0), 28.0, 3.0)).gives(Fail);
+}
+
+#[test]
 fn latency_follows_the_replicas() {
     let judged = |slow: std::ops::Range<u32>| {
         let drill = grown(2, 27.0).load(slow, Answers::ok(60).ttft(3000));

@@ -9,13 +9,9 @@ use super::{
     Progress, Word,
 };
 
-/// What the controller says. None: nothing of the spec that is there now.
+/// What the controller says. None: nothing yet.
 pub(in crate::observe::kubernetes::rollouts) fn word(service: &Value) -> Option<Word> {
     let taken_back = service.pointer("/spec/predictor/canaryTrafficPercent") == Some(&Value::from(0));
-    // What has no traffic needs no newer word of it.
-    if !taken_back && !is_fresh(service) {
-        return None;
-    }
     let predictor = service.pointer("/status/components/predictor");
     let transition = text(service, "/status/modelStatus/transitionStatus").unwrap_or_default();
     if predictor.is_none() && transition.is_empty() {
@@ -37,6 +33,8 @@ pub(in crate::observe::kubernetes::rollouts) fn word(service: &Value) -> Option<
             let reason = "canaryTrafficPercent: 0".to_owned();
             Word { progress: Progress::TakenBack, weight: 0.0, reason }
         }
+        // All may be well with what was there before.
+        _ if !is_fresh(service) => Word::under_way("its status may be of the spec before".to_owned()),
         // Without traffic in its status there is no canary: all or nothing.
         _ if ready && newest && loaded && weight.is_none_or(|weight| weight == 1.0) => Word::done(),
         _ => Word { weight: weight.unwrap_or_default(), ..Word::under_way(transition.to_owned()) },
@@ -93,8 +91,9 @@ mod tests {
 
     #[test]
     fn its_canary_has_the_traffic_that_it_says() {
-        assert_eq!(at(1, None, 0, "UpToDate"), None, "of the spec before");
-        assert_eq!(at(2, None, 100, "UpToDate"), None, "perhaps of the spec before");
+        let stale = at(1, None, 100, "UpToDate").expect("it says so");
+        assert_eq!((stale.progress, stale.weight), (Progress::UnderWay, 0.0), "of the spec before");
+        assert_ne!(at(2, None, 100, "UpToDate"), Some(Word::done()), "perhaps of the spec before");
         assert_eq!(at(3, None, 100, "UpToDate"), Some(Word::done()));
         let canary = at(3, Some(20), 20, "UpToDate").expect("it says so");
         assert_eq!((canary.progress, canary.weight), (Progress::UnderWay, 0.2));
