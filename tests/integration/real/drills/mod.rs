@@ -8,6 +8,7 @@ mod failovers;
 mod fallbacks;
 mod figures;
 mod hangs;
+mod invalidation;
 mod limits;
 mod records;
 mod registries;

@@ -65,6 +65,20 @@ pub(crate) fn origin() -> Real {
     run_haproxy(sections, "", "")
 }
 
+/// A service that answers as the version that it was last turned to
+/// (`/turn?to=v2`), at first v1.
+pub(crate) fn origin_of_versions() -> Real {
+    let sections = r#"global
+  set-var proc.version str(v1)
+frontend origin
+  bind 127.0.0.1:@port@
+  http-request set-var(proc.version) url_param(to) if { path /turn }
+  http-request return status 200 if { path /turn } or { path /healthz }
+  http-request return status 200 content-type application/json hdr x-model-version %[var(proc.version)] lf-string '{"q":"%[url_param(q)]"}'
+"#;
+    run_haproxy(sections, "", "")
+}
+
 /// HAProxy before an upstream, whose server is set up as `server` says;
 /// `beside` has its metrics.
 pub(crate) fn haproxy(upstream: &str, server: &str) -> Real {
