@@ -132,6 +132,18 @@ fn quiet(facts: &Facts<'_>, e: &AlertExpectation, phase: &PhaseName) -> Result<F
         })));
     }
     let sources: Vec<&str> = all.iter().map(|(source, _)| *source).collect();
+    let blind = |source: &&str| {
+        let told = facts.signals.iter().filter_map(|(seen, signal)| match signal {
+            Signal::Source { source: of, up, .. } if of == source => Some((*seen, !up)),
+            _ => None,
+        });
+        let down: Vec<(Seen, bool)> = told.collect();
+        states::met(&down, (start, end), facts.end, |down| *down).is_some()
+    };
+    if let Some(blind) = sources.iter().find(|source| blind(source)) {
+        let why = format!("{blind} did not answer in all of {phase}, so {} may have fired", e.name);
+        return Err(Finding::inconclusive(why));
+    }
     let why = format!("{} did not fire, says {}", e.name, sources.join(", "));
     Ok(Finding::pass(why).observed(0.0, "count").on(sources.join(", "), format!("{} is quiet", e.name)))
 }

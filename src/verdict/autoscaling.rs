@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     journal::event::Signal,
+    plan::model::PlannedAction,
     scenario::serving::AutoscalingExpectation,
     units::{PodName, RunTime, Seen, Span},
 };
@@ -40,6 +41,9 @@ pub(super) fn judge(facts: &Facts<'_>, e: &AutoscalingExpectation) -> (Title, Fi
     }
 }
 
+/// Pods of the lab that are no replicas of the model in its first zone.
+const OTHERS: [&str; 2] = ["fallback", "standby"];
+
 /// How many of a Service's endpoints get traffic.
 const ENDPOINTS: &str = "kubernetes_endpoints_ready";
 
@@ -58,7 +62,9 @@ fn replicas(facts: &Facts<'_>) -> Vec<(Seen, u64)> {
     let mut steps: Vec<(Seen, u64)> = Vec::new();
     for (seen, signal) in &facts.signals {
         match signal {
-            Signal::Pod { name, .. } if name.as_str().starts_with("fallback") => continue,
+            Signal::Pod { name, .. } if OTHERS.iter().any(|other| name.as_str().starts_with(other)) => {
+                continue;
+            }
             Signal::Pod { name, phase, ready: says, .. } => {
                 ready.insert(name, super::pods::serves(*says, phase));
             }
@@ -84,8 +90,15 @@ fn before(facts: &Facts<'_>, e: &AutoscalingExpectation) -> Result<Before, Findi
         return Err(Finding::inconclusive("the phase was not reached"));
     };
     let steps = replicas(facts);
+    // As many as there ever were: one that is just being replaced is none less.
+    let first = facts.judged().0;
+    let most =
+        steps.iter().filter(|(seen, _)| seen.by > first && seen.by <= phase.0).map(|(_, count)| *count);
     match states::at(&steps, phase.0) {
-        Some(count) if count > 0 => Ok((phase, steps, count)),
+        Some(count) if count > 0 => {
+            let most = most.chain(states::at(&steps, first)).max().unwrap_or(count);
+            Ok((phase, steps, most.max(count)))
+        }
         _ => Err(Finding::inconclusive("nothing is known of the replicas before the phase")),
     }
 }
@@ -100,6 +113,15 @@ fn scales_out(facts: &Facts<'_>, e: &AutoscalingExpectation, limit: Span) -> Res
     }
     let enough = steps.iter().find(|(seen, count)| seen.by > start && *count >= wanted);
     let seen = enough.map(|(seen, _)| *seen).filter(|seen| seen.by <= end);
+    let by = seen.map_or(end, |seen| seen.by);
+    let rolls = facts.plan.timeline.iter().filter(|act| matches!(act.action, PlannedAction::Deploy(_)));
+    let rolls = rolls.filter_map(|act| Some((act, facts.faults.get(&act.id)?.effect?)));
+    if let Some((act, _)) =
+        rolls.into_iter().find(|(_, effect)| effect.by >= start && effect.not_before <= by)
+    {
+        let why = format!("`{}` was rolled out meanwhile: its pods can't be told from more replicas", act.id);
+        return Err(Finding::inconclusive(why));
+    }
     let what = format!("{} were ready", counted(wanted, "replica"));
     let most = steps.iter().filter(|(seen, _)| seen.by > start && seen.by <= end).map(|(_, count)| *count);
     let most = most.max().unwrap_or(usual).max(usual);

@@ -22,6 +22,8 @@ use crate::{
 
 /// Share of the answers in which others may be met that should not serve.
 const STRAYS: f64 = 0.01;
+/// Who serves again must do so until so long before the end.
+const LATELY: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Judges the one demand that is set.
 pub(super) fn judge(facts: &Facts<'_>, e: &FailoverExpectation) -> (Title, Finding) {
@@ -74,7 +76,10 @@ impl<'a> Roles<'a> {
             let why = "no answer before the fault names who served (`x-served-by`)";
             return Err(Finding::inconclusive(why));
         }
-        let hit = targets.iter().filter(|pod| before.contains(pod)).collect();
+        // Answers and the fault name the same things: then all that it hits are
+        // meant, also those that stood by.
+        let same = targets.iter().any(|pod| before.contains(pod));
+        let hit = if same { targets.iter().collect() } else { Vec::new() };
         Ok(Self { hit, before, to: e.to.as_deref() })
     }
 
@@ -144,6 +149,7 @@ fn by_whom(facts: &Facts<'_>, roles: &Roles<'_>, held: Seen, until: RunTime, fin
     let by = count(facts, roles, held.by, until);
     let named = by.right + by.wrong + by.fallback;
     let share = |part: u64| part as f64 / named.max(1) as f64;
+    let nameless = by.nameless as f64 / (named + by.nameless).max(1) as f64;
     let strays = |n: u64| format!("{} ({})", counted(n, "answer"), percent(share(n)));
     let named_all: Vec<&str> = by.names.iter().map(String::as_str).collect();
     let shown = format!(
@@ -163,6 +169,9 @@ fn by_whom(facts: &Facts<'_>, roles: &Roles<'_>, held: Seen, until: RunTime, fin
         Finding::fail(format!("in SLO, but {} came from {whom}: nothing failed over", strays(by.wrong)))
     } else if share(by.fallback) > STRAYS && finding.verdict != Verdict::Inconclusive {
         Finding::fail(format!("in SLO, but {} came from a fallback", strays(by.fallback)))
+    } else if nameless > STRAYS && finding.verdict == Verdict::Pass {
+        let part = percent(nameless);
+        Finding::inconclusive(format!("in SLO, but {part} of the answers name nobody (`x-served-by`)"))
     } else {
         finding
     };
@@ -182,9 +191,12 @@ fn fails_back(facts: &Facts<'_>, e: &FailoverExpectation, limit: Span) -> Result
     if meanwhile.right == 0 {
         return Err(Finding::inconclusive("nobody had served in its place, so nothing had to go back"));
     }
+    // What was due before may have waited for the end.
+    let since = RunTime(end.not_before.0 / 1_000_000 * 1_000_000);
     let mine = |back: &dyn Fn(&PodName) -> bool| -> Vec<Seen> {
         let those = answers(facts).filter(|(due, cell)| {
-            *due < until
+            *due >= since
+                && *due < until
                 && cell.first_end > end.not_before
                 && !cell.key.served.fallback
                 && cell.key.served.pod.as_ref().is_some_and(back)
@@ -205,7 +217,10 @@ fn fails_back(facts: &Facts<'_>, e: &FailoverExpectation, limit: Span) -> Result
         (Some(first), Some(last)) if last.by > first.by => (Some(last), "nobody else served any more"),
         (Some(first), _) => (Some(first), "those served again that did before"),
     };
-    let for_good = seen.is_none_or(|seen| seen.by + std::time::Duration::from_secs(1) < until);
+    // One that came back for a moment only is not back.
+    let lately = until.0.saturating_sub(LATELY.as_micros() as u64);
+    let still = returned.iter().any(|seen| seen.by.0 >= lately);
+    let for_good = still && seen.is_none_or(|seen| seen.by + std::time::Duration::from_secs(1) < until);
     let finding = match for_good {
         true => within(end, seen, until, limit, what),
         false => within(end, None, until, limit, what),

@@ -200,7 +200,10 @@ fn traffic(facts: &Facts<'_>, pod: &str, before: RunTime, shut: &[Shut]) -> Vec<
             |sample: &&Sample<'_>| shut.iter().any(|shut| shut.from <= sample.0.by && sample.0.by <= shut.to);
         let all = facts.samples_of(source).iter().filter(within).all(|sample| sent::all_shut(sample, pod));
         let both = growth(source, &|series| sent::tells(series, pod)).filter(|_| all)?;
-        Some(by_ends(Counter::Gateway, source, both))
+        let traffic = by_ends(Counter::Gateway, source, both);
+        // HAProxy and Envoy count what they send when they do.
+        let begun = if sent::at_end(pod, facts, source) { traffic.begun } else { 0.0 };
+        Some(Traffic { begun, ..traffic })
     });
     [
         attempts.map(|both| by_ends(Counter::Gateway, "gateway", both)),

@@ -191,7 +191,13 @@ fn recovers(facts: &Facts<'_>, e: &MetricExpectation, limit: Span) -> Result<Fin
         let finding = within(end, None, last.not_before, limit, &what);
         return Ok(finding.on(source, format!("{series} is {value} at {}", interval(*last))));
     };
-    let finding = if settled.by <= t0.not_before {
+    // What was not looked at meanwhile may have been broken.
+    let unseen = watched.silence(t0.not_before, until).is_some();
+    let finding = if settled.by <= t0.not_before && unseen {
+        let first = seen.iter().map(|(seen, _)| *seen).find(|seen| seen.by > end.by);
+        let first = first.map(|seen| Seen { not_before: end.not_before.min(seen.by), by: seen.by });
+        within(end, first, until, limit, &what)
+    } else if settled.by <= t0.not_before {
         let why = format!("{series} was {} all the time: there was nothing to recover from", e.must);
         Finding::pass(why).observed(0.0, "s")
     } else {

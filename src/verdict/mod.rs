@@ -33,6 +33,7 @@ mod cache;
 pub mod capacity;
 mod counters;
 mod drift;
+mod early;
 mod facts;
 mod failover;
 mod fallback;

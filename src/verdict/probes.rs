@@ -5,21 +5,23 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    counters,
+    counters, early,
     facts::Facts,
-    finding::{Finding, Rigour, evidence, ratio},
+    finding::{Finding, counted},
     judge::Title,
     model::{CheckKind, Verdict},
     times::{interval, within, worst},
 };
 use crate::{
-    journal::{Cell, event::Signal, interval::CacheUse},
+    journal::{
+        Cell,
+        event::Signal,
+        interval::{CacheUse, Outcome},
+    },
     scenario::serving::ProbesExpectation,
-    units::{FaultId, PodName, RatioThreshold, RunTime, Seen, Span},
+    units::{FaultId, PodName, RunTime, Seen, Span},
 };
 
-/// How long a pod that has become ready is looked at.
-const TRIAL: Duration = Duration::from_secs(5);
 /// What the gateway sent, by pod and outcome.
 const ATTEMPTS: &str = "gateway_upstream_requests_total";
 
@@ -31,7 +33,7 @@ pub(super) fn judge(facts: &Facts<'_>, e: &ProbesExpectation) -> (Title, Finding
         let expected = format!("{limit} of new pods' requests come before they are ready");
         (
             title("pods get traffic when they are ready", expected),
-            early(facts, after, limit).unwrap_or_else(|f| f),
+            early::judge(facts, since(facts, after), limit).unwrap_or_else(|f| f),
         )
     } else if let Some(limit) = e.removed_within {
         let expected = format!("within {limit} of not being ready");
@@ -45,10 +47,10 @@ pub(super) fn judge(facts: &Facts<'_>, e: &ProbesExpectation) -> (Title, Finding
 }
 
 /// A change of whether a pod is ready. None: it is gone.
-type Change = (Seen, Option<bool>, u32);
+pub(super) type Change = (Seen, Option<bool>, u32);
 
 /// Each pod's readiness, in order, with its restarts.
-fn readiness<'a>(facts: &Facts<'a>) -> BTreeMap<&'a PodName, Vec<Change>> {
+pub(super) fn readiness<'a>(facts: &Facts<'a>) -> BTreeMap<&'a PodName, Vec<Change>> {
     let mut pods: BTreeMap<&PodName, Vec<Change>> = BTreeMap::new();
     for (seen, signal) in &facts.signals {
         match signal {
@@ -71,68 +73,26 @@ fn since(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<RunTime, Finding>
     }
 }
 
-/// A pod's start, from where it was first listed (or its container was started
-/// again) to where it was ready.
-struct Start<'a> {
-    pod: &'a PodName,
-    listed: RunTime,
-    ready: Seen,
+/// How long a request may wait before it is sent on to a pod.
+pub(super) const WAITED: Duration = Duration::from_secs(2);
+
+/// When the second began in which these were due.
+pub(super) fn due(cell: &Cell) -> RunTime {
+    RunTime(u64::from(cell.key.second) * 1_000_000)
 }
 
-fn starts<'a>(facts: &Facts<'a>, since: RunTime) -> Vec<Start<'a>> {
-    let mut starts = Vec::new();
-    for (pod, changes) in readiness(facts) {
-        let mut cold: Option<RunTime> = None;
-        let mut before: Option<(Option<bool>, u32)> = None;
-        for &(seen, ready, restarts) in &changes {
-            let new = before.is_none_or(|(_, earlier)| restarts > earlier);
-            match ready {
-                Some(false) if new && seen.by >= since => cold = Some(seen.not_before),
-                Some(true) => starts.extend(cold.take().map(|listed| Start { pod, listed, ready: seen })),
-                None => cold = None,
-                Some(false) => {}
-            }
-            before = Some((ready, restarts));
-        }
-    }
-    starts
-}
-
-fn early(facts: &Facts<'_>, after: Option<&FaultId>, limit: &RatioThreshold) -> Result<Finding, Finding> {
-    let starts = starts(facts, since(facts, after)?);
-    if starts.is_empty() {
-        return Err(Finding::inconclusive("no pod was seen to start and become ready"));
-    }
-    let (mut soon, mut all) = (0, 0);
-    let mut shown = Vec::new();
-    for start in &starts {
-        let until = start.ready.by + TRIAL;
-        let gateway = {
-            let samples = facts.samples_of("gateway");
-            let mine = attempts_of(start.pod);
-            let early = counters::up_to(samples, start.listed, start.ready.not_before, &mine);
-            let any = counters::up_to(samples, start.listed, until, &mine);
-            any.map(|any| (early.map_or(0.0, |early| early.by) as u64, any.by as u64))
-        };
-        let (by, (early, any)) = match gateway.filter(|(_, any)| *any > 0) {
-            Some(counted) => ("gateway /metrics", counted),
-            None => ("wire", answers(facts, start, until)),
-        };
-        let when = interval(start.ready);
-        let what = format!("{}, ready at {when}: {early} of {any} until {until} came before", start.pod);
-        shown.push(evidence(by, what));
-        soon += early;
-        all += any;
-    }
-    let finding = match all {
-        0 => Finding::inconclusive("nothing counted what new pods got, or they got nothing"),
-        _ => ratio(soon, all, limit, "first request", Rigour::Reaction),
-    };
-    Ok(finding.with(shown))
+/// Connections that nobody answered, due in this time.
+pub(super) fn refusals(facts: &Facts<'_>, from: RunTime, to: RunTime) -> u64 {
+    let refused = facts.cells_in(None).filter(|cell| {
+        let unanswered =
+            matches!(cell.key.outcome, Outcome::ConnectRefused | Outcome::ConnectTimeout | Outcome::Reset);
+        unanswered && cell.key.served.pod.is_none() && due(cell) >= from && due(cell) < to
+    });
+    refused.map(|cell| cell.count).sum()
 }
 
 /// Attempts at a pod, but for those that were given up.
-fn attempts_of(pod: &PodName) -> impl Fn(&str) -> bool {
+pub(super) fn attempts_of(pod: &PodName) -> impl Fn(&str) -> bool {
     move |series: &str| {
         counters::name(series) == ATTEMPTS
             && counters::label(series, "pod") == Some(pod.as_str())
@@ -141,24 +101,10 @@ fn attempts_of(pod: &PodName) -> impl Fn(&str) -> bool {
 }
 
 /// Answers of a pod itself.
-fn of_pod<'a>(facts: &Facts<'a>, pod: &PodName) -> impl Iterator<Item = &'a Cell> {
+pub(super) fn of_pod<'a>(facts: &Facts<'a>, pod: &PodName) -> impl Iterator<Item = &'a Cell> {
     facts.cells_in(None).filter(move |cell| {
         cell.key.served.pod.as_ref() == Some(pod)
             && !matches!(cell.key.served.cache, CacheUse::Hit | CacheUse::Collapsed)
-    })
-}
-
-/// Answers of a pod before it was ready, and all until `until`.
-fn answers(facts: &Facts<'_>, start: &Start<'_>, until: RunTime) -> (u64, u64) {
-    let mine = of_pod(facts, start.pod).filter(|cell| cell.first_end > start.listed);
-    mine.filter(|cell| cell.first_end <= until).fold((0, 0), |(early, all), cell| {
-        let before = match (cell.first_end, cell.last_end) {
-            (_, last) if last < start.ready.not_before => cell.count,
-            // One of them at least.
-            (first, _) if first < start.ready.not_before => 1,
-            _ => 0,
-        };
-        (early + before, all + cell.count)
     })
 }
 
@@ -196,14 +142,22 @@ fn removed(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Fi
             continue;
         }
         let until = loss.again.unwrap_or(end).min(end);
-        let Some((last, by)) = last_request(facts, &loss, until) else { continue };
+        let Some(Last { seen: last, by }) = last_request(facts, &loss, until) else { continue };
         let what = format!("{} got its last request", loss.pod);
         let finding = within(loss.lost, Some(last.unwrap_or(loss.lost)), until, limit, &what);
         let watched = until.since(loss.lost.by).as_secs_f64();
-        let finding = if finding.verdict == Verdict::Pass && watched < limit.as_secs_f64() {
-            Finding::inconclusive(format!("{} was not ready for only {watched:.1} s", loss.pod))
-        } else {
-            finding
+        let refused = refusals(facts, loss.lost.by + limit.0, until);
+        let finding = match finding.verdict {
+            Verdict::Pass if watched < limit.as_secs_f64() => {
+                Finding::inconclusive(format!("{} was not ready for only {watched:.1} s", loss.pod))
+            }
+            // Who is gone refuses, and does not say who it was.
+            Verdict::Pass if by == "wire" && refused > 0 => Finding::inconclusive(format!(
+                "{} after that, of whom is not known, and nothing counts what {} was sent",
+                counted(refused, "refusal"),
+                loss.pod
+            )),
+            _ => finding,
         };
         let at = match last {
             Some(seen) => format!("its last request was counted at {}", interval(seen)),
@@ -219,33 +173,60 @@ fn removed(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Fi
     })
 }
 
-/// The last request that a pod got after it was no longer ready, and who says
-/// so. None: nobody counted its requests before that.
-fn last_request(facts: &Facts<'_>, loss: &Loss<'_>, until: RunTime) -> Option<(Option<Seen>, &'static str)> {
+/// The last request that a pod got after it was no longer ready.
+struct Last {
+    /// None: it got none.
+    seen: Option<Seen>,
+    /// Who says so.
+    by: &'static str,
+}
+
+/// Between two looks at what counts, more than this is a gap.
+const GAP: Duration = Duration::from_secs(3);
+
+/// Its last request, as far as somebody knows. None: nobody counted its requests
+/// before, or all along.
+fn last_request(facts: &Facts<'_>, loss: &Loss<'_>, until: RunTime) -> Option<Last> {
     let mine = attempts_of(loss.pod);
     let samples = facts.samples_of("gateway");
     let before = counters::up_to(samples, RunTime::ZERO, loss.lost.by, &mine);
-    let counted = before.is_some_and(|before| before.by > 0.0).then(|| {
-        let grew = samples.windows(2).rev().find(|pair| {
+    let first = samples.partition_point(|(seen, _)| seen.by <= loss.lost.by).saturating_sub(1);
+    let end = samples.partition_point(|(seen, _)| seen.by <= until);
+    let inside = samples.get(first..end.max(first)).unwrap_or_default();
+    let gapless = inside.windows(2).all(|pair| pair[1].0.by.since(pair[0].0.by) <= GAP)
+        && inside.last().is_some_and(|(seen, _)| until.since(seen.by) <= GAP);
+    let counts = gapless && before.is_some_and(|before| before.by > 0.0);
+    // Attempts are counted when they end: one that had begun before may end later.
+    let longest = longest(facts, loss.lost.not_before);
+    let counted = counts.then(|| {
+        let grew = inside.windows(2).rev().find(|pair| {
             let [(from, _), (to, _)] = pair else { return false };
             to.by > loss.lost.by
-                && to.by <= until
                 && counters::inside(pair, from.by, to.by, &mine).is_some_and(|growth| growth.by > 0.0)
         });
-        grew.map(|pair| Seen { not_before: pair[0].0.not_before, by: pair[1].0.by })
+        grew.map(|pair| {
+            let (from, to) = (pair[0].0.not_before, pair[1].0.by);
+            let begun = to.since(loss.lost.not_before) <= longest + GAP;
+            Seen { not_before: if begun { loss.lost.not_before } else { from }, by: to }
+        })
     });
     // Due after it, and answered by it all the same.
-    let due = |cell: &Cell| RunTime(u64::from(cell.key.second) * 1_000_000);
-    let named = || of_pod(facts, loss.pod);
-    let later = named().filter(|cell| due(cell) >= loss.lost.by && due(cell) < until);
+    let later = of_pod(facts, loss.pod).filter(|cell| due(cell) >= loss.lost.by && due(cell) < until);
     let wire = later.map(|cell| Seen { not_before: due(cell), by: cell.last_end }).max_by_key(|seen| seen.by);
     match (counted, wire) {
         (Some(counted), Some(wire)) if counted.is_none_or(|counted| wire.by > counted.by) => {
-            Some((Some(wire), "wire"))
+            Some(Last { seen: Some(wire), by: "wire" })
         }
-        (Some(counted), _) => Some((counted, "gateway /metrics")),
-        (None, Some(wire)) => Some((Some(wire), "wire")),
+        (Some(counted), _) => Some(Last { seen: counted, by: "gateway /metrics" }),
+        (None, Some(wire)) => Some(Last { seen: Some(wire), by: "wire" }),
         // Who is dead does not answer: only a counter could tell.
         (None, None) => None,
     }
+}
+
+/// How long the longest request took that ended before.
+fn longest(facts: &Facts<'_>, before: RunTime) -> Duration {
+    let ended = facts.cells_in(None).filter(|cell| cell.last_end <= before);
+    let longest = ended.filter_map(|cell| cell.service_e2e.max()).max();
+    Duration::from_micros(longest.unwrap_or_default())
 }

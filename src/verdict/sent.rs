@@ -21,6 +21,15 @@ pub(super) fn tells(series: &str, breaker: &str) -> bool {
     }
 }
 
+/// Whether it counts a request when it ends, and not when it is sent.
+pub(super) fn at_end(breaker: &str, facts: &Facts<'_>, source: &str) -> bool {
+    let last = facts.samples_of(source).last();
+    let ends = |series: &String| {
+        tells(series, breaker) && counters::name(series) == "resilience4j_circuitbreaker_calls_seconds_count"
+    };
+    last.is_some_and(|(_, values)| values.keys().any(ends))
+}
+
 /// Sources whose counters tell of this breaker.
 pub(super) fn sources<'f>(facts: &'f Facts<'_>, breaker: &str) -> Vec<&'f str> {
     let told = facts.samples.iter().filter(|(_, samples)| {

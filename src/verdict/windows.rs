@@ -130,14 +130,18 @@ pub(super) fn look(
     let bad = windows.iter().filter(|(_, verdict)| *verdict == Some(false)).count();
     let after_last_bad =
         windows.iter().rposition(|(_, verdict)| *verdict == Some(false)).map_or(0, |i| i + 1);
+    let last_bad = after_last_bad.checked_sub(1).map(|i| windows[i].0);
     let held: Vec<u64> = windows[after_last_bad..]
         .iter()
         .filter(|(_, verdict)| *verdict == Some(true))
         .map(|(second, _)| *second)
         .collect();
+    let ends_well = !held.is_empty();
     let held = (held.len() >= WINDOWS).then(|| held.first().copied()).flatten().map(|second| {
         let at = |second: u64| RunTime(second.saturating_mul(1_000_000));
-        Seen { not_before: at(second.saturating_sub(1)), by: at(second) }
+        // Windows in between that say nothing may have been good.
+        let not_before = last_bad.unwrap_or(from.saturating_sub(1)).min(second.saturating_sub(1));
+        Seen { not_before: at(not_before), by: at(second) }
     });
-    Ok(Windows { judged, bad, held, ends_well: after_last_bad < windows.len() })
+    Ok(Windows { judged, bad, held, ends_well })
 }

@@ -43,7 +43,7 @@ pub(super) fn tracks<'a>(
     let figures = |of: &dyn Fn(&Census) -> Option<f64>| bins.iter().map(of).collect::<Vec<_>>();
     let latency = |measure, q: f64, of: fn(&Census) -> &Distribution| {
         let latencies = |census| Latencies { of: of(census).clone(), requests: census.ok };
-        let samples = Samples { q, bins: bins.iter().map(latencies).collect() };
+        let samples = Samples::new(q, bins.iter().map(latencies).collect());
         let at = |one: &Latencies| {
             let millis = one.of.quantile(q, 0).map(|micros| micros as f64 / 1e3);
             millis.filter(|_| one.requests >= FEW)

@@ -1,5 +1,7 @@
 //! A series in bins, and where bins are.
 
+use std::cell::OnceCell;
+
 use super::{episodes::Stretch, measures::Measure, robust::median};
 use crate::{journal::Distribution, verdict::stats};
 
@@ -25,6 +27,8 @@ pub(super) struct Track<'a> {
 pub(super) struct Samples {
     pub(super) q: f64,
     pub(super) bins: Vec<Latencies>,
+    /// All of the baseline, summed once.
+    before: OnceCell<Latencies>,
 }
 
 /// The latencies of so many requests.
@@ -35,6 +39,10 @@ pub(super) struct Latencies {
 }
 
 impl Samples {
+    pub(super) fn new(q: f64, bins: Vec<Latencies>) -> Self {
+        Self { q, bins, before: OnceCell::new() }
+    }
+
     /// Whether the quantile of these bins and that of the first `usual` ones
     /// differ by more than as few requests as these bins have make it: where
     /// the interval of the one lies above that of the other. It needs no
@@ -49,7 +57,7 @@ impl Samples {
             sum
         };
         let now = sum(self.bins.get(bins).unwrap_or_default());
-        let before = sum(self.bins.get(..usual).unwrap_or_default());
+        let before = self.before.get_or_init(|| sum(self.bins.get(..usual).unwrap_or_default()));
         let n = now.requests;
         let (low, high) = stats::quantile_ranks(n, self.q, SURE);
         // Gaps of one request are alike: it is requests that are counted.

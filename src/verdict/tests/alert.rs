@@ -64,6 +64,9 @@ fn it_has_to_be_resolved_for_good() {
 fn it_has_to_be_quiet_where_nothing_is_wrong() {
     let quiet =
         |drill| expects(drill, AlertExpectation { quiet_in: Some("baseline".into()), ..Default::default() });
+    let silent = |up: bool| Signal::Source { source: "prometheus".to_owned(), up, why: String::new() };
+    quiet(cut().signal(8.0, silent(false)).signal(14.0, silent(true))).gives(Inconclusive);
+    quiet(cut().signal(55.0, silent(false))).gives(Pass);
     quiet(cut().alert(28.0, "Errors", true)).gives(Pass);
     quiet(cut().alert(10.0, "Errors", true)).gives(Fail);
     quiet(cut().alert(0.5, "Errors", true).alert(60.0, "Errors", false)).gives(Fail);

@@ -49,6 +49,17 @@ fn traffic_before_a_pod_is_ready_is_found() {
     };
     early(named(31)).gives(Pass);
     early(named(27)).gives(Fail);
+    // One that is never ready, and gets traffic all the same.
+    let never = drill().healthy().pod(1.0, "replica-0", true).fault("kill", 25.0, None, &["replica-0"]);
+    let never = never.pod(26.0, "replica-3", false);
+    early(never.load(40..60, Answers::failed(5, Outcome::Http5xx).pod("replica-3"))).gives(Fail);
+    // Refusals name nobody.
+    early(named(31).load(28..29, Answers::failed(3, Outcome::ConnectRefused))).gives(Inconclusive);
+    // The gateway was not asked before it was ready.
+    let killed = drill().healthy().pod(1.0, "replica-0", true).fault("kill", 25.0, None, &["replica-0"]);
+    let killed = killed.pod(26.0, "replica-3", false).pod(30.0, "replica-3", true);
+    let asked = counted(counted(killed, 26.0, "replica-3", 0.0), 34.0, "replica-3", 60.0);
+    early(asked).gives(Inconclusive);
     // Nothing started.
     early(drill().healthy().pod(1.0, "replica-0", true).fault("kill", 25.0, None, &["replica-0"]))
         .gives(Inconclusive);
@@ -65,24 +76,40 @@ fn removed(drill: Drill) -> Drill {
 /// A pod that is not ready from 26 to 40 s.
 fn down() -> Drill {
     let drill = drill().healthy().pod(1.0, "replica-1", true);
-    drill.fault("down", 25.5, Some(40.0), &["replica-1"]).pod(26.0, "replica-1", false)
+    drill.fault("down", 25.5, Some(40.0), &["replica-1"]).pod(26.0, "replica-1", false).pod(
+        41.0,
+        "replica-1",
+        true,
+    )
 }
 
 #[test]
 fn traffic_after_a_pod_was_ready_is_found() {
-    let counts = |counts: &[(f64, f64)]| {
-        let drill = counted(counted(down(), 24.0, "replica-1", 80.0), 25.0, "replica-1", 100.0);
-        counts.iter().fold(drill, |drill, (when, n)| counted(drill, *when, "replica-1", *n))
+    // Asked once a second from 24 s on; so many more at this time.
+    let counts = |until: u32, more: &[(u32, f64)]| {
+        (24..=until).fold(down(), |drill, second| {
+            let later: f64 = more.iter().filter(|(at, _)| *at <= second).map(|(_, n)| n).sum();
+            counted(drill, f64::from(second), "replica-1", 100.0 + later)
+        })
     };
-    removed(counts(&[(26.0, 110.0), (27.0, 112.0), (28.0, 112.0), (39.0, 112.0)])).gives(Pass);
-    removed(counts(&[(26.0, 110.0), (30.0, 110.0), (33.0, 112.0), (39.0, 112.0)])).gives(Fail);
+    removed(counts(40, &[(26, 10.0), (27, 2.0)])).gives(Pass);
+    removed(counts(40, &[(26, 10.0), (33, 2.0)])).gives(Fail);
+    // What took long had begun before.
+    let slow = |drill: Drill| drill.load(20..21, Answers::ok(1).e2e(5000));
+    removed(slow(counts(40, &[(31, 2.0)]))).gives(Inconclusive);
+    // Nobody asked after it was lost, or not for a while.
+    removed(counts(25, &[])).gives(Inconclusive);
+    removed(counted(counts(28, &[]), 39.0, "replica-1", 100.0)).gives(Inconclusive);
     // Its answers to requests that were due later.
     removed(down().load(33..35, Answers::ok(5).pod("replica-1"))).gives(Fail);
     // Nobody counted, and it is silent: that proves nothing.
     removed(down()).gives(Inconclusive);
+    // It answered for a while, and somebody is refused later: by it, perhaps.
+    let named = || down().load(26..28, Answers::ok(5).pod("replica-1"));
+    removed(named()).gives(Pass);
+    removed(named().load(34..35, Answers::failed(2, Outcome::ConnectRefused))).gives(Inconclusive);
     // It was ready again at once.
-    let again = counted(counted(down(), 24.0, "replica-1", 80.0), 25.5, "replica-1", 100.0);
-    removed(counted(again.pod(27.5, "replica-1", true), 27.0, "replica-1", 100.0)).gives(Inconclusive);
+    removed(counts(28, &[]).pod(27.5, "replica-1", true)).gives(Inconclusive);
     // Another pod's loss is another story.
     removed(
         drill().healthy().pod(1.0, "replica-9", true).fault("down", 25.5, Some(40.0), &["replica-1"]).pod(
@@ -116,6 +143,11 @@ fn replicas_follow_the_load_and_go_again() {
     out(grown(0, 0.0)).gives(Fail);
     out(grown(2, 5.0)).gives(Inconclusive);
     out(drill().healthy()).gives(Inconclusive);
+    // One that was lost and is replaced is none more; a rollout's pods are not, either.
+    let any = |drill| scaling(drill, |e| (e.to, e.scales_out_within) = (None, Some(Span::secs(10))));
+    any(grown(1, 27.0)).gives(Pass);
+    any(grown(1, 5.0).gone(18.0, "replica-2").pod(22.0, "replica-9", true)).gives(Fail);
+    any(grown(1, 27.0).deploy("bad", 24.0)).gives(Inconclusive);
     let inward = |drill| scaling(drill, |e| e.scales_in_within = Some(Span::secs(10)));
     let gone = |when| grown(2, 27.0).gone(when, "replica-2").gone(when, "replica-3");
     inward(gone(55.0)).gives(Pass);
@@ -187,6 +219,10 @@ fn somebody_else_serves_in_its_place() {
     let cached = zone(lost().load(25..42, Answers::ok(20).pod("b-0").cache(CacheUse::Hit)));
     over(cached, Some("b")).gives(Inconclusive);
     over(zone(drill().healthy()), None).gives(Inconclusive);
+    // Most of them name nobody.
+    over(served(27, "b-0").load(27..42, Answers::ok(200)), Some("b")).gives(Inconclusive);
+    // It was hit as well, and had served nobody before.
+    over(served(27, "a-1"), None).gives(Fail);
 }
 
 #[test]
@@ -210,6 +246,9 @@ fn those_serve_again_that_did_before() {
     // The other zone still gets a part.
     back(served(43).load(43..90, Answers::ok(5).pod("b-0"))).gives(Fail);
     back(zone(lost())).gives(Inconclusive);
+    // A last answer of the first zone, and no more.
+    let once = drill().load(0..25, Answers::ok(20).pod("a-0")).load(25..90, Answers::ok(20).pod("b-0"));
+    back(zone(once.load(40..41, Answers::ok(1).pod("a-0")))).gives(Fail);
 }
 
 fn drifts(drill: Drill) -> Drill {
