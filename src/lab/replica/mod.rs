@@ -107,7 +107,8 @@ impl Shared {
 
     /// Whether image, weights and warm-up are done.
     fn is_warm(&self) -> bool {
-        self.config.defect != VersionDefect::NeverReady
+        // One that crashes does so before.
+        !matches!(self.config.defect, VersionDefect::NeverReady | VersionDefect::Crashes)
             && self.started.elapsed() >= Duration::from_millis(self.config.cold_start_ms)
     }
 }
