@@ -116,14 +116,18 @@ fn lets_through(drill: Drill) -> Drill {
 
 /// replica-0's breaker opens at 27 s and closes at 38 s; two probes fail.
 fn shut() -> Drill {
-    slow()
-        .breaker(27.0, "replica-0", Open)
-        .breaker(30.0, "replica-0", HalfOpen)
-        .breaker(30.5, "replica-0", Open)
-        .breaker(33.5, "replica-0", HalfOpen)
-        .breaker(34.0, "replica-0", Open)
-        .breaker(37.5, "replica-0", HalfOpen)
-        .breaker(38.0, "replica-0", Closed)
+    shut_as(slow(), "replica-0")
+}
+
+fn shut_as(drill: Drill, name: &str) -> Drill {
+    drill
+        .breaker(27.0, name, Open)
+        .breaker(30.0, name, HalfOpen)
+        .breaker(30.5, name, Open)
+        .breaker(33.5, name, HalfOpen)
+        .breaker(34.0, name, Open)
+        .breaker(37.5, name, HalfOpen)
+        .breaker(38.0, name, Closed)
 }
 
 /// `source` counts 5 requests a second, `leaked` a second while the breaker
@@ -161,6 +165,18 @@ fn it_lets_nothing_through() {
 fn probes_and_what_had_begun_are_no_leak() {
     lets_through(counted(shut(), ATTEMPTS, 0.0, 12.0)).gives(Pass);
     lets_through(counted(shut(), ATTEMPTS, 0.0, 15.0)).gives(Fail);
+}
+
+#[test]
+fn what_is_counted_when_it_is_sent_had_not_begun_before() {
+    let sessions = ("front", r#"haproxy_server_sessions_total{proxy="back",server="s1"}"#);
+    let calls = ("app", r#"resilience4j_circuitbreaker_calls_seconds_count{name="back/s1",kind="failed"}"#);
+    let cut = || drill().load(0..90, Answers::ok(20).e2e(3000)).fault("slow", 25.0, Some(40.0), &["way"]);
+    let long = || shut_as(cut().breaker(1.0, "back/s1", Closed), "back/s1");
+    lets_through(counted(long(), sessions, 0.0, 0.0)).gives(Pass);
+    // As many as had begun, had they been counted at their end.
+    lets_through(counted(long(), sessions, 1.5, 0.0)).gives(Fail);
+    lets_through(counted(long(), calls, 1.5, 0.0)).gives(Pass);
 }
 
 #[test]
