@@ -112,6 +112,14 @@ pub enum CacheUse {
     Bypass,
 }
 
+impl CacheUse {
+    /// Whether the answer is a cache's, and not that of who is behind it: kept,
+    /// or read along with another's.
+    pub fn is_answer(self) -> bool {
+        matches!(self, Self::Hit | Self::Collapsed)
+    }
+}
+
 /// What an answer's headers and body said about who gave it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -145,6 +153,13 @@ pub struct CellKey {
     pub served: Served,
     /// Whether their right answer is known.
     pub golden: bool,
+}
+
+impl CellKey {
+    /// When the second began in which they were due.
+    pub fn due(&self) -> RunTime {
+        RunTime(u64::from(self.second) * 1_000_000)
+    }
 }
 
 /// Requests with one key. The same key may occur in several intervals (slow

@@ -8,13 +8,13 @@ use indexmap::IndexMap;
 
 use super::{
     Eyes, Look,
-    prometheus::{self, Exposition},
+    prometheus::Exposition,
     source::{self, Source},
 };
 use crate::{
     chaos::proxy::api::LinkStatus,
     journal::event::Signal,
-    units::{PodName, RunTime, Seen},
+    units::{PodName, RunTime, Seen, series},
 };
 
 /// Samples the gateway, the proxy and every replica.
@@ -97,6 +97,6 @@ fn of_link(link: &LinkStatus) -> Vec<(String, f64)> {
         ("link_bytes_down", link.bytes_down),
         ("link_toxics", link.toxics.len() as u64),
     ];
-    let key = |name| prometheus::key(name, [("pod", link.name.as_str())]);
+    let key = |name| series::key(name, [("pod", link.name.as_str())]);
     figures.into_iter().map(|(name, value)| (key(name), value as f64)).collect()
 }

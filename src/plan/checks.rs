@@ -169,6 +169,15 @@ impl Acts<'_> {
 
 pub(super) type Demands = Vec<(String, Expectation)>;
 
+/// Those that are set, each with its check's id under `about`.
+pub(super) fn set<E, const N: usize>(
+    about: &str,
+    all: [(&str, Option<E>); N],
+    of: impl Fn(E) -> Expectation,
+) -> Demands {
+    all.into_iter().filter_map(|(id, demand)| Some((format!("{about}.{id}"), of(demand?)))).collect()
+}
+
 /// An expectation, one demand at a time, each with its check's id.
 fn demands(acts: &Acts<'_>, expectation: &Expectation) -> Result<Demands, PlanError> {
     match expectation {
@@ -296,10 +305,7 @@ fn rollback(acts: &Acts<'_>, e: &RollbackExpectation) -> Result<Demands, PlanErr
         ("exposure", e.exposure.map(|d| RollbackExpectation { exposure: Some(d), ..none.clone() })),
         ("to", e.to.clone().map(|d| RollbackExpectation { to: Some(d), ..none.clone() })),
     ];
-    Ok(demands
-        .into_iter()
-        .filter_map(|(id, demand)| Some((format!("rollback.{entry}.{id}"), Expectation::Rollback(demand?))))
-        .collect())
+    Ok(set(&format!("rollback.{entry}"), demands, Expectation::Rollback))
 }
 
 fn fallback(acts: &Acts<'_>, e: &FallbackExpectation) -> Result<Demands, PlanError> {
@@ -321,24 +327,19 @@ fn fallback(acts: &Acts<'_>, e: &FallbackExpectation) -> Result<Demands, PlanErr
             e.disengages_within.map(|d| FallbackExpectation { disengages_within: Some(d), ..none.clone() }),
         ),
     ];
-    Ok(demands
-        .into_iter()
-        .filter_map(|(id, demand)| Some((format!("fallback{name}.{id}"), Expectation::Fallback(demand?))))
-        .collect())
+    Ok(set(&format!("fallback{name}"), demands, Expectation::Fallback))
 }
 
 /// Without a demand beside the phase, that there is shedding.
 fn shedding(e: &SheddingExpectation) -> Demands {
     let none = SheddingExpectation { phase: e.phase.clone(), ..SheddingExpectation::default() };
     let phase = e.phase.as_ref().map(|phase| format!(".{phase}")).unwrap_or_default();
-    let demands: Demands = [
+    let all = [
         ("ratio", e.ratio.map(|d| SheddingExpectation { ratio: Some(d), ..none.clone() })),
         ("rejects", e.rejects.map(|d| SheddingExpectation { rejects: Some(d), ..none.clone() })),
         ("admitted", e.admitted.map(|d| SheddingExpectation { admitted: Some(d), ..none.clone() })),
-    ]
-    .into_iter()
-    .filter_map(|(id, demand)| Some((format!("shedding{phase}.{id}"), Expectation::Shedding(demand?))))
-    .collect();
+    ];
+    let demands = set(&format!("shedding{phase}"), all, Expectation::Shedding);
     if demands.is_empty() { vec![(format!("shedding{phase}"), Expectation::Shedding(none))] } else { demands }
 }
 
@@ -375,10 +376,7 @@ fn pods(acts: &Acts<'_>, e: &PodExpectation) -> Result<Demands, PlanError> {
         ),
         ("cold-failures", e.cold_failures.map(|d| PodExpectation { cold_failures: Some(d), ..none.clone() })),
     ];
-    Ok(demands
-        .into_iter()
-        .filter_map(|(id, demand)| Some((format!("pods.{entry}.{id}"), Expectation::Pods(demand?))))
-        .collect())
+    Ok(set(&format!("pods.{entry}"), demands, Expectation::Pods))
 }
 
 fn recovery(acts: &Acts<'_>, e: &RecoveryExpectation) -> Result<Demands, PlanError> {

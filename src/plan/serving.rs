@@ -1,7 +1,7 @@
 //! The demands of expectations of who serves, and how many, one at a time.
 
 use super::{
-    checks::{Acts, Demands},
+    checks::{Acts, Demands, set},
     resolve::PlanError,
 };
 use crate::scenario::{
@@ -9,15 +9,6 @@ use crate::scenario::{
     model::Expectation,
     serving::{AutoscalingExpectation, DriftExpectation, FailoverExpectation, ProbesExpectation},
 };
-
-/// Those that are set, each with its check's id under `about`.
-fn set<E, const N: usize>(
-    about: &str,
-    all: [(&str, Option<E>); N],
-    of: impl Fn(E) -> Expectation,
-) -> Demands {
-    all.into_iter().filter_map(|(id, demand)| Some((format!("{about}.{id}"), of(demand?)))).collect()
-}
 
 pub(super) fn probes(acts: &Acts<'_>, e: &ProbesExpectation) -> Result<Demands, PlanError> {
     let (name, after) = acts.named(e.after.as_ref())?;

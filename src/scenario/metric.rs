@@ -5,10 +5,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    observe::prometheus,
-    units::{FaultId, FigureThreshold, ParseUnitError, PhaseName, Span},
-};
+use crate::units::{FaultId, FigureThreshold, ParseUnitError, PhaseName, Span, series};
 
 /// Names of series that are told where one has to be chosen.
 const NAMED: usize = 4;
@@ -90,8 +87,8 @@ impl FromStr for Series {
         if labels.is_empty() {
             return Ok(Self(name.to_owned()));
         }
-        let labels = prometheus::labels_of(labels).ok_or_else(error)?;
-        Ok(Self(prometheus::key(name, labels.iter().map(|(k, v)| (k.as_str(), v.as_str())))))
+        let labels = series::labels_of(labels).ok_or_else(error)?;
+        Ok(Self(series::key(name, labels.iter().map(|(k, v)| (k.as_str(), v.as_str())))))
     }
 }
 

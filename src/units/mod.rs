@@ -4,6 +4,7 @@
 mod figure;
 mod human;
 mod ids;
+pub mod series;
 mod step;
 mod threshold;
 mod time;

@@ -11,7 +11,7 @@ use super::{
     model::CheckKind,
     states,
     times::{interval, within},
-    windows::{self, WINDOW},
+    windows,
 };
 use crate::{
     journal::event::Signal,
@@ -137,16 +137,10 @@ fn in_slo(facts: &Facts<'_>, e: &AutoscalingExpectation, limit: Span) -> Result<
     }
     let seen = windows::look(facts, &slos, (start, end), "in the phase")?;
     let what = format!("the service was in the SLOs of {} for good", e.phase);
-    let finding = within(Seen::at(start), seen.held, end, limit, &what);
-    let finding = if seen.held.is_none() && seen.ends_well {
-        Finding::inconclusive("the last windows hold, but too few of them")
-    } else {
-        finding
-    };
-    let (bad, judged, slos) = (seen.bad, seen.judged, windows::named(&slos));
+    let finding = seen.within(Seen::at(start), end, limit, &what);
     let now = states::at(&steps, end).unwrap_or(usual);
     Ok(finding
-        .on("wire", format!("{bad} of {judged} windows of {WINDOW} s in {} break {slos}", e.phase))
+        .on("wire", seen.shown(&format!("in {}", e.phase), &slos))
         .on("controller", format!("{usual} replicas before it, {now} at its end")))
 }
 

@@ -156,9 +156,7 @@ fn wrong(facts: &Facts<'_>, limit: &RatioThreshold) -> Finding {
     let faithful = |version: Option<&Version>| {
         let (_, wrong) = golden(facts.cells_in(None).filter(|cell| {
             let served = &cell.key.served;
-            !matches!(served.cache, CacheUse::Hit | CacheUse::Collapsed)
-                && !served.fallback
-                && served.version.as_ref() == version
+            !served.cache.is_answer() && !served.fallback && served.version.as_ref() == version
         }));
         wrong == 0
     };
@@ -224,7 +222,7 @@ fn fresh(facts: &Facts<'_>, id: &FaultId) -> Result<Finding, Finding> {
     }
     let since = back.by.max(rollout.last_served().unwrap_or(back.by)) + GRACE;
     let hits = facts.cells_in(None).filter(|cell| {
-        let due_after = u64::from(cell.key.second) * 1_000_000 >= since.0;
+        let due_after = cell.key.due() >= since;
         cell.key.served.cache == CacheUse::Hit
             && (due_after || cell.first_end > since)
             && cell.first_end < rollout.until

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::facts::{Facts, Sample};
-use crate::units::RunTime;
+use crate::units::{PodName, RunTime};
 
 /// Values that a counter can have: whole numbers are exact up to here.
 const COUNTABLE: std::ops::Range<f64> = 0.0..9e15;
@@ -43,6 +43,16 @@ pub(super) fn label<'s>(series: &'s str, label: &str) -> Option<&'s str> {
         let (key, value) = pair.split_once('=')?;
         (key.trim() == label).then(|| value.trim().trim_matches('"'))
     })
+}
+
+/// Attempts of the lab's gateway at a pod, but for those that were given up: they
+/// say nothing about the pod.
+pub(super) fn attempts_at(pod: &PodName) -> impl Fn(&str) -> bool {
+    move |series: &str| {
+        name(series) == "gateway_upstream_requests_total"
+            && label(series, "pod") == Some(pod.as_str())
+            && label(series, "outcome") != Some("cancelled")
+    }
 }
 
 /// Growth between the first and the last sample that lie within the interval.

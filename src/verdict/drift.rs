@@ -15,10 +15,7 @@ use super::{
     times::worst,
 };
 use crate::{
-    journal::{
-        Distribution,
-        interval::{CacheUse, Outcome},
-    },
+    journal::{Distribution, interval::Outcome},
     scenario::serving::DriftExpectation,
     units::{RatioThreshold, WorkloadName},
 };
@@ -124,9 +121,7 @@ fn lengths<'a>(
     let mut by_workload: BTreeMap<_, (Distribution, Distribution)> = BTreeMap::new();
     for cell in facts.cells_in(None) {
         let served = &cell.key.served;
-        let own = cell.key.outcome == Outcome::Ok
-            && !served.fallback
-            && !matches!(served.cache, CacheUse::Hit | CacheUse::Collapsed);
+        let own = cell.key.outcome == Outcome::Ok && !served.fallback && !served.cache.is_answer();
         let Some(version) = served.version.as_ref().filter(|_| own) else { continue };
         let (old, new) = by_workload.entry(&cell.key.workload).or_default();
         if version == rollout.candidate {

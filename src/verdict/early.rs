@@ -7,7 +7,7 @@ use super::{
     facts::Facts,
     finding::{Finding, Rigour, counted, evidence, ratio},
     model::Verdict,
-    probes::{WAITED, attempts_of, due, of_pod, readiness, refusals},
+    probes::{WAITED, of_pod, readiness, refusals},
     times::interval,
 };
 use crate::units::{PodName, RatioThreshold, RunTime, Seen};
@@ -90,7 +90,7 @@ pub(super) fn judge(
 /// By what the gateway counted. None: it counted nothing of this pod.
 fn by_gateway(facts: &Facts<'_>, start: &Start<'_>, until: RunTime) -> Option<Got> {
     let samples = facts.samples_of("gateway");
-    let mine = attempts_of(start.pod);
+    let mine = counters::attempts_at(start.pod);
     let all = counters::up_to(samples, start.listed, until, &mine).filter(|all| all.by > 0.0)?;
     let early = counters::up_to(samples, start.listed, start.ready.not_before, &mine);
     // Of the time until it was ready, the end is not seen.
@@ -100,7 +100,7 @@ fn by_gateway(facts: &Facts<'_>, start: &Start<'_>, until: RunTime) -> Option<Go
     let unseen = (early.is_none() || seen * 2 < cold)
         .then(|| format!("the gateway was not asked often enough while {} started", start.pod));
     // It counts attempts when they end: those that waited are known by their answers.
-    let waited = of_pod(facts, start.pod).filter(|cell| due(cell) + WAITED <= start.ready.not_before);
+    let waited = of_pod(facts, start.pod).filter(|cell| cell.key.due() + WAITED <= start.ready.not_before);
     let waited: u64 = waited.filter(|cell| cell.first_end > start.listed).map(|cell| cell.count).sum();
     let early = early.map_or(0, |early| early.by as u64).max(waited);
     Some(Got { early, all: (all.by as u64).max(early), by: "gateway /metrics", unseen })

@@ -9,13 +9,10 @@ use super::{
     judge::Title,
     model::{CheckKind, Verdict},
     times::{interval, within},
-    windows::{self, WINDOW},
+    windows,
 };
 use crate::{
-    journal::{
-        Cell,
-        interval::{CacheUse, Outcome},
-    },
+    journal::{Cell, interval::Outcome},
     scenario::serving::FailoverExpectation,
     units::{PodName, RunTime, Seen, Span},
 };
@@ -47,10 +44,10 @@ pub(super) fn judge(facts: &Facts<'_>, e: &FailoverExpectation) -> (Title, Findi
 /// their second begins.
 fn answers<'a>(facts: &Facts<'a>) -> impl Iterator<Item = (RunTime, &'a Cell)> {
     let ok = facts.cells_in(None).filter(|cell| {
-        let cached = matches!(cell.key.served.cache, CacheUse::Hit | CacheUse::Collapsed);
+        let cached = cell.key.served.cache.is_answer();
         cell.key.outcome == Outcome::Ok && !cached
     });
-    ok.map(|cell| (RunTime(u64::from(cell.key.second) * 1_000_000), cell))
+    ok.map(|cell| (cell.key.due(), cell))
 }
 
 /// Who is who.
@@ -130,18 +127,15 @@ fn fails_over(facts: &Facts<'_>, e: &FailoverExpectation, limit: Span) -> Result
     if slos.is_empty() {
         return Err(Finding::inconclusive("the first phase has no SLOs to be in"));
     }
-    let lasts = after.and_then(|id| facts.act(id)).is_some_and(|act| act.until.is_some());
     let until = facts.undisturbed_until(t0.by, after);
-    let until = if lasts { until.min(end.not_before) } else { until };
+    let until = if facts.lasts(after) { until.min(end.not_before) } else { until };
     let seen = windows::look(facts, &slos, (t0.not_before, until), "while the fault acts")?;
-    let finding = within(t0, seen.held, until, limit, "others served in its place");
+    let finding = seen.within(t0, until, limit, "others served in its place");
     let finding = match seen.held {
-        None if seen.ends_well => Finding::inconclusive("the last windows hold, but too few of them"),
         Some(held) => by_whom(facts, &roles, held, until, finding),
         None => finding,
     };
-    let (bad, judged, slos) = (seen.bad, seen.judged, windows::named(&slos));
-    Ok(finding.on("wire", format!("{bad} of {judged} windows of {WINDOW} s while it acts break {slos}")))
+    Ok(finding.on("wire", seen.shown("while it acts", &slos)))
 }
 
 /// Good service is a failover only if those gave it that should.
@@ -181,8 +175,7 @@ fn by_whom(facts: &Facts<'_>, roles: &Roles<'_>, held: Seen, until: RunTime, fin
 fn fails_back(facts: &Facts<'_>, e: &FailoverExpectation, limit: Span) -> Result<Finding, Finding> {
     let after = e.after.as_ref();
     let (t0, end) = (facts.effect(after)?, facts.fault_end(after)?);
-    let lasts = after.and_then(|id| facts.act(id)).is_some_and(|act| act.until.is_some());
-    if !lasts {
+    if !facts.lasts(after) {
         return Err(Finding::inconclusive("what is gone for good does not serve again"));
     }
     let roles = Roles::of(facts, e)?;

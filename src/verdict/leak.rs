@@ -8,7 +8,7 @@ use super::{
     counters::{self, Growth},
     facts::{Facts, Sample},
     finding::{Finding, evidence, percent},
-    sent,
+    sent::{self, Counts},
 };
 use crate::{
     journal::{
@@ -134,11 +134,12 @@ pub(super) fn judge(
 /// back may arrive when it ends.
 fn acting(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<(RunTime, RunTime), Finding> {
     let (start, end) = facts.judged();
-    let Some(id) = after else { return Ok((start, end)) };
+    if after.is_none() {
+        return Ok((start, end));
+    }
     let effect = facts.effect(after)?;
-    let lasts = facts.act(id).is_some_and(|act| act.until.is_some());
     let over = match facts.fault_end(after) {
-        Ok(over) if lasts => over.not_before,
+        Ok(over) if facts.lasts(after) => over.not_before,
         Ok(_) | Err(_) => facts.undisturbed_until(effect.by, after),
     };
     Ok((effect.not_before, over.min(end)))
@@ -186,28 +187,28 @@ fn traffic(facts: &Facts<'_>, pod: &str, before: RunTime, shut: &[Shut]) -> Vec<
         counters::name(series) == "gateway_upstream_requests_total" && of_pod(series)
     });
     let received = growth(pod, &|series| counters::name(series) == "firedrill_lab_requests_total");
-    // Both count a request at its end, so also those that had begun before.
+    // What counts a request at its end counts those that had begun before.
     let time = mean_seconds(facts, before);
-    let by_ends = |counter, source: &str, (usual, shut): (Growth, Growth)| Traffic {
+    let counted = |counter, counts: Counts, source: &str, (usual, shut): (Growth, Growth)| Traffic {
         counter,
         source: format!("{source} /metrics"),
         usual,
         shut,
-        begun: usual.rate() * time,
+        begun: match counts {
+            Counts::Ended => usual.rate() * time,
+            Counts::Sent => 0.0,
+        },
     };
-    let others = sent::sources(facts, pod).into_iter().filter_map(|source| {
+    let others = sent::sources(facts, pod).into_iter().filter_map(|(source, counts)| {
         let within =
             |sample: &&Sample<'_>| shut.iter().any(|shut| shut.from <= sample.0.by && sample.0.by <= shut.to);
         let all = facts.samples_of(source).iter().filter(within).all(|sample| sent::all_shut(sample, pod));
-        let both = growth(source, &|series| sent::tells(series, pod)).filter(|_| all)?;
-        let traffic = by_ends(Counter::Gateway, source, both);
-        // HAProxy and Envoy count what they send when they do.
-        let begun = if sent::at_end(pod, facts, source) { traffic.begun } else { 0.0 };
-        Some(Traffic { begun, ..traffic })
+        let both = growth(source, &|series| sent::tells(series, pod).is_some()).filter(|_| all)?;
+        Some(counted(Counter::Gateway, counts, source, both))
     });
     [
-        attempts.map(|both| by_ends(Counter::Gateway, "gateway", both)),
-        received.map(|both| by_ends(Counter::Pod, pod, both)),
+        attempts.map(|both| counted(Counter::Gateway, Counts::Ended, "gateway", both)),
+        received.map(|both| counted(Counter::Pod, Counts::Ended, pod, both)),
         by_wire(facts, pod, (start, before), shut),
     ]
     .into_iter()
@@ -234,7 +235,7 @@ fn by_wire(facts: &Facts<'_>, pod: &str, before: (RunTime, RunTime), shut: &[Shu
         let end = (to.0 / 1_000_000).max(first);
         let cells = facts.cells_in(None).filter(|cell| {
             cell.key.served.pod.as_ref().is_some_and(|name| name.as_str() == pod)
-                && !matches!(cell.key.served.cache, CacheUse::Hit | CacheUse::Collapsed)
+                && !cell.key.served.cache.is_answer()
                 && (first..end).contains(&u64::from(cell.key.second))
         });
         Growth { by: cells.map(|cell| cell.count as f64).sum(), seconds: (end - first) as f64 }

@@ -16,10 +16,11 @@ use crate::{
     units::{FigureThreshold, PhaseName, RunTime, Seen, Span},
 };
 
-/// A source may be silent for so many of its periods, and for
+/// A source may be silent for so many of its periods…
 const PERIODS: u32 = 3;
-/// so long: a busy machine looks late.
+/// …or for so long, where that is longer: a busy machine looks late.
 const SILENT: Duration = Duration::from_secs(2);
+
 /// Judges the one demand that is set.
 pub(super) fn judge(facts: &Facts<'_>, e: &MetricExpectation) -> (Title, Finding) {
     let what = match &e.series {

@@ -261,14 +261,9 @@ fn cold(facts: &Facts<'_>, after: Option<&FaultId>, limit: &RatioThreshold) -> R
 /// Failed and all upstream requests of a new pod, as the gateway counted
 /// them. None: it did not count.
 fn gateway_trial(facts: &Facts<'_>, pod: &PodName, ready: Seen, until: RunTime) -> Option<(u64, u64)> {
-    // What was given up says nothing about the pod.
-    let mine = |series: &str| {
-        counters::name(series) == "gateway_upstream_requests_total"
-            && counters::label(series, "pod") == Some(pod.as_str())
-            && counters::label(series, "outcome") != Some("cancelled")
-    };
+    let mine = counters::attempts_at(pod);
     let samples = facts.samples_of("gateway");
-    let all = counters::up_to(samples, ready.not_before, until, mine)?;
+    let all = counters::up_to(samples, ready.not_before, until, &mine)?;
     let ok = counters::up_to(samples, ready.not_before, until, |series| {
         mine(series) && counters::label(series, "outcome") == Some("ok")
     })?;

@@ -13,17 +13,10 @@ use super::{
     times::{interval, within, worst},
 };
 use crate::{
-    journal::{
-        Cell,
-        event::Signal,
-        interval::{CacheUse, Outcome},
-    },
+    journal::{Cell, event::Signal, interval::Outcome},
     scenario::serving::ProbesExpectation,
     units::{FaultId, PodName, RunTime, Seen, Span},
 };
-
-/// What the gateway sent, by pod and outcome.
-const ATTEMPTS: &str = "gateway_upstream_requests_total";
 
 /// Judges the one demand that is set.
 pub(super) fn judge(facts: &Facts<'_>, e: &ProbesExpectation) -> (Title, Finding) {
@@ -76,36 +69,21 @@ fn since(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<RunTime, Finding>
 /// How long a request may wait before it is sent on to a pod.
 pub(super) const WAITED: Duration = Duration::from_secs(2);
 
-/// When the second began in which these were due.
-pub(super) fn due(cell: &Cell) -> RunTime {
-    RunTime(u64::from(cell.key.second) * 1_000_000)
-}
-
 /// Connections that nobody answered, due in this time.
 pub(super) fn refusals(facts: &Facts<'_>, from: RunTime, to: RunTime) -> u64 {
     let refused = facts.cells_in(None).filter(|cell| {
         let unanswered =
             matches!(cell.key.outcome, Outcome::ConnectRefused | Outcome::ConnectTimeout | Outcome::Reset);
-        unanswered && cell.key.served.pod.is_none() && due(cell) >= from && due(cell) < to
+        unanswered && cell.key.served.pod.is_none() && cell.key.due() >= from && cell.key.due() < to
     });
     refused.map(|cell| cell.count).sum()
 }
 
-/// Attempts at a pod, but for those that were given up.
-pub(super) fn attempts_of(pod: &PodName) -> impl Fn(&str) -> bool {
-    move |series: &str| {
-        counters::name(series) == ATTEMPTS
-            && counters::label(series, "pod") == Some(pod.as_str())
-            && counters::label(series, "outcome") != Some("cancelled")
-    }
-}
-
 /// Answers of a pod itself.
 pub(super) fn of_pod<'a>(facts: &Facts<'a>, pod: &PodName) -> impl Iterator<Item = &'a Cell> {
-    facts.cells_in(None).filter(move |cell| {
-        cell.key.served.pod.as_ref() == Some(pod)
-            && !matches!(cell.key.served.cache, CacheUse::Hit | CacheUse::Collapsed)
-    })
+    facts
+        .cells_in(None)
+        .filter(move |cell| cell.key.served.pod.as_ref() == Some(pod) && !cell.key.served.cache.is_answer())
 }
 
 /// A time in which a pod was not ready that had been.
@@ -187,7 +165,7 @@ const GAP: Duration = Duration::from_secs(3);
 /// Its last request, as far as somebody knows. None: nobody counted its requests
 /// before, or all along.
 fn last_request(facts: &Facts<'_>, loss: &Loss<'_>, until: RunTime) -> Option<Last> {
-    let mine = attempts_of(loss.pod);
+    let mine = counters::attempts_at(loss.pod);
     let samples = facts.samples_of("gateway");
     let before = counters::up_to(samples, RunTime::ZERO, loss.lost.by, &mine);
     let first = samples.partition_point(|(seen, _)| seen.by <= loss.lost.by).saturating_sub(1);
@@ -211,8 +189,10 @@ fn last_request(facts: &Facts<'_>, loss: &Loss<'_>, until: RunTime) -> Option<La
         })
     });
     // Due after it, and answered by it all the same.
-    let later = of_pod(facts, loss.pod).filter(|cell| due(cell) >= loss.lost.by && due(cell) < until);
-    let wire = later.map(|cell| Seen { not_before: due(cell), by: cell.last_end }).max_by_key(|seen| seen.by);
+    let later =
+        of_pod(facts, loss.pod).filter(|cell| cell.key.due() >= loss.lost.by && cell.key.due() < until);
+    let wire =
+        later.map(|cell| Seen { not_before: cell.key.due(), by: cell.last_end }).max_by_key(|seen| seen.by);
     match (counted, wire) {
         (Some(counted), Some(wire)) if counted.is_none_or(|counted| wire.by > counted.by) => {
             Some(Last { seen: Some(wire), by: "wire" })

@@ -6,7 +6,7 @@ use super::{
     judge::Title,
     model::CheckKind,
     times::within,
-    windows::{self, WINDOW, Windows},
+    windows::{self, Windows},
 };
 use crate::{
     plan::model::PlannedAct,
@@ -44,15 +44,7 @@ fn recovers(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<F
     if back.is_none() {
         finding = never_back(facts, finding, &seen, (end.by, until));
     }
-    Ok(finding.on(
-        "wire",
-        format!(
-            "{} of {} windows of {WINDOW} s after the fault's end break {}",
-            seen.bad,
-            seen.judged,
-            windows::named(&slos)
-        ),
-    ))
+    Ok(finding.on("wire", seen.shown("after the fault's end", &slos)))
 }
 
 /// Not back by the end: metastable, unless the load explains it or the last
@@ -64,10 +56,7 @@ fn never_back(
     (from, to): (RunTime, RunTime),
 ) -> Finding {
     let rate = |from: RunTime, to: RunTime| {
-        let due = facts.cells_in(None).filter(|cell| {
-            let at = u64::from(cell.key.second) * 1_000_000;
-            (from.0..to.0).contains(&at)
-        });
+        let due = facts.cells_in(None).filter(|cell| (from..to).contains(&cell.key.due()));
         due.map(|cell| cell.count as f64).sum::<f64>() / to.since(from).as_secs_f64().max(1.0)
     };
     let first = facts.plan.phases.first().and_then(|phase| facts.phase(&phase.name));
@@ -75,7 +64,7 @@ fn never_back(
     let (usual, now) = (rate(start, end), rate(from, to));
     let load = format!("{now:.1} requests/s after the fault, {usual:.1}/s in the baseline");
     if seen.ends_well {
-        return Finding::inconclusive("the last windows hold, but too few of them").on("wire", load);
+        return windows::too_few().on("wire", load);
     }
     if now > usual * OVERLOAD {
         let more = percent(now / usual.max(f64::MIN_POSITIVE));

@@ -11,10 +11,7 @@ use super::{
     slo::Census,
 };
 use crate::{
-    journal::{
-        event::RunEnd,
-        interval::{CacheUse, Outcome},
-    },
+    journal::{event::RunEnd, interval::Outcome},
     scenario::model::RetryExpectation,
     units::{FaultId, PhaseName, RatioThreshold},
 };
@@ -63,9 +60,8 @@ fn factor(value: f64) -> String {
 
 fn amplification(facts: &Facts<'_>, phase: Option<&PhaseName>, limit: &RatioThreshold) -> Finding {
     // Hits and rejections went nowhere; an answer that states no attempt did.
-    let upstream = facts.cells_in(phase).filter(|cell| {
-        cell.attempts > 0 && !matches!(cell.key.served.cache, CacheUse::Hit | CacheUse::Collapsed)
-    });
+    let upstream =
+        facts.cells_in(phase).filter(|cell| cell.attempts > 0 && !cell.key.served.cache.is_answer());
     let (attempts, stated) =
         upstream.fold((0u64, 0u64), |(a, s), cell| (a + cell.attempts, s + cell.attempts_stated));
     let wire = (stated >= ENOUGH).then(|| attempts as f64 / stated as f64);
@@ -132,7 +128,7 @@ fn by_counters(facts: &Facts<'_>, phase: Option<&PhaseName>) -> Option<Counted> 
     let requests = facts
         .cells_in(phase)
         .filter(|cell| {
-            let from_cache = matches!(cell.key.served.cache, CacheUse::Hit | CacheUse::Collapsed);
+            let from_cache = cell.key.served.cache.is_answer();
             let went_nowhere = cell.attempts == 0 && cell.attempts_stated == cell.count;
             let rejected = cell.key.outcome == Outcome::Shed && cell.attempts == 0;
             !from_cache && !went_nowhere && !rejected

@@ -12,11 +12,7 @@ use super::{
     times::{interval, within},
 };
 use crate::{
-    journal::{
-        Cell,
-        event::RolloutPhase,
-        interval::{CacheUse, Outcome},
-    },
+    journal::{Cell, event::RolloutPhase, interval::Outcome},
     plan::model::PlannedAction,
     scenario::model::{Deployed, RollbackExpectation, Target},
     units::{FaultId, RunTime, Seen, Span, Version},
@@ -103,9 +99,9 @@ impl<'a, 'f> Rollout<'a, 'f> {
         let (candidate, from, until) = (self.candidate, self.started.not_before, self.until);
         self.facts.cells_in(None).filter(move |cell| {
             cell.key.served.version.as_ref() == Some(candidate)
-                && !matches!(cell.key.served.cache, CacheUse::Hit | CacheUse::Collapsed)
+                && !cell.key.served.cache.is_answer()
                 && cell.last_end >= from
-                && RunTime(u64::from(cell.key.second) * 1_000_000) < until
+                && cell.key.due() < until
         })
     }
 
@@ -113,7 +109,7 @@ impl<'a, 'f> Rollout<'a, 'f> {
     fn first_served(&self) -> Option<Seen> {
         // An answer had been routed before it ended, and after it was due.
         let wire = self.answers().min_by_key(|cell| cell.first_end).map(|cell| {
-            let due = RunTime(u64::from(cell.key.second) * 1_000_000).max(self.started.not_before);
+            let due = cell.key.due().max(self.started.not_before);
             Seen { not_before: due.min(cell.first_end), by: cell.first_end }
         });
         let said = self
@@ -151,7 +147,7 @@ impl<'a, 'f> Rollout<'a, 'f> {
     /// How many requests that were due at or after `since` it answered, and
     /// until when.
     pub(super) fn served_since(&self, since: RunTime) -> (u64, RunTime) {
-        let late = self.answers().filter(|cell| u64::from(cell.key.second) * 1_000_000 >= since.0);
+        let late = self.answers().filter(|cell| cell.key.due() >= since);
         late.fold((0, since), |(n, last), cell| (n + cell.count, last.max(cell.last_end)))
     }
 
@@ -330,14 +326,14 @@ fn answers_after<'a>(
     rollout: &Rollout<'a, '_>,
     since: RunTime,
 ) -> impl Iterator<Item = (&'a Version, &'a Cell)> {
-    let until = rollout.until.0;
+    let until = rollout.until;
     rollout.facts.cells_in(None).filter_map(move |cell| {
-        let due = u64::from(cell.key.second) * 1_000_000;
+        let due = cell.key.due();
         let served = &cell.key.served;
-        let counts = due >= since.0
+        let counts = due >= since
             && due < until
             && !served.fallback
-            && !matches!(served.cache, CacheUse::Hit | CacheUse::Collapsed)
+            && !served.cache.is_answer()
             && cell.key.outcome != Outcome::Shed;
         served.version.as_ref().filter(|_| counts).map(|version| (version, cell))
     })

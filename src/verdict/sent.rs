@@ -5,38 +5,43 @@ use super::{
     facts::{Facts, Sample},
 };
 
-/// Whether a counter tells what a proxy or a library sent past this breaker.
-pub(super) fn tells(series: &str, breaker: &str) -> bool {
-    let label = |name: &str| counters::label(series, name);
-    match counters::name(series) {
-        "haproxy_server_sessions_total" => label("proxy")
-            .zip(label("server"))
-            .is_some_and(|(proxy, server)| breaker.split_once('/') == Some((proxy, server))),
-        "envoy_cluster_upstream_rq_total" => label("envoy_cluster_name") == Some(breaker),
-        "resilience4j_circuitbreaker_calls_seconds_count" => {
-            label("name") == Some(breaker)
-                && label("kind").is_some_and(|kind| matches!(kind, "successful" | "failed" | "ignored"))
-        }
-        _ => false,
-    }
+/// When a counter counts a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counts {
+    /// When it is sent.
+    Sent,
+    /// When it ends.
+    Ended,
 }
 
-/// Whether it counts a request when it ends, and not when it is sent.
-pub(super) fn at_end(breaker: &str, facts: &Facts<'_>, source: &str) -> bool {
-    let last = facts.samples_of(source).last();
-    let ends = |series: &String| {
-        tells(series, breaker) && counters::name(series) == "resilience4j_circuitbreaker_calls_seconds_count"
+/// Whether a counter tells what a proxy or a library sent past this breaker, and
+/// when it counts that.
+pub(super) fn tells(series: &str, breaker: &str) -> Option<Counts> {
+    let label = |name: &str| counters::label(series, name);
+    let (its, counts) = match counters::name(series) {
+        "haproxy_server_sessions_total" => {
+            let its = label("proxy")
+                .zip(label("server"))
+                .is_some_and(|(proxy, server)| breaker.split_once('/') == Some((proxy, server)));
+            (its, Counts::Sent)
+        }
+        "envoy_cluster_upstream_rq_total" => (label("envoy_cluster_name") == Some(breaker), Counts::Sent),
+        "resilience4j_circuitbreaker_calls_seconds_count" => {
+            let let_in = matches!(label("kind"), Some("successful" | "failed" | "ignored"));
+            (label("name") == Some(breaker) && let_in, Counts::Ended)
+        }
+        _ => return None,
     };
-    last.is_some_and(|(_, values)| values.keys().any(ends))
+    its.then_some(counts)
 }
 
 /// Sources whose counters tell of this breaker.
-pub(super) fn sources<'f>(facts: &'f Facts<'_>, breaker: &str) -> Vec<&'f str> {
-    let told = facts.samples.iter().filter(|(_, samples)| {
-        let last = samples.last();
-        last.is_some_and(|(_, values)| values.keys().any(|series| tells(series, breaker)))
+pub(super) fn sources<'f>(facts: &'f Facts<'_>, breaker: &str) -> Vec<(&'f str, Counts)> {
+    let told = facts.samples.iter().filter_map(|(source, samples)| {
+        let (_, values) = samples.last()?;
+        Some((*source, values.keys().find_map(|series| tells(series, breaker))?))
     });
-    told.map(|(source, _)| *source).collect()
+    told.collect()
 }
 
 /// Whether a sample was taken while all that the breaker guards was shut off. Of
@@ -56,17 +61,21 @@ mod tests {
     #[test]
     fn counters_of_three_systems_are_known() {
         for (series, breaker, told) in [
-            (r#"haproxy_server_sessions_total{proxy="back",server="s1"}"#, "back/s1", true),
-            (r#"haproxy_server_sessions_total{proxy="back",server="s2"}"#, "back/s1", false),
-            (r#"envoy_cluster_upstream_rq_total{envoy_cluster_name="up"}"#, "up", true),
-            (r#"envoy_cluster_upstream_rq_total{envoy_cluster_name="up"}"#, "up capacity", false),
-            (r#"resilience4j_circuitbreaker_calls_seconds_count{kind="failed",name="llm"}"#, "llm", true),
+            (r#"haproxy_server_sessions_total{proxy="back",server="s1"}"#, "back/s1", Some(Counts::Sent)),
+            (r#"haproxy_server_sessions_total{proxy="back",server="s2"}"#, "back/s1", None),
+            (r#"envoy_cluster_upstream_rq_total{envoy_cluster_name="up"}"#, "up", Some(Counts::Sent)),
+            (r#"envoy_cluster_upstream_rq_total{envoy_cluster_name="up"}"#, "up capacity", None),
+            (
+                r#"resilience4j_circuitbreaker_calls_seconds_count{kind="failed",name="llm"}"#,
+                "llm",
+                Some(Counts::Ended),
+            ),
             (
                 r#"resilience4j_circuitbreaker_calls_seconds_count{kind="not_permitted",name="llm"}"#,
                 "llm",
-                false,
+                None,
             ),
-            (r#"up{name="llm"}"#, "llm", false),
+            (r#"up{name="llm"}"#, "llm", None),
         ] {
             assert_eq!(tells(series, breaker), told, "{series}");
         }

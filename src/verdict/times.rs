@@ -94,6 +94,11 @@ impl Facts<'_> {
         }
     }
 
+    /// Whether the fault is one that ends, and no one-shot.
+    pub(super) fn lasts(&self, after: Option<&FaultId>) -> bool {
+        after.and_then(|id| self.act(id)).is_some_and(|act| act.until.is_some())
+    }
+
     /// When the next act after `time` was first seen to have an effect, or
     /// the end of the judged load: up to here the run is not disturbed again.
     pub(super) fn undisturbed_until(&self, time: RunTime, except: Option<&FaultId>) -> RunTime {

@@ -7,16 +7,17 @@ use super::{
     facts::Facts,
     finding::Finding,
     slo::{Census, counts},
+    times::within,
 };
 use crate::{
     journal::{Cell, Distribution, event::RunEnd},
     plan::{Plan, model::Subject},
     scenario::model::{Objective, Slo},
-    units::{LatencyThreshold, PhaseName, RunTime, Seen},
+    units::{LatencyThreshold, PhaseName, RunTime, Seen, Span},
 };
 
 /// Seconds that are judged together.
-pub(super) const WINDOW: u64 = 5;
+const WINDOW: u64 = 5;
 /// Windows that must hold in a row.
 const WINDOWS: usize = 3;
 /// Requests without which a window says nothing.
@@ -27,13 +28,34 @@ const LONGEST: u64 = 7 * 24 * 3600;
 /// What windows show, one for each second of load.
 pub(super) struct Windows {
     /// Windows with requests enough.
-    pub(super) judged: usize,
+    judged: usize,
     /// Those that broke an objective.
-    pub(super) bad: usize,
+    bad: usize,
     /// From when on all of them held, if enough did.
     pub(super) held: Option<Seen>,
     /// Whether the last of them held, were they enough or not.
     pub(super) ends_well: bool,
+}
+
+impl Windows {
+    /// Whether from `from` on it took them no longer than `limit` to hold, all of
+    /// them to `until`. `what` names it, as in [`within`].
+    pub(super) fn within(&self, from: Seen, until: RunTime, limit: Span, what: &str) -> Finding {
+        if self.held.is_none() && self.ends_well {
+            return too_few();
+        }
+        within(from, self.held, until, limit, what)
+    }
+
+    /// What they show, in words. `when`: `after the fault's end`.
+    pub(super) fn shown(&self, when: &str, slos: &[&Slo]) -> String {
+        format!("{} of {} windows of {WINDOW} s {when} break {}", self.bad, self.judged, named(slos))
+    }
+}
+
+/// Good windows at the end that are no proof of more.
+pub(super) fn too_few() -> Finding {
+    Finding::inconclusive("the last windows hold, but too few of them")
 }
 
 /// The objectives that are judged in a phase.
@@ -51,7 +73,7 @@ pub(super) fn baseline<'a>(facts: &Facts<'a>) -> Vec<&'a Slo> {
 }
 
 /// Objectives in words.
-pub(super) fn named(slos: &[&Slo]) -> String {
+fn named(slos: &[&Slo]) -> String {
     let named = slos.iter().map(|slo| {
         let (title, expected) = super::slo::title(slo);
         format!("{title} {expected}")

@@ -6,9 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
-
-use super::{fleet::Controller, pod::Order};
+use super::{fleet::Controller, pod};
 use crate::{
     lab::{api::Role, config::AutoscalingMode},
     units::PodName,
@@ -52,7 +50,9 @@ pub(super) async fn run(controller: Arc<Controller>) {
             tracing::info!(wanted, in_flight, "replicas are taken away");
             // The newest first.
             for name in stable.iter().skip(wanted) {
-                take_away(&controller, name).await;
+                if let Some(orders) = controller.orders(name) {
+                    pod::end(orders, DRAIN).await;
+                }
             }
         }
     }
@@ -67,19 +67,8 @@ fn stable(controller: &Controller) -> Vec<PodName> {
 }
 
 async fn in_flight(controller: &Controller) -> Option<f64> {
-    let url = controller.gateway_url("/metrics");
-    let answer = controller.http.get(url).send().await.ok()?.error_for_status().ok()?;
-    let text = answer.text().await.ok()?;
+    let text = controller.metrics(controller.config.gateway).await.ok()?;
     text.lines().find_map(|line| line.strip_prefix(IN_FLIGHT)?.trim().parse().ok())
-}
-
-async fn take_away(controller: &Controller, name: &PodName) {
-    let Some(orders) = controller.orders(name) else { return };
-    let (done, gone) = oneshot::channel();
-    if orders.send(Order::Delete { grace: DRAIN, replace: false, done }).await.is_ok() {
-        // It may have ended by itself first.
-        let _ = gone.await;
-    }
 }
 
 /// How many replicas there should be. Pure, but for the time that it is told.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use indexmap::IndexMap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::{
     pod::{self, Order},
@@ -244,15 +244,13 @@ impl Controller {
     /// Ends all pods, letting them finish what they began and their logs.
     pub(super) async fn shut_down(&self) {
         let pods: Vec<_> = self.state().pods.values().map(|pod| pod.orders.clone()).collect();
-        let ends = pods.into_iter().map(async |orders| {
-            let (done, gone) = oneshot::channel();
-            let delete = Order::Delete { grace: LAST_GRACE, replace: false, done };
-            if orders.send(delete).await.is_ok() {
-                // An error: it ended by itself.
-                let _ = gone.await;
-            }
-        });
+        let ends = pods.into_iter().map(|orders| pod::end(orders, LAST_GRACE));
         futures::future::join_all(ends).await;
+    }
+
+    /// The page of metrics that is there.
+    pub(super) async fn metrics(&self, at: SocketAddr) -> Result<String, reqwest::Error> {
+        self.http.get(url(at, "/metrics")).send().await?.error_for_status()?.text().await
     }
 
     /// The gateway's address with a path.

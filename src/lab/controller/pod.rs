@@ -55,6 +55,15 @@ pub(super) enum Order {
     Slow(Slowdown, Done),
 }
 
+/// Ends a pod for good, with this grace, and waits for its end.
+pub(super) async fn end(orders: mpsc::Sender<Order>, grace: Duration) {
+    let (done, gone) = oneshot::channel();
+    if orders.send(Order::Delete { grace, replace: false, done }).await.is_ok() {
+        // An error: it ended by itself first.
+        let _ = gone.await;
+    }
+}
+
 /// What happens after a container ended.
 #[derive(Debug)]
 enum Next {

@@ -10,7 +10,7 @@ use std::{
 use super::{
     analysis::{self, Finding},
     fleet::Controller,
-    pod::Order,
+    pod,
     publish::{publish, publish_soon},
     scrape::{self, Snapshot},
     trial::{self, Trial},
@@ -135,18 +135,19 @@ impl Rollout {
             let window =
                 |version: &Version| now.get(version).cloned().unwrap_or_default().since(before.get(version));
             let (canary, usual) = (window(&self.candidate), window(&stable));
-            let finding = match self.controller.config.lab.gateway.rollback {
-                RollbackMode::ErrorsOnly => analysis::errors(&canary, &usual),
-                _ => analysis::judge(&canary, &usual),
-            };
-            let finding = match (finding, self.controller.config.lab.gateway.rollback) {
-                (Finding::Healthy, mode) if mode != RollbackMode::ErrorsOnly => {
-                    let pods = trial::look(&self.controller).await;
-                    let found = self.examine(&pods, &pods_before, &stable).await;
-                    pods_before = pods;
-                    found
+            let blind = self.controller.config.lab.gateway.rollback == RollbackMode::ErrorsOnly;
+            let finding = if blind {
+                analysis::errors(&canary, &usual)
+            } else {
+                match analysis::judge(&canary, &usual) {
+                    Finding::Healthy => {
+                        let pods = trial::look(&self.controller).await;
+                        let found = self.examine(&pods, &pods_before, &stable).await;
+                        pods_before = pods;
+                        found
+                    }
+                    found => found,
                 }
-                (finding, _) => finding,
             };
             match finding {
                 Finding::TooFew => continue,
@@ -175,9 +176,8 @@ impl Rollout {
     }
 
     async fn metrics(&self) -> Result<Snapshot, reqwest::Error> {
-        let url = self.controller.gateway_url("/metrics");
-        let text = self.controller.http.get(url).send().await?.error_for_status()?.text().await?;
-        Ok(scrape::read(&text))
+        let gateway = self.controller.config.gateway;
+        self.controller.metrics(gateway).await.map(|text| scrape::read(&text))
     }
 
     /// Pods that a share of the traffic needs.
@@ -287,17 +287,7 @@ impl Rollout {
         let pods = self.controller.pods_by_role().into_iter();
         let names: Vec<PodName> =
             pods.filter(|(r, pod)| *r == role && of(&pod.version)).map(|(_, pod)| pod.name).collect();
-        let ends = names.iter().filter_map(|name| {
-            let orders = self.controller.orders(name)?;
-            Some(async move {
-                let (done, gone) = tokio::sync::oneshot::channel();
-                let delete = Order::Delete { grace: DRAIN, replace: false, done };
-                if orders.send(delete).await.is_ok() {
-                    // It may have ended by itself first.
-                    let _ = gone.await;
-                }
-            })
-        });
+        let ends = names.iter().filter_map(|name| Some(pod::end(self.controller.orders(name)?, DRAIN)));
         futures::future::join_all(ends).await;
     }
 }

@@ -59,10 +59,10 @@ pub(super) type Trial = BTreeMap<Version, BTreeMap<PodName, PodFigures>>;
 pub(super) async fn look(controller: &Controller) -> Trial {
     let pods = controller.pods_by_role().into_iter();
     let asked = pods.filter(|(role, pod)| *role != Role::Fallback && pod.ready).filter_map(|(_, pod)| {
-        let url = url(pod.address?, "/metrics");
+        let address = pod.address?;
         Some(async move {
-            let answer = controller.http.get(url).send().await.ok()?.error_for_status().ok()?;
-            Some((pod.version, pod.name, PodFigures::read(&answer.text().await.ok()?)))
+            let text = controller.metrics(address).await.ok()?;
+            Some((pod.version, pod.name, PodFigures::read(&text)))
         })
     });
     let mut trial = Trial::new();

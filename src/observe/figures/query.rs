@@ -4,7 +4,7 @@
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use crate::{observe::prometheus, scenario::observe::PromQuery};
+use crate::{scenario::observe::PromQuery, units::series};
 
 /// More series than this would fill the journal.
 const MOST: usize = 500;
@@ -66,7 +66,7 @@ fn sample(one: &Value, name: &str) -> Option<(String, f64)> {
     let mut labels: Vec<(&str, &str)> =
         labels.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?))).collect();
     labels.sort_unstable();
-    Some((prometheus::key(own, labels), value))
+    Some((series::key(own, labels), value))
 }
 
 /// `[1435781451.781, "1"]`

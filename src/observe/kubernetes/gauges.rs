@@ -12,7 +12,7 @@ use k8s_openapi::api::{
 use kube::ResourceExt as _;
 
 use super::Change;
-use crate::{journal::event::Signal, observe::prometheus};
+use crate::{journal::event::Signal, units::series};
 
 /// A figure's name and value.
 type Figure = (&'static str, f64);
@@ -129,7 +129,7 @@ impl Gauges {
         let figures =
             self.known.iter().flat_map(|(name, figures)| figures.iter().map(move |figure| (name, figure)));
         let values: IndexMap<String, f64> = figures
-            .map(|(name, (metric, value))| (prometheus::key(metric, [(K::LABEL, name.as_str())]), *value))
+            .map(|(name, (metric, value))| (series::key(metric, [(K::LABEL, name.as_str())]), *value))
             .collect();
         if values == self.last {
             return None;

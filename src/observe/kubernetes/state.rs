@@ -9,8 +9,7 @@ use k8s_openapi::api::{core::v1::Pod, discovery::v1::EndpointSlice};
 use crate::{
     chaos::kubernetes::is_ready,
     journal::event::Signal,
-    observe::prometheus,
-    units::{PodName, Version},
+    units::{PodName, Version, series},
 };
 
 /// Pods as they were last seen.
@@ -127,8 +126,7 @@ impl Endpoints {
     /// A sample, if it is another than the last: 1 for each pod that gets
     /// traffic, 0 for each that gets none (any more).
     fn told(&mut self, service: &str) -> Option<Signal> {
-        let key =
-            |pod: &str| prometheus::key("kubernetes_endpoint_ready", [("service", service), ("pod", pod)]);
+        let key = |pod: &str| series::key("kubernetes_endpoint_ready", [("service", service), ("pod", pod)]);
         let mut values: IndexMap<String, f64> = self
             .last
             .keys()
@@ -140,7 +138,7 @@ impl Endpoints {
             *value = value.max(f64::from(u8::from(*ready)));
         }
         let ready = values.values().sum();
-        values.insert(prometheus::key("kubernetes_endpoints_ready", [("service", service)]), ready);
+        values.insert(series::key("kubernetes_endpoints_ready", [("service", service)]), ready);
         if values == self.last {
             return None;
         }

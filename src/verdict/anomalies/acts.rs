@@ -1,7 +1,11 @@
 //! What the timeline's acts explain.
 
 use super::{
-    super::{facts::Facts, model::Circumstance, series::pod_steps},
+    super::{
+        facts::Facts,
+        model::Circumstance,
+        series::{PodStep, pod_steps},
+    },
     LINGER,
 };
 use crate::{
@@ -25,8 +29,9 @@ struct Act<'a> {
 
 impl<'a> Acts<'a> {
     pub(super) fn of(facts: &Facts<'a>) -> Self {
+        let pods = pod_steps(facts);
         let acts = facts.plan.timeline.iter().filter_map(|act| {
-            let (from, until) = span(facts, act)?;
+            let (from, until) = span(facts, &pods, act)?;
             Some(Act { id: &act.id, from: from.as_secs_f64(), until: until.max(from).as_secs_f64() })
         });
         let mut usual = Distribution::default();
@@ -73,7 +78,7 @@ impl<'a> Acts<'a> {
 /// From when to when an act can explain anything: from when it was asked for
 /// until it was seen to be gone, and what it broke to be whole. None: it was
 /// never done.
-fn span(facts: &Facts<'_>, act: &PlannedAct) -> Option<(RunTime, RunTime)> {
+fn span(facts: &Facts<'_>, pods: &[PodStep], act: &PlannedAct) -> Option<(RunTime, RunTime)> {
     let history = facts.faults.get(&act.id)?;
     if history.skipped.is_some() {
         return None;
@@ -89,7 +94,7 @@ fn span(facts: &Facts<'_>, act: &PlannedAct) -> Option<(RunTime, RunTime)> {
         }
         PlannedAction::Fault(_) | PlannedAction::Command(_) => acted,
     };
-    Some((from, over.max(pods_back(facts, from)).max(acted)))
+    Some((from, over.max(pods_back(facts, pods, from)).max(acted)))
 }
 
 /// When the rollout that was under way then had come to its end.
@@ -101,8 +106,7 @@ fn rolled_out(facts: &Facts<'_>, since: RunTime) -> Option<RunTime> {
 
 /// When there were as many ready pods again as at `from`, if they got fewer
 /// before anything else was asked for.
-fn pods_back(facts: &Facts<'_>, from: RunTime) -> RunTime {
-    let steps = pod_steps(facts);
+fn pods_back(facts: &Facts<'_>, steps: &[PodStep], from: RunTime) -> RunTime {
     let start = from.as_secs_f64();
     let next = facts.faults.values().filter_map(|history| history.requested).filter(|at| *at > from).min();
     let until = next.unwrap_or(facts.end).as_secs_f64();
