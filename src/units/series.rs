@@ -1,5 +1,7 @@
 //! Names of series as Prometheus writes them: `up{job="shop"}`.
 
+use std::borrow::Cow;
+
 /// `name{a="1",b="2"}`; the labels must be in order.
 pub fn key<'a>(name: &str, labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let labels: Vec<String> =
@@ -47,22 +49,82 @@ pub fn labels(text: &str) -> Option<(Vec<(String, String)>, &str)> {
     }
 }
 
+/// The value of one label of a name that [`key`] wrote.
+pub fn label<'s>(series: &'s str, wanted: &str) -> Option<Cow<'s, str>> {
+    let mut rest = series.split_once('{')?.1;
+    loop {
+        let (key, quoted) = rest.split_once("=\"")?;
+        let (raw, after) = raw_end(quoted)?;
+        if key == wanted {
+            return Some(plain(raw));
+        }
+        rest = after.strip_prefix(',')?;
+    }
+}
+
 /// A label's value up to its closing quote, and what follows.
 fn quoted_end(text: &str) -> Option<(String, &str)> {
-    let mut value = String::new();
-    let mut chars = text.char_indices();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '"' => return Some((value, &text[at + 1..])),
-            '\\' => match chars.next()?.1 {
-                'n' => value.push('\n'),
-                '\\' => value.push('\\'),
-                '"' => value.push('"'),
-                // Unknown escapes stand for themselves, as Prometheus reads them.
-                other => value.extend(['\\', other]),
+    raw_end(text).map(|(raw, after)| (plain(raw).into_owned(), after))
+}
+
+/// The same, with its escapes.
+fn raw_end(text: &str) -> Option<(&str, &str)> {
+    let mut escaped = false;
+    let end = text.find(|c| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    })?;
+    Some((&text[..end], &text[end + 1..]))
+}
+
+/// A value without its escapes. Unknown ones stand for themselves, as Prometheus
+/// reads them.
+fn plain(raw: &str) -> Cow<'_, str> {
+    if !raw.contains('\\') {
+        return Cow::Borrowed(raw);
+    }
+    let mut value = String::with_capacity(raw.len());
+    let mut chars = raw.chars();
+    while let Some(c) = chars.next() {
+        match (c, c == '\\') {
+            (c, false) => value.push(c),
+            _ => match chars.next() {
+                Some('n') => value.push('\n'),
+                Some(c @ ('\\' | '"')) => value.push(c),
+                other => value.extend(std::iter::once('\\').chain(other)),
             },
-            c => value.push(c),
         }
     }
-    None
+    Cow::Owned(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_label_is_found_whatever_the_others_say() {
+        let series = r#"calls{name="a,b=\"c\"",kind="ok"}"#;
+        assert_eq!(label(series, "name").as_deref(), Some(r#"a,b="c""#));
+        assert_eq!(label(series, "kind").as_deref(), Some("ok"));
+        assert_eq!(label(series, "b"), None);
+        assert_eq!(label("up", "kind"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(values in prop::collection::vec(any::<String>(), 1..4)) {
+            let names = ["a", "b", "c"];
+            let series = key("up", names.into_iter().zip(values.iter().map(String::as_str)));
+            for (name, value) in names.iter().zip(&values) {
+                let read = label(&series, name);
+                prop_assert_eq!(read.as_deref(), Some(value.as_str()));
+            }
+            let all = labels_of(&series["up".len()..]).unwrap();
+            prop_assert_eq!(all.into_iter().map(|(_, value)| value).collect::<Vec<_>>(), values);
+        }
+    }
 }

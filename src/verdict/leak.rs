@@ -182,7 +182,7 @@ fn traffic(facts: &Facts<'_>, pod: &str, before: RunTime, shut: &[Shut]) -> Vec<
         let shut = shut.iter().filter_map(|shut| counters::inside(samples, shut.from, shut.to, matches));
         Some((usual, shut.reduce(|a, b| a + b)?))
     };
-    let of_pod = |series: &str| counters::label(series, "pod") == Some(pod);
+    let of_pod = |series: &str| counters::label(series, "pod").as_deref() == Some(pod);
     let attempts = growth("gateway", &|series| {
         counters::name(series) == "gateway_upstream_requests_total" && of_pod(series)
     });

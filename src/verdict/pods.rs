@@ -179,7 +179,8 @@ fn removed(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Fi
     // Whether any Service's endpoint of this pod gets traffic.
     let serves = |values: &IndexMap<String, f64>, pod: &PodName| {
         let its = |series: &str| {
-            counters::name(series) == ENDPOINT && counters::label(series, "pod") == Some(pod.as_str())
+            counters::name(series) == ENDPOINT
+                && counters::label(series, "pod").as_deref() == Some(pod.as_str())
         };
         values.iter().any(|(series, value)| its(series) && *value > 0.0)
     };
@@ -265,7 +266,7 @@ fn gateway_trial(facts: &Facts<'_>, pod: &PodName, ready: Seen, until: RunTime) 
     let samples = facts.samples_of("gateway");
     let all = counters::up_to(samples, ready.not_before, until, &mine)?;
     let ok = counters::up_to(samples, ready.not_before, until, |series| {
-        mine(series) && counters::label(series, "outcome") == Some("ok")
+        mine(series) && counters::label(series, "outcome").as_deref() == Some("ok")
     })?;
     (all.by > 0.0).then(|| ((all.by - ok.by).max(0.0).round() as u64, all.by.round() as u64))
 }

@@ -22,13 +22,15 @@ pub(super) fn tells(series: &str, breaker: &str) -> Option<Counts> {
         "haproxy_server_sessions_total" => {
             let its = label("proxy")
                 .zip(label("server"))
-                .is_some_and(|(proxy, server)| breaker.split_once('/') == Some((proxy, server)));
+                .is_some_and(|(proxy, server)| breaker.split_once('/') == Some((&*proxy, &*server)));
             (its, Counts::Sent)
         }
-        "envoy_cluster_upstream_rq_total" => (label("envoy_cluster_name") == Some(breaker), Counts::Sent),
+        "envoy_cluster_upstream_rq_total" => {
+            (label("envoy_cluster_name").as_deref() == Some(breaker), Counts::Sent)
+        }
         "resilience4j_circuitbreaker_calls_seconds_count" => {
-            let let_in = matches!(label("kind"), Some("successful" | "failed" | "ignored"));
-            (label("name") == Some(breaker) && let_in, Counts::Ended)
+            let let_in = matches!(label("kind").as_deref(), Some("successful" | "failed" | "ignored"));
+            (label("name").as_deref() == Some(breaker) && let_in, Counts::Ended)
         }
         _ => return None,
     };
@@ -49,7 +51,7 @@ pub(super) fn sources<'f>(facts: &'f Facts<'_>, breaker: &str) -> Vec<(&'f str, 
 pub(super) fn all_shut(sample: &Sample<'_>, breaker: &str) -> bool {
     let healthy = sample.1.iter().find(|(series, _)| {
         counters::name(series) == "envoy_cluster_membership_healthy"
-            && counters::label(series, "envoy_cluster_name") == Some(breaker)
+            && counters::label(series, "envoy_cluster_name").as_deref() == Some(breaker)
     });
     healthy.is_none_or(|(_, healthy)| *healthy == 0.0)
 }

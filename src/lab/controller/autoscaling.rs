@@ -48,12 +48,9 @@ pub(super) async fn run(controller: Arc<Controller>) {
             (stable.len()..wanted).for_each(|_| drop(controller.new_pod(Role::Stable, version.clone())));
         } else if wanted < stable.len() {
             tracing::info!(wanted, in_flight, "replicas are taken away");
-            // The newest first.
-            for name in stable.iter().skip(wanted) {
-                if let Some(orders) = controller.orders(name) {
-                    pod::end(orders, DRAIN).await;
-                }
-            }
+            // The newest first, all at once.
+            let orders = stable.iter().skip(wanted).filter_map(|name| controller.orders(name));
+            futures::future::join_all(orders.map(|orders| pod::end(orders, DRAIN))).await;
         }
     }
 }
