@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    counters,
+    autoscaler, counters,
     facts::Facts,
     finding::{Finding, counted},
     judge::Title,
@@ -126,7 +126,8 @@ fn scales_out(facts: &Facts<'_>, e: &AutoscalingExpectation, limit: Span) -> Res
     let most = steps.iter().filter(|(seen, _)| seen.by > start && seen.by <= end).map(|(_, count)| *count);
     let most = most.max().unwrap_or(usual).max(usual);
     let finding = within(Seen::at(start), seen, end, limit, &what);
-    Ok(finding.on("controller", format!("{usual} before {}, {most} at most in it", e.phase)))
+    let own = autoscaler::told(facts, start, end);
+    Ok(finding.on("controller", format!("{usual} before {}, {most} at most in it", e.phase)).with(own))
 }
 
 fn in_slo(facts: &Facts<'_>, e: &AutoscalingExpectation, limit: Span) -> Result<Finding, Finding> {

@@ -26,6 +26,7 @@
 
 mod alert;
 mod anomalies;
+mod autoscaler;
 mod autoscaling;
 mod breaker;
 mod budget;

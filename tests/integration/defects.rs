@@ -5,7 +5,8 @@
 //! `cargo test --release --test integration -- --ignored defect_matrix`.
 //! `FIREDRILL_SEEDS=7,8,9` sets the seeds, `FIREDRILL_JOBS` how many drills run
 //! at a time, `FIREDRILL_ONLY` a part of the names. `FIREDRILL_TRUTH=FILE` adds
-//! a line of each drill to a file, which `benches/truth` makes a table of.
+//! a line of each drill to a file, which `benches/truth` makes a table of; with
+//! `FIREDRILL_KEEP=FOLDER` the runs stay there, to be judged again.
 
 use std::{
     collections::BTreeSet,
@@ -79,7 +80,7 @@ impl Drill {
     }
 
     /// Adds to the file of the truth how each check of a drill was judged.
-    fn note(&self, verdict: &RunVerdict) {
+    fn note(&self, verdict: &RunVerdict, run: &str) {
         let Some(file) = env::var_os("FIREDRILL_TRUTH") else { return };
         let checks = verdict.checks.iter().map(
             |check| json!({ "id": check.id, "kind": check.kind, "verdict": check.verdict, "why": check.why }),
@@ -89,6 +90,7 @@ impl Drill {
             "mechanism": self.mechanism(),
             "healed": self.heal.is_some(),
             "checks": checks.collect::<Vec<_>>(),
+            "run": run,
             "seed": self.seed,
         });
         let mut file =
@@ -111,7 +113,7 @@ impl Drill {
         let text = fs::read_to_string(Path::new(folder).join("verdict.json"))
             .map_err(|error| format!("no verdict ({error}): {}", String::from_utf8_lossy(&out.stderr)))?;
         let verdict: RunVerdict = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        self.note(&verdict);
+        self.note(&verdict, folder);
         let (want, failing) = match self.heal {
             Some(_) => (0, BTreeSet::new()),
             None => (1, BTreeSet::from([self.mechanism().to_owned()])),
@@ -167,7 +169,9 @@ fn drills() -> Vec<Drill> {
 #[test]
 #[ignore = "takes minutes"]
 fn defect_matrix() {
-    let runs = tempfile::tempdir().expect("a folder");
+    let kept = env::var_os("FIREDRILL_KEEP").map(PathBuf::from);
+    let passing = tempfile::tempdir().expect("a folder");
+    let runs = kept.as_deref().unwrap_or(passing.path());
     let jobs = env::var("FIREDRILL_JOBS").map_or(2, |jobs| jobs.parse().expect("a number of jobs"));
     let (queue, failures) = (Mutex::new(drills().into_iter()), Mutex::new(0));
     std::thread::scope(|scope| {
@@ -177,7 +181,7 @@ fn defect_matrix() {
                     let Some(drill) = queue.lock().expect("no panic").next() else { break };
                     let state = if drill.heal.is_some() { "healed" } else { "defect" };
                     let head = format!("{:<32} {state} seed {}", drill.name(), drill.seed);
-                    match drill.run(runs.path()) {
+                    match drill.run(runs) {
                         Ok(why) => println!("ok    {head}  {why}"),
                         Err(why) => {
                             *failures.lock().expect("no panic") += 1;
@@ -188,8 +192,5 @@ fn defect_matrix() {
             });
         }
     });
-    if env::var_os("FIREDRILL_KEEP").is_some() {
-        println!("runs kept in {}", runs.keep().display());
-    }
     assert_eq!(failures.into_inner().expect("no panic"), 0, "drills ended otherwise than they should");
 }

@@ -85,11 +85,15 @@ impl Figured for HorizontalPodAutoscaler {
         let status = self.status.clone().unwrap_or_default();
         let limits =
             self.spec.as_ref().map_or((0, 0), |spec| (spec.min_replicas.unwrap_or(1), spec.max_replicas));
+        let conditions = status.conditions.iter().flatten();
+        // It can't tell how many there should be: nobody says what the pods use, for one.
+        let blind = conditions.filter(|one| one.type_ == "ScalingActive" && one.status == "False").count();
         vec![
             ("kube_horizontalpodautoscaler_spec_min_replicas", f64::from(limits.0)),
             ("kube_horizontalpodautoscaler_spec_max_replicas", f64::from(limits.1)),
             ("kube_horizontalpodautoscaler_status_current_replicas", number(status.current_replicas)),
             ("kube_horizontalpodautoscaler_status_desired_replicas", f64::from(status.desired_replicas)),
+            ("kubernetes_horizontalpodautoscaler_blind", flag(blind > 0)),
         ]
     }
 }

@@ -135,6 +135,35 @@ fn grown(more: usize, when: f64) -> Drill {
 }
 
 #[test]
+fn what_the_autoscaler_itself_wanted_is_shown() {
+    let wanted = |drill: Drill, when, count, blind| {
+        let of = |metric: &str| format!("{metric}{{horizontalpodautoscaler=\"shop, \\\"llm\\\"\"}}");
+        let desired = of("kube_horizontalpodautoscaler_status_desired_replicas");
+        let most = of("kube_horizontalpodautoscaler_spec_max_replicas");
+        let blinded = of("kubernetes_horizontalpodautoscaler_blind");
+        let values = [(desired.as_str(), count), (most.as_str(), 5.0), (blinded.as_str(), blind)];
+        drill.sample(when, "horizontalpodautoscalers in shop", &values)
+    };
+    let told = |drill: Drill| {
+        let drill = scaling(drill, |e| e.scales_out_within = Some(Span::secs(10)));
+        let evidence = drill.checked().evidence.into_iter().map(|one| one.what);
+        evidence.filter(|what| what.starts_with("autoscaler shop, \"llm\" ")).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(told(grown(0, 0.0)), "");
+    let usual = || wanted(grown(2, 27.0), 5.0, 2.0, 0.0);
+    let more = told(wanted(wanted(usual(), 24.0, 4.0, 0.0), 26.0, 5.0, 0.0));
+    assert!(
+        more.contains("wanted 4 replicas at") && more.contains("5 at the most (it may have 5)"),
+        "{more}"
+    );
+    let never = told(wanted(usual(), 24.0, 2.0, 0.0));
+    assert!(never.contains("never wanted more than 2 replicas"), "{never}");
+    assert!(!never.contains("could not tell"), "{never}");
+    let blind = told(wanted(usual(), 24.0, 2.0, 1.0));
+    assert!(blind.contains("it could not tell how many"), "{blind}");
+}
+
+#[test]
 fn replicas_follow_the_load_and_go_again() {
     let out = |drill| scaling(drill, |e| e.scales_out_within = Some(Span::secs(10)));
     out(grown(2, 27.0)).gives(Pass);

@@ -3,7 +3,8 @@
 //!
 //! `VERSION` is what it says that it is; with `FAIL` it answers 500, and with
 //! `NEVER_READY` it is never ready. For `COLD_MS` it is not ready, and answers
-//! 503. Each answer names its pod.
+//! 503. `WORK` is how many millions of rounds an answer takes to compute. Each
+//! answer names its pod.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -35,6 +36,13 @@ fn main() {
     }
 }
 
+/// Keeps a core busy, for about a millisecond with each million rounds.
+fn work() {
+    let millions: u64 = std::env::var("WORK").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
+    let rounds = 0..millions * 1_000_000;
+    std::hint::black_box(rounds.fold(1u64, |state, i| std::hint::black_box(state.wrapping_mul(i | 1))));
+}
+
 /// Status and body of an answer.
 fn answer(path: &str, version: &str) -> (&'static str, String) {
     match path {
@@ -52,6 +60,7 @@ fn answer(path: &str, version: &str) -> (&'static str, String) {
             ("500 Oops", "{}".to_owned())
         }
         _ => {
+            work();
             GOOD.fetch_add(1, Ordering::Relaxed);
             ("200 OK", format!("{{\"version\":\"{version}\"}}"))
         }
