@@ -16,8 +16,29 @@ pub fn read(folder: &RunFolder) -> Result<RunRecord, FolderError> {
     Ok(record)
 }
 
+/// The number in front of a line, if it has one.
+fn number(line: &str) -> Option<u64> {
+    let (number, _) = line.strip_prefix("{\"n\":")?.split_once(',')?;
+    number.parse().ok()
+}
+
+/// Says which lines are missing, by the numbers of those that are there.
+fn missing(name: &str, text: &str, warnings: &mut Vec<String>) {
+    let mut last = 0;
+    for n in text.lines().filter_map(number) {
+        match n.checked_sub(last + 1) {
+            Some(0) => {}
+            Some(1) => warnings.push(format!("{name}: line {} is missing", last + 1)),
+            Some(_) => warnings.push(format!("{name}: lines {} to {} are missing", last + 1, n - 1)),
+            None => warnings.push(format!("{name}: line {n} comes after line {last}")),
+        }
+        last = n;
+    }
+}
+
 fn lines<T: DeserializeOwned>(name: &str, text: &str, warnings: &mut Vec<String>) -> Vec<T> {
     let count = text.lines().count();
+    missing(name, text, warnings);
     let read = |(index, line): (usize, &str)| match serde_json::from_str(line) {
         Ok(value) => Some(value),
         Err(_) if index + 1 == count && !text.ends_with('\n') => {
@@ -67,6 +88,29 @@ mod tests {
         assert_eq!(record.warnings, Vec::<String>::new());
         assert_eq!(record.events.len(), 3);
         assert_eq!(record.events[2].event, Event::RunEnded { end: RunEnd::Completed });
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_missing_or_in_another_place_is_a_warning() {
+        let (_dir, folder) = written().await;
+        let whole = folder.read("events.jsonl").expect("text");
+        let lines: Vec<&str> = whole.lines().collect();
+        let told = |lines: &[&str]| {
+            folder.write("events.jsonl", format!("{}\n", lines.join("\n")).as_bytes()).expect("written");
+            read(&folder).expect("a record").warnings
+        };
+        assert_eq!(told(&lines), Vec::<String>::new());
+        assert_eq!(told(&[lines[0], lines[2]]), ["events.jsonl: line 2 is missing"]);
+        assert_eq!(told(&lines[2..]), ["events.jsonl: lines 1 to 2 are missing"]);
+        assert_eq!(
+            told(&[lines[0], lines[0], lines[1], lines[2]]),
+            ["events.jsonl: line 1 comes after line 1"]
+        );
+        // Journals that were written before lines had numbers read as ever.
+        let bare: Vec<String> =
+            (1..).zip(&lines).map(|(n, line)| line.replace(&format!("\"n\":{n},"), "")).collect();
+        assert!(!bare[0].contains("\"n\""));
+        assert_eq!(told(&[&bare[0], &bare[2]]), Vec::<String>::new());
     }
 
     #[tokio::test]

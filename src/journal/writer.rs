@@ -70,6 +70,15 @@ fn write(
     first
 }
 
+/// An object with its line's number in front, so that a line that is lost later is
+/// missed.
+pub(super) fn numbered(n: u64, object: &str) -> String {
+    match object.strip_prefix('{') {
+        Some(fields) => format!("{{\"n\":{n},{fields}"),
+        None => object.to_owned(),
+    }
+}
+
 /// A file that grows by whole lines.
 #[derive(Debug)]
 struct Appender {
@@ -77,20 +86,23 @@ struct Appender {
     name: &'static str,
     file: File,
     length: u64,
+    /// Lines that there should be by now.
+    lines: u64,
 }
 
 impl Appender {
     fn create(folder: &RunFolder, name: &'static str) -> Result<Self, FolderError> {
         let path = folder.file(name);
         let file = File::create(&path).map_err(|e| FolderError::new("create", &path, e))?;
-        Ok(Self { folder: folder.clone(), name, file, length: 0 })
+        Ok(Self { folder: folder.clone(), name, file, length: 0, lines: 0 })
     }
 
     /// Appends one line. On a full disk the reserve is given back and the
     /// line tried once more; that is an error all the same.
     fn append<T: Serialize>(&mut self, value: &T) -> Result<(), FolderError> {
-        let mut line = serde_json::to_vec(value).map_err(|e| self.error(io::Error::other(e)))?;
-        line.push(b'\n');
+        let json = serde_json::to_string(value).map_err(|e| self.error(io::Error::other(e)))?;
+        self.lines += 1;
+        let line = [numbered(self.lines, &json).as_bytes(), b"\n"].concat();
         match self.file.write_all(&line) {
             Ok(()) => {
                 self.length += line.len() as u64;

@@ -5,7 +5,7 @@ use super::{
     facts::Facts,
     finding::Finding,
     judge::Title,
-    model::CheckKind,
+    model::{CheckKind, Verdict},
     states::{self, Met},
     times::{interval, within, worst},
 };
@@ -60,6 +60,13 @@ fn fires(facts: &Facts<'_>, e: &AlertExpectation, limit: Span) -> Result<Finding
         Some((*seen, *source))
     });
     let first = first.min_by_key(|(seen, _)| seen.by);
+    let in_time = (t0.not_before, t0.by + limit.0);
+    if let Some((blind, _)) = all.iter().find(|(source, _)| facts.was_down(source, in_time))
+        && first.is_none_or(|(seen, _)| seen.not_before > in_time.1)
+    {
+        let why = format!("{blind} did not answer for a while, so {} may have fired in time", e.name);
+        return Err(Finding::inconclusive(why));
+    }
     let finding = within(t0, first.map(|(seen, _)| seen), facts.end, limit, &format!("{} fired", e.name));
     Ok(match first {
         Some((seen, source)) => finding.on(source, format!("{} fires at {}", e.name, interval(seen))),
@@ -83,6 +90,17 @@ fn resolves(facts: &Facts<'_>, e: &AlertExpectation, limit: Span) -> Result<Find
         let resolved = states::settled(states, t0.not_before, until, |firing| !firing);
         let resolved = resolved.filter(|seen| seen.by <= until);
         let finding = within(end, resolved, until, limit, &format!("{} was resolved", e.name));
+        let unseen = resolved.is_none_or(|seen| facts.was_down(source, (seen.by, until)));
+        let finding = match finding.verdict {
+            Verdict::Fail if facts.was_down(source, (end.not_before, until)) => {
+                Finding::inconclusive(format!("{}, but {source} did not answer for a while", finding.why))
+            }
+            Verdict::Pass if unseen => Finding::inconclusive(format!(
+                "{}, but {source} did not answer after that: it may fire again",
+                finding.why
+            )),
+            _ => finding,
+        };
         findings.push(match resolved {
             Some(seen) => finding.on(source, format!("{} fires no more at {}", e.name, interval(seen))),
             None => finding.on(source, format!("{} fires on", e.name)),
@@ -132,15 +150,7 @@ fn quiet(facts: &Facts<'_>, e: &AlertExpectation, phase: &PhaseName) -> Result<F
         })));
     }
     let sources: Vec<&str> = all.iter().map(|(source, _)| *source).collect();
-    let blind = |source: &&str| {
-        let told = facts.signals.iter().filter_map(|(seen, signal)| match signal {
-            Signal::Source { source: of, up, .. } if of == source => Some((*seen, !up)),
-            _ => None,
-        });
-        let down: Vec<(Seen, bool)> = told.collect();
-        states::met(&down, (start, end), facts.end, |down| *down).is_some()
-    };
-    if let Some(blind) = sources.iter().find(|source| blind(source)) {
+    if let Some(blind) = sources.iter().find(|source| facts.was_down(source, (start, end))) {
         let why = format!("{blind} did not answer in all of {phase}, so {} may have fired", e.name);
         return Err(Finding::inconclusive(why));
     }

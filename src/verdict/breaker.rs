@@ -6,7 +6,7 @@ use super::{
     finding::{Finding, Rigour, counted, evidence, latency},
     judge::Title,
     leak,
-    model::CheckKind,
+    model::{CheckKind, Verdict},
     states::{self, Met},
     times::{interval, within},
 };
@@ -86,7 +86,16 @@ fn opens(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Find
         let why = format!("{} was open already when the fault acted", open_already.join(", "));
         return Err(Finding::inconclusive(why));
     }
+    let in_time = (t0.not_before, t0.by + limit.0);
+    let blind = facts.blind(|source| facts.tells_of_breakers(source), in_time);
     if let Some(rejection) = rejected.0 {
+        if !names.is_empty() && blind.is_none() {
+            let why = format!(
+                "a request was rejected by an open breaker at {rejection}, yet {} says that it stayed closed",
+                names.join(", ")
+            );
+            return Err(Finding::inconclusive(why).with(rejected.1));
+        }
         // Only the latest instant at which it was open is known.
         let seen = Seen { not_before: t0.not_before, by: rejection };
         return Ok(within(t0, Some(seen), facts.end, limit, "a breaker rejected").with(rejected.1));
@@ -95,6 +104,9 @@ fn opens(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Find
     if names.is_empty() && !facts.has_samples() {
         let why = "no source of signals answered, and no request was rejected by an open breaker";
         return Err(Finding::inconclusive(why));
+    }
+    if let Some(blind) = blind {
+        return Err(Finding::inconclusive(format!("{blind} did not answer for a while: it may have opened")));
     }
     let finding = within(t0, None, facts.end, limit, what);
     Ok(finding.on("breakers", format!("{} seen, none opened", counted(names.len() as u64, "breaker"))))
@@ -167,6 +179,7 @@ fn closes(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Fin
         return Err(Finding::inconclusive("no breaker had opened, so none had to close"));
     }
     let mut findings = Vec::new();
+    let mut last: Option<RunTime> = None;
     for name in &opened {
         let closed = states::settled(&facts.breakers[name], t0.not_before, quiet_until, |state| {
             *state == BreakerState::Closed
@@ -174,15 +187,35 @@ fn closes(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Fin
         if closed.is_none() && facts.gone(name).is_some() {
             continue;
         }
+        last = last.max(closed.map(|seen| seen.by));
         findings.push(within(end, closed, quiet_until, limit, &format!("breaker {name} closed for good")));
     }
+    let unsaid = last.and_then(|closed| reopened(facts, closed, quiet_until));
     let checked = counted(findings.len() as u64, "breaker");
     let worst = super::times::worst(findings);
     worst
+        .map(|finding| match (finding.verdict, unsaid) {
+            (Verdict::Pass, Some(why)) => Finding::inconclusive(format!("{}, but {why}", finding.why)),
+            _ => finding,
+        })
         .map(|finding| {
             finding.on("breakers", format!("{checked} that had opened, and whose pod is still there"))
         })
         .ok_or_else(|| Finding::inconclusive(format!("the pods of {} are gone", opened.join(", "))))
+}
+
+/// Why it is not known that all breakers stayed closed from here on, if it isn't.
+fn reopened(facts: &Facts<'_>, closed: RunTime, until: RunTime) -> Option<String> {
+    // What was due before may have met the open breaker.
+    let due = |cell: &&crate::journal::Cell| cell.key.due() >= closed && cell.key.due() < until;
+    let rejected = facts.cells_in(None).filter(|cell| cell.key.served.breaker_open).filter(due);
+    let rejected: u64 = rejected.map(|cell| cell.count).sum();
+    if rejected > 0 {
+        let requests = counted(rejected, "request");
+        return Some(format!("{requests} due after that were rejected by an open breaker"));
+    }
+    let blind = facts.blind(|source| facts.tells_of_breakers(source), (closed, until))?;
+    Some(format!("{blind} did not answer for a while after that: it may have opened again"))
 }
 
 fn quiet(facts: &Facts<'_>, phase: &PhaseName) -> Finding {
@@ -200,6 +233,7 @@ fn quiet(facts: &Facts<'_>, phase: &PhaseName) -> Finding {
     }
     let seen_by_then = |states: &&Vec<(Seen, BreakerState)>| states.iter().any(|(seen, _)| seen.by <= end);
     let watched = facts.breakers.values().filter(seen_by_then).count() as u64;
+    let blind = facts.blind(|source| facts.tells_of_breakers(source), (start, end));
     let mut maybe = None;
     for (name, states) in &facts.breakers {
         let said = |seen| format!("breaker {name} was open from {}", interval(seen));
@@ -215,6 +249,10 @@ fn quiet(facts: &Facts<'_>, phase: &PhaseName) -> Finding {
     match maybe {
         Some(said) => Finding::inconclusive(format!("{said}: perhaps in this phase, perhaps not")),
         None if watched == 0 => Finding::inconclusive("no breaker showed itself in this phase"),
+        None if blind.is_some() => Finding::inconclusive(format!(
+            "{} did not answer in all of {phase}: a breaker may have opened",
+            blind.unwrap_or_default()
+        )),
         None => Finding::pass(format!("{} stayed closed", counted(watched, "breaker")))
             .observed(0.0, "count")
             .on("breakers", format!("no breaker open between {start} and {end}")),

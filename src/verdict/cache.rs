@@ -16,8 +16,9 @@ use crate::{
         event::Evidence,
         interval::{CacheUse, Outcome},
     },
+    plan::model::PlannedAction,
     scenario::model::CacheExpectation,
-    units::{FaultId, LatencyThreshold, PhaseName, RatioThreshold, Span, Version},
+    units::{FaultId, LatencyThreshold, PhaseName, RatioThreshold, RunTime, Span, Version},
 };
 
 /// Answers without a word of a cache from which it is taken to be absent.
@@ -124,8 +125,36 @@ fn hit_latency(facts: &Facts<'_>, limit: &LatencyThreshold) -> Finding {
     latency(&latencies, 0, limit, "hit", Rigour::Reaction).with([uses.evidence()])
 }
 
+/// Seconds of a phase in which its faults surely act; the whole of one that has
+/// none. A finding: none of them was proven.
+fn acting(facts: &Facts<'_>, phase: &PhaseName) -> Result<std::ops::Range<u32>, Finding> {
+    let Some((start, end)) = facts.phase(phase) else {
+        return Err(Finding::inconclusive("the phase was not reached"));
+    };
+    let faults = facts.plan.timeline.iter().filter(|act| !matches!(act.action, PlannedAction::Deploy(_)));
+    let within: Vec<&FaultId> =
+        faults.filter(|act| act.at >= start && act.at < end).map(|act| &act.id).collect();
+    let acted: Vec<(RunTime, RunTime)> = within
+        .iter()
+        .filter_map(|id| {
+            let over = facts.fault_end(Some(id)).ok().filter(|_| facts.lasts(Some(id)));
+            Some((facts.effect(Some(id)).ok()?.by, over.map_or(end, |over| over.not_before)))
+        })
+        .collect();
+    let (first, last) = (acted.iter().map(|times| times.0).min(), acted.iter().map(|times| times.1).max());
+    match first.zip(last) {
+        None if within.is_empty() => Ok(start.second()..end.second().saturating_add(1)),
+        None => Err(Finding::inconclusive(format!("no fault was proven to act in {phase}"))),
+        Some((first, last)) => Ok(first.second().saturating_add(1)..last.second()),
+    }
+}
+
 fn serves(facts: &Facts<'_>, phase: &PhaseName) -> Finding {
-    let uses = Uses::of(facts.cells_in(Some(phase)));
+    let acting = match acting(facts, phase) {
+        Ok(acting) => acting,
+        Err(finding) => return finding,
+    };
+    let uses = Uses::of(facts.cells_in(Some(phase)).filter(|cell| acting.contains(&cell.key.second)));
     if uses.absent() {
         return absent(&uses);
     }

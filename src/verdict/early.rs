@@ -7,7 +7,7 @@ use super::{
     facts::Facts,
     finding::{Finding, Rigour, counted, evidence, ratio},
     model::Verdict,
-    probes::{WAITED, of_pod, readiness, refusals},
+    probes::{GAP, WAITED, nameless_failures, of_pod, readiness},
     times::interval,
 };
 use crate::units::{PodName, RatioThreshold, RunTime, Seen};
@@ -97,7 +97,7 @@ fn by_gateway(facts: &Facts<'_>, start: &Start<'_>, until: RunTime) -> Option<Go
     let last = samples.iter().map(|(seen, _)| seen.by).rfind(|by| *by <= start.ready.not_before);
     let cold = start.ready.not_before.since(start.listed);
     let seen = last.map_or(Duration::ZERO, |last| last.since(start.listed));
-    let unseen = (early.is_none() || seen * 2 < cold)
+    let unseen = (early.is_none() || seen * 2 < cold || cold.saturating_sub(seen) > GAP)
         .then(|| format!("the gateway was not asked often enough while {} started", start.pod));
     // It counts attempts when they end: those that waited are known by their answers.
     let waited = of_pod(facts, start.pod).filter(|cell| cell.key.due() + WAITED <= start.ready.not_before);
@@ -106,7 +106,7 @@ fn by_gateway(facts: &Facts<'_>, start: &Start<'_>, until: RunTime) -> Option<Go
     Some(Got { early, all: (all.by as u64).max(early), by: "gateway /metrics", unseen })
 }
 
-/// By answers that name the pod. Refusals name nobody: where there are some
+/// By answers that name the pod. Failures name nobody: where there are some
 /// while it starts, they may be its.
 fn by_wire(facts: &Facts<'_>, start: &Start<'_>, until: RunTime) -> Got {
     let mine = of_pod(facts, start.pod).filter(|cell| cell.first_end > start.listed);
@@ -119,9 +119,11 @@ fn by_wire(facts: &Facts<'_>, start: &Start<'_>, until: RunTime) -> Got {
         };
         (early + before, all + cell.count)
     });
-    let refused = refusals(facts, start.listed + WAITED, start.ready.not_before);
-    let unseen = (refused > 0).then(|| {
-        format!("{} while {} started, of whom is not known", counted(refused, "refusal"), start.pod)
-    });
-    Got { early, all, by: "wire", unseen }
+    let failed = nameless_failures(facts, start.listed + WAITED, start.ready.not_before);
+    // Who counts as a rule may have had more to say than the answers have.
+    let blind = facts.blind(|source| source == "gateway", (start.listed, until));
+    let blind = blind.map(|blind| format!("{blind} did not answer for a while as {} started", start.pod));
+    let unseen = (failed > 0)
+        .then(|| format!("{} while {} started, of whom is not known", counted(failed, "failure"), start.pod));
+    Got { early, all, by: "wire", unseen: unseen.or(blind) }
 }

@@ -6,7 +6,7 @@ use super::{
     facts::Facts,
     finding::{Finding, Rigour, counted, latency, percent, ratio},
     judge::Title,
-    model::CheckKind,
+    model::{CheckKind, Verdict},
     times::within,
 };
 use crate::{
@@ -23,6 +23,13 @@ use crate::{
 const HARM: f64 = 0.02;
 /// A fault is still felt for as long after its end.
 const AFTERMATH: Duration = Duration::from_secs(2);
+
+/// How long before the fault a fallback that was on already is noticed.
+const BEFORE: Duration = Duration::from_secs(5);
+/// Share of the answers before the fault that it may have given all the same.
+const STRAYS: f64 = 0.01;
+/// Answers of others without which it is not known to have stepped back.
+const ENOUGH: u64 = 5;
 
 /// Judges the one demand that is set.
 pub(super) fn judge(facts: &Facts<'_>, e: &FallbackExpectation) -> (Title, Finding) {
@@ -121,6 +128,16 @@ fn engages(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Fi
         })
         .min_by_key(|seen| seen.by);
     let Some(first) = first else { return Err(nobody(facts, after, t0)) };
+    let since = RunTime(t0.not_before.0.saturating_sub(BEFORE.as_micros() as u64));
+    let due = |cell: &&Cell| cell.key.due() >= since && cell.last_end < t0.not_before;
+    let share = |part: u64, all: u64| part as f64 / all.max(1) as f64;
+    let usual: u64 = facts.cells_in(None).filter(due).map(|cell| cell.count).sum();
+    let already: u64 = answers(facts, since).filter(due).map(|cell| cell.count).sum();
+    if share(already, usual) > STRAYS {
+        let part = percent(share(already, usual));
+        let why = format!("a fallback gave {part} of the answers already before the fault acted");
+        return Err(Finding::inconclusive(why).on("wire", format!("{already} of {usual} since {since}")));
+    }
     let finding = within(t0, Some(first), facts.end, limit, "the first answer from a fallback ended");
     let n = answers(facts, t0.not_before).map(|cell| cell.count).sum();
     Ok(finding.on("wire", format!("{} from a fallback", counted(n, "answer"))))
@@ -167,10 +184,21 @@ fn disengages(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result
         within(end, Some(Seen::at(last)), facts.end, limit, "the last answer from a fallback ended");
     let watched = until.since(end.by).as_secs_f64();
     let after_end: u64 = mine().filter(|cell| cell.first_end > end.by).map(|cell| cell.count).sum();
-    let finding = if finding.verdict == super::model::Verdict::Pass && watched < limit.as_secs_f64() {
-        Finding::inconclusive(format!("only {watched:.1} s after the fault's end were undisturbed"))
-    } else {
-        finding
+    let others = facts.cells_in(None).filter(|cell| {
+        let own = !cell.key.served.fallback && !cell.key.served.cache.is_answer();
+        own && cell.key.outcome == Outcome::Ok && cell.first_end > last && cell.key.due() < until
+    });
+    let others: u64 = others.map(|cell| cell.count).sum();
+    let finding = match finding.verdict {
+        Verdict::Pass if watched < limit.as_secs_f64() => {
+            Finding::inconclusive(format!("only {watched:.1} s after the fault's end were undisturbed"))
+        }
+        // It may have stopped because nobody asked, or nobody answered.
+        Verdict::Pass if others < ENOUGH => Finding::inconclusive(format!(
+            "after its last one, only {} came from others",
+            counted(others, "answer")
+        )),
+        _ => finding,
     };
     Ok(finding.on("wire", format!("{} from a fallback after the fault's end", counted(after_end, "answer"))))
 }

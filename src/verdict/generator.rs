@@ -1,5 +1,7 @@
 //! Whether the load generator can be believed.
 
+use std::time::Duration;
+
 use super::{
     facts::Facts,
     figures,
@@ -13,12 +15,16 @@ use crate::{
         model::{PlannedLoad, Subject},
     },
     scenario::model::{Expectation, Objective},
+    units::RunTime,
 };
 
 /// Share of arrivals that may have waited for a free user.
 pub(super) const STARVED: f64 = 0.001;
 /// p99 of scheduled → sent that is still no lag, in ms.
 pub(super) const LAG_MS: f64 = 50.0;
+
+/// Time between two intervals in which one is missing.
+const HOLE: Duration = Duration::from_millis(1900);
 
 /// Judges the generator: pass, or inconclusive with what was wrong.
 pub(super) fn judge(facts: &Facts<'_>) -> Finding {
@@ -90,6 +96,18 @@ fn late(facts: &Facts<'_>) -> Vec<String> {
     late
 }
 
+/// The first stretch of the load of which there is no interval: one is written
+/// each second.
+fn hole(facts: &Facts<'_>) -> Option<(RunTime, RunTime)> {
+    let (start, end) = facts.judged();
+    let ends = || facts.record.intervals.iter().map(|interval| interval.at);
+    let inside: Vec<RunTime> = std::iter::once(start).chain(ends().filter(|at| *at > start)).collect();
+    let between = inside.windows(2).map(|pair| (pair[0], pair[1])).find(|(from, to)| to.since(*from) >= HOLE);
+    // What is due in the last second ends later. A search may end before its time.
+    let last = ends().max().filter(|last| *last < end && facts.plan.search().is_none());
+    between.or(last.map(|last| (last, end)))
+}
+
 /// What is wrong with the generator, if anything is.
 fn trouble(facts: &Facts<'_>) -> Option<String> {
     let figures = figures::generator(facts);
@@ -101,6 +119,9 @@ fn trouble(facts: &Facts<'_>) -> Option<String> {
     troubles.extend(late(facts));
     if figures.dropped > 0 {
         troubles.push(format!("{} of the journal dropped", counted(figures.dropped, "record")));
+    }
+    if whole && let Some((from, to)) = hole(facts) {
+        troubles.push(format!("the journal has no figures of {from} to {to}"));
     }
     // Both of these are of the whole record, with the warm-up.
     let (due, sent) = facts.record.intervals.iter().fold((0u64, 0u64), |(due, sent), interval| {

@@ -71,7 +71,8 @@ impl Traffic {
 /// Judges the share of its usual traffic that reaches a pod past its open
 /// breaker. What the gateway says that it sent, or answers from the pod, show
 /// a leak; what only the pod counted contradicts the gateway. That there is
-/// none must be counted by one of them.
+/// none must be counted by who sends: what the fault holds back never reaches
+/// the pod.
 pub(super) fn judge(
     facts: &Facts<'_>,
     after: Option<&FaultId>,
@@ -81,12 +82,15 @@ pub(super) fn judge(
     let mut shares: Vec<(f64, Counter, String)> = Vec::new();
     let mut shown = Vec::new();
     let mut opened = false;
+    // Whether of some only what arrived was counted.
+    let mut unsent = false;
     for name in guarding(facts, after) {
         let shut = shut_times(facts, name, since, until);
         let Some(first) = shut.first() else { continue };
         opened = true;
         let probes = shut.iter().map(|shut| shut.probes).sum();
         let before = if after.is_some() { since } else { first.from - SETTLE };
+        let mut by = Vec::new();
         for traffic in traffic(facts, name, before, &shut) {
             let (leaked, stopped) = (traffic.leaked(probes), traffic.stopped());
             let source = &traffic.source;
@@ -99,9 +103,11 @@ pub(super) fn judge(
                 ),
             ));
             if stopped >= STOPPED {
+                by.push(traffic.counter);
                 shares.push((leaked / stopped, traffic.counter, format!("{name}, by {source}")));
             }
         }
+        unsent |= !by.is_empty() && !by.contains(&Counter::Gateway);
     }
     let breaks = |share: f64| !limit.op.holds(share, limit.limit.0);
     let most = |wanted: &dyn Fn(Counter) -> bool| {
@@ -117,9 +123,10 @@ pub(super) fn judge(
         Finding::fail(format!("{}, not {limit}", said(*share, whose))).observed(*share, "ratio")
     } else if let Some((share, _, whose)) = most(&|counter| counter != Counter::Wire) {
         let said = said(*share, whose);
-        match breaks(*share) {
-            true => Finding::inconclusive(format!("{said}, which neither gateway nor wire confirm")),
-            false => Finding::pass(said),
+        match (breaks(*share), unsent) {
+            (true, _) => Finding::inconclusive(format!("{said}, which neither gateway nor wire confirm")),
+            (false, true) => Finding::inconclusive(format!("{said}, but nobody counted all that was sent")),
+            (false, false) => Finding::pass(said),
         }
         .observed(*share, "ratio")
     } else if opened {

@@ -28,6 +28,7 @@ mod alert;
 mod anomalies;
 mod autoscaler;
 mod autoscaling;
+mod blind;
 mod breaker;
 mod budget;
 mod cache;

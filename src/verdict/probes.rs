@@ -69,14 +69,21 @@ fn since(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<RunTime, Finding>
 /// How long a request may wait before it is sent on to a pod.
 pub(super) const WAITED: Duration = Duration::from_secs(2);
 
-/// Connections that nobody answered, due in this time.
-pub(super) fn refusals(facts: &Facts<'_>, from: RunTime, to: RunTime) -> u64 {
-    let refused = facts.cells_in(None).filter(|cell| {
-        let unanswered =
-            matches!(cell.key.outcome, Outcome::ConnectRefused | Outcome::ConnectTimeout | Outcome::Reset);
+/// Requests due in this time that nobody answered, or somebody did who did not
+/// say who it was: a pod that should have had none may be behind them.
+pub(super) fn nameless_failures(facts: &Facts<'_>, from: RunTime, to: RunTime) -> u64 {
+    let failed = facts.cells_in(None).filter(|cell| {
+        let unanswered = matches!(
+            cell.key.outcome,
+            Outcome::ConnectRefused
+                | Outcome::ConnectTimeout
+                | Outcome::Reset
+                | Outcome::Http5xx
+                | Outcome::Timeout
+        );
         unanswered && cell.key.served.pod.is_none() && cell.key.due() >= from && cell.key.due() < to
     });
-    refused.map(|cell| cell.count).sum()
+    failed.map(|cell| cell.count).sum()
 }
 
 /// Answers of a pod itself.
@@ -124,15 +131,24 @@ fn removed(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Fi
         let what = format!("{} got its last request", loss.pod);
         let finding = within(loss.lost, Some(last.unwrap_or(loss.lost)), until, limit, &what);
         let watched = until.since(loss.lost.by).as_secs_f64();
-        let refused = refusals(facts, loss.lost.by + limit.0, until);
+        let failed = nameless_failures(facts, loss.lost.by + limit.0, until);
         let finding = match finding.verdict {
             Verdict::Pass if watched < limit.as_secs_f64() => {
                 Finding::inconclusive(format!("{} was not ready for only {watched:.1} s", loss.pod))
             }
+            Verdict::Pass
+                if by == "wire"
+                    && facts.blind(|source| source == "gateway", (loss.lost.not_before, until)).is_some() =>
+            {
+                Finding::inconclusive(format!(
+                    "{}, but the gateway did not answer for a while, which counts",
+                    finding.why
+                ))
+            }
             // Who is gone refuses, and does not say who it was.
-            Verdict::Pass if by == "wire" && refused > 0 => Finding::inconclusive(format!(
+            Verdict::Pass if by == "wire" && failed > 0 => Finding::inconclusive(format!(
                 "{} after that, of whom is not known, and nothing counts what {} was sent",
-                counted(refused, "refusal"),
+                counted(failed, "failure"),
                 loss.pod
             )),
             _ => finding,
@@ -160,7 +176,7 @@ struct Last {
 }
 
 /// Between two looks at what counts, more than this is a gap.
-const GAP: Duration = Duration::from_secs(3);
+pub(super) const GAP: Duration = Duration::from_secs(3);
 
 /// Its last request, as far as somebody knows. None: nobody counted its requests
 /// before, or all along.

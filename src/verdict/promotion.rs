@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     finding::{Finding, Rigour, counted, ratio},
+    model::Verdict,
     rollback::{GRACE, Rollout, answered_by},
     times::{interval, within},
 };
@@ -21,6 +22,7 @@ pub(super) fn promotes(rollout: &Rollout<'_, '_>, limit: Span) -> Result<Finding
     if let Some(settled) = rollout.settled() {
         let what = format!("only {candidate} answered");
         let finding = within(rollout.started, Some(settled), rollout.until, limit, &what);
+        let finding = rollout.confirmed(finding, settled.by + GRACE);
         return Ok(finding.on("wire", "nobody tells of this rollout: it is judged by the answers alone"));
     }
     let promoted = rollout.promotion();
@@ -38,7 +40,7 @@ pub(super) fn promotes(rollout: &Rollout<'_, '_>, limit: Span) -> Result<Finding
     let wire = format!("answers due after {since}: {right} by {candidate}, {wrong} by others");
     Ok(match (right, wrong) {
         (0, 0) => Finding::inconclusive("no answer named its version after the promotion"),
-        (_, 0) => finding,
+        (_, 0) => rollout.confirmed(finding, since),
         _ => Finding::fail(format!(
             "said to be promoted at {}, yet {} after it came from other versions",
             interval(promoted.seen),
@@ -61,8 +63,19 @@ pub(super) fn exposure(rollout: &Rollout<'_, '_>, limit: &RatioThreshold) -> Fin
         return Finding::inconclusive(format!("no answer is known to be of {}", rollout.candidate));
     }
     let finding = ratio(tried, all, limit, "answer", Rigour::Reaction);
-    finding.on(
-        "wire",
-        format!("{tried} of {} that name a version are of {}", counted(all, "answer"), rollout.candidate),
-    )
+    // While it was tried, those that name no version may be its.
+    let over = rollout.rolled_back().map_or(rollout.until, |back| back.by);
+    let nameless = rollout.nameless(rollout.started.not_before, over);
+    let most = (tried + nameless) as f64 / (all + nameless) as f64;
+    let finding = match finding.verdict {
+        Verdict::Pass if !limit.op.holds(most, limit.limit.0) => Finding::inconclusive(format!(
+            "{}, but {} meanwhile did not name their version",
+            finding.why,
+            counted(nameless, "answer")
+        )),
+        _ => finding,
+    };
+    let shown =
+        format!("{tried} of {} that name a version are of {}", counted(all, "answer"), rollout.candidate);
+    finding.on("wire", format!("{shown}; {nameless} more name none while it is tried"))
 }

@@ -4,7 +4,7 @@ use super::{
     facts::Facts,
     finding::{Finding, percent},
     judge::Title,
-    model::CheckKind,
+    model::{CheckKind, Verdict},
     times::within,
     windows::{self, Windows},
 };
@@ -16,6 +16,10 @@ use crate::{
 
 /// Load over the baseline's from which staying out of SLO is overload.
 const OVERLOAD: f64 = 1.1;
+
+/// Load under the baseline's at which being in SLO says little: what can't cope
+/// with the usual load may cope with half of it.
+const UNDERLOAD: f64 = 0.5;
 
 /// Judges the one demand that is set.
 pub(super) fn judge(facts: &Facts<'_>, e: &RecoveryExpectation) -> (Title, Finding) {
@@ -41,10 +45,44 @@ fn recovers(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<F
     let seen = windows::look(facts, &slos, (end.not_before, until), "after the fault's end")?;
     let back = seen.held;
     let mut finding = within(end, back, until, limit, "the service was back in the baseline's SLOs for good");
-    if back.is_none() {
-        finding = never_back(facts, finding, &seen, (end.by, until));
+    match back {
+        None => finding = never_back(facts, finding, &seen, (end.by, until)),
+        Some(back) if finding.verdict == Verdict::Pass => {
+            finding = at_its_load(facts, finding, (back.by, until));
+        }
+        Some(_) => {}
     }
     Ok(finding.on("wire", seen.shown("after the fault's end", &slos)))
+}
+
+/// Requests a second that were due in the first phase, and in another time.
+struct Load {
+    usual: f64,
+    now: f64,
+}
+
+impl Load {
+    fn of(facts: &Facts<'_>, (from, to): (RunTime, RunTime)) -> Option<Self> {
+        let rate = |from: RunTime, to: RunTime| {
+            let due = facts.cells_in(None).filter(|cell| (from..to).contains(&cell.key.due()));
+            due.map(|cell| cell.count as f64).sum::<f64>() / to.since(from).as_secs_f64().max(1.0)
+        };
+        let (start, end) = facts.plan.phases.first().and_then(|phase| facts.phase(&phase.name))?;
+        Some(Self { usual: rate(start, end), now: rate(from, to) })
+    }
+}
+
+/// Being back counts only at the load that the service is used to.
+fn at_its_load(facts: &Facts<'_>, finding: Finding, judged: (RunTime, RunTime)) -> Finding {
+    match Load::of(facts, judged) {
+        Some(Load { usual, now }) if now < usual * UNDERLOAD => {
+            let part = percent(now / usual.max(f64::MIN_POSITIVE));
+            let why = format!("{}, but the load was only {part} of the baseline's", finding.why);
+            Finding::inconclusive(why)
+                .on("wire", format!("{now:.1} requests/s, {usual:.1}/s in the baseline"))
+        }
+        _ => finding,
+    }
 }
 
 /// Not back by the end: metastable, unless the load explains it or the last
@@ -55,13 +93,7 @@ fn never_back(
     seen: &Windows,
     (from, to): (RunTime, RunTime),
 ) -> Finding {
-    let rate = |from: RunTime, to: RunTime| {
-        let due = facts.cells_in(None).filter(|cell| (from..to).contains(&cell.key.due()));
-        due.map(|cell| cell.count as f64).sum::<f64>() / to.since(from).as_secs_f64().max(1.0)
-    };
-    let first = facts.plan.phases.first().and_then(|phase| facts.phase(&phase.name));
-    let Some((start, end)) = first else { return finding };
-    let (usual, now) = (rate(start, end), rate(from, to));
+    let Some(Load { usual, now }) = Load::of(facts, (from, to)) else { return finding };
     let load = format!("{now:.1} requests/s after the fault, {usual:.1}/s in the baseline");
     if seen.ends_well {
         return windows::too_few().on("wire", load);
@@ -73,7 +105,7 @@ fn never_back(
         ))
         .on("wire", load);
     }
-    if finding.verdict == super::model::Verdict::Fail {
+    if finding.verdict == Verdict::Fail {
         let Finding { error, .. } = finding;
         let why = "metastable: fault and load are back to normal, the service is not by the end";
         return Finding { error, ..Finding::fail(why).on("wire", load) };

@@ -7,13 +7,13 @@ use super::{
     facts::Facts,
     finding::{Finding, Rigour, counted, ratio},
     judge::Title,
-    model::CheckKind,
+    model::{CheckKind, Verdict},
     slo::Census,
 };
 use crate::{
     journal::{event::RunEnd, interval::Outcome},
     scenario::model::RetryExpectation,
-    units::{FaultId, PhaseName, RatioThreshold},
+    units::{FaultId, PhaseName, RatioThreshold, RunTime},
 };
 
 /// Requests that stated their attempts without which nothing is judged.
@@ -50,6 +50,27 @@ fn absorbs(facts: &Facts<'_>, after: Option<&FaultId>, limit: &RatioThreshold) -
     let census = Census::of(due, matches!(facts.run_end, Some(RunEnd::Aborted)));
     let finding = ratio(census.ok, census.attempted, limit, "request", Rigour::Reaction);
     let failures = census.failures_in_words();
+    // Where no attempt failed, there was nothing to absorb.
+    let again = facts.cells_in(None).filter(|cell| (from..=to).contains(&cell.key.second));
+    let again: u64 = again.map(|cell| cell.attempts.saturating_sub(cell.attempts_stated)).sum();
+    let at = |second: u32| RunTime(u64::from(second).saturating_mul(1_000_000));
+    let failed =
+        counters::around(facts.samples_of("gateway"), at(from), at(to.saturating_add(1)), |series| {
+            counters::name(series) == "gateway_upstream_requests_total"
+                && counters::label(series, "outcome")
+                    .is_some_and(|outcome| outcome != "ok" && outcome != "cancelled")
+        });
+    let failed = failed.map_or(0.0, |growth| growth.by);
+    let finding = match finding.verdict {
+        Verdict::Pass if again == 0 && failed == 0.0 && census.ok == census.attempted => {
+            Finding::inconclusive("no attempt is known to have failed, so there was nothing to absorb")
+        }
+        _ => finding,
+    };
+    let finding = finding.on(
+        "wire",
+        format!("{} beyond the first; {failed:.0} failed, by the gateway", counted(again, "attempt")),
+    );
     Ok(finding.on("wire", format!("due from {from} s to {to} s: {} ok, {failures}", census.ok)))
 }
 
@@ -64,8 +85,14 @@ fn amplification(facts: &Facts<'_>, phase: Option<&PhaseName>, limit: &RatioThre
         facts.cells_in(phase).filter(|cell| cell.attempts > 0 && !cell.key.served.cache.is_answer());
     let (attempts, stated) =
         upstream.fold((0u64, 0u64), |(a, s), cell| (a + cell.attempts, s + cell.attempts_stated));
+    let silent: u64 = facts
+        .cells_in(phase)
+        .filter(|cell| !cell.key.served.cache.is_answer() && cell.key.outcome != Outcome::Shed)
+        .map(|cell| cell.count.saturating_sub(cell.attempts_stated))
+        .sum();
     let wire = (stated >= ENOUGH).then(|| attempts as f64 / stated as f64);
     let gateway = by_counters(facts, phase);
+    let when = phase.and_then(|phase| facts.phase(phase)).unwrap_or_else(|| facts.judged());
     let holds = |figure: f64| limit.op.holds(figure, limit.limit.0);
     let said = |figure: f64| format!("{} attempts a request", factor(figure));
     let decide = |figure: f64, holds: bool| {
@@ -89,6 +116,20 @@ fn amplification(facts: &Facts<'_>, phase: Option<&PhaseName>, limit: &RatioThre
                 decide(wire, holds(wire))
             };
             finding.error(wire.min(counted.figure), Some(wire.max(counted.figure)))
+        }
+        // Those that say nothing may have been tried most often: who gives up first
+        // hears of no attempt.
+        (Some(figure), None) if holds(figure) && silent as f64 > CONTRADICTION * (stated + silent) as f64 => {
+            let what = format!("{}, but {} state none", said(figure), counted(silent, "request"));
+            Finding::inconclusive(what).observed(figure, "x")
+        }
+        (Some(figure), None)
+            if holds(figure)
+                && let Some(blind) = facts.blind(|source| source == "gateway", when) =>
+        {
+            let what =
+                format!("{}, but {blind} did not answer for a while, which counts them, too", said(figure));
+            Finding::inconclusive(what).observed(figure, "x")
         }
         (Some(figure), None) => decide(figure, holds(figure)),
         (None, Some(counted)) => decide(counted.figure, holds(counted.figure)),

@@ -7,7 +7,7 @@ use super::{
     facts::{Facts, RolloutSeen},
     finding::{Finding, counted},
     judge::Title,
-    model::CheckKind,
+    model::{CheckKind, Verdict},
     promotion,
     times::{interval, within},
 };
@@ -21,6 +21,10 @@ use crate::{
 /// How long after the rollback was said to be done requests may be due that
 /// the withdrawn version still answers.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
+
+/// Share of the answers that may keep back their version: another one may be
+/// behind them.
+const NAMELESS: f64 = 0.01;
 
 /// Judges the one demand that is set.
 pub(super) fn judge(facts: &Facts<'_>, e: &RollbackExpectation) -> (Title, Finding) {
@@ -116,7 +120,12 @@ impl<'a, 'f> Rollout<'a, 'f> {
             .signals
             .iter()
             .find(|signal| signal.weight > 0.0 && signal.candidate == Some(self.candidate));
-        wire.into_iter().chain(said.map(|signal| signal.seen)).min_by_key(|seen| seen.by)
+        // Nobody saw it answer: it may have begun to as soon as it was asked for.
+        let said = said.map(|signal| match wire {
+            Some(_) => signal.seen,
+            None => Seen { not_before: self.started.not_before.min(signal.seen.by), by: signal.seen.by },
+        });
+        wire.into_iter().chain(said).min_by_key(|seen| seen.by)
     }
 
     /// Where nobody tells of it: when, by the answers, only others answered
@@ -268,7 +277,33 @@ impl<'a, 'f> Rollout<'a, 'f> {
             true => format!("rolled back at {}", interval(back)),
             false => "nobody tells of this rollout: it is judged by the answers alone".to_owned(),
         };
-        Ok(finding.on("controller", said).on("wire", wire))
+        Ok(self.confirmed(finding, back.by + GRACE).on("controller", said).on("wire", wire))
+    }
+
+    /// Passes only what the answers from `since` on bear out: some name their
+    /// version, and hardly any keep it back.
+    pub(super) fn confirmed(&self, finding: Finding, since: RunTime) -> Finding {
+        if finding.verdict != Verdict::Pass {
+            return finding;
+        }
+        let named: u64 = answered_by(self, since).values().sum();
+        let nameless = self.nameless(since, self.until);
+        let said = match (named, nameless as f64 > NAMELESS * (named + nameless) as f64) {
+            (0, _) => "no answer after that named its version".to_owned(),
+            (_, true) => format!("{} after that did not name their version", counted(nameless, "answer")),
+            (_, false) => return finding,
+        };
+        Finding::inconclusive(format!("{}, but {said}", finding.why))
+    }
+
+    /// Answers due from `since` to `until` that may be any version's: they name none.
+    pub(super) fn nameless(&self, since: RunTime, until: RunTime) -> u64 {
+        let until = until.min(self.until);
+        let those = self.facts.cells_in(None).filter(|cell| {
+            let due = cell.key.due();
+            due >= since && due < until && cell.key.served.version.is_none() && may_be_a_versions(cell)
+        });
+        those.map(|cell| cell.count).sum()
     }
 
     fn ends_at(&self, to: &Version) -> Result<Finding, Finding> {
@@ -300,7 +335,8 @@ impl<'a, 'f> Rollout<'a, 'f> {
                 named.join(", ")
             )),
         };
-        let finding = finding
+        let finding = self
+            .confirmed(finding, since)
             .observed(wrong as f64, "count")
             .on("wire", format!("answers due after {since}: {right} by {to}, {wrong} by others"));
         Ok(match stable {
@@ -320,8 +356,29 @@ pub(super) fn answered_by<'a>(rollout: &Rollout<'a, '_>, since: RunTime) -> BTre
     by
 }
 
-/// Those answers. What caches and fallbacks say is not a version's, and what
-/// was shed met none.
+/// Whether a version gave this answer: what caches and fallbacks say is none's,
+/// and what was shed or refused met none.
+fn may_be_a_versions(cell: &Cell) -> bool {
+    let served = &cell.key.served;
+    let met = match cell.key.outcome {
+        Outcome::Shed | Outcome::ConnectRefused | Outcome::ConnectTimeout | Outcome::Cancelled => false,
+        Outcome::Ok
+        | Outcome::Http4xx
+        | Outcome::Http5xx
+        | Outcome::Reset
+        | Outcome::Timeout
+        | Outcome::Stalled
+        | Outcome::Truncated
+        | Outcome::InBandError
+        | Outcome::Short
+        | Outcome::Discontinuous
+        | Outcome::Malformed
+        | Outcome::Mismatch => true,
+    };
+    met && !served.fallback && !served.cache.is_answer()
+}
+
+/// Those answers.
 fn answers_after<'a>(
     rollout: &Rollout<'a, '_>,
     since: RunTime,
@@ -330,11 +387,7 @@ fn answers_after<'a>(
     rollout.facts.cells_in(None).filter_map(move |cell| {
         let due = cell.key.due();
         let served = &cell.key.served;
-        let counts = due >= since
-            && due < until
-            && !served.fallback
-            && !served.cache.is_answer()
-            && cell.key.outcome != Outcome::Shed;
+        let counts = due >= since && due < until && may_be_a_versions(cell);
         served.version.as_ref().filter(|_| counts).map(|version| (version, cell))
     })
 }

@@ -65,6 +65,7 @@ pub(crate) fn searched(plan: &Plan, mut server: impl FnMut(f64) -> Made) -> RunR
     });
     let slos = slos.expect("a check");
     let mut record = RunRecord { run: "run".into(), ..RunRecord::default() };
+    record.intervals.push(interval(0, 0, server(0.0)));
     let (mut steps, mut tried, mut now) = (Vec::new(), Vec::<Tried>::new(), 1u32);
     let at = |second: u32| RunTime(u64::from(second) * 1_000_000);
     while let Some(rate) = capacity::next(search, &tried) {
@@ -80,11 +81,11 @@ pub(crate) fn searched(plan: &Plan, mut server: impl FnMut(f64) -> Made) -> RunR
         for second in now..until {
             record.intervals.push(interval(second, each, made));
         }
-        record.intervals.push(Interval {
-            at: RunTime(at(until + 1).0 + 10_000),
+        record.intervals.extend([until + 1, until + 2].map(|second| Interval {
+            at: RunTime(at(second).0 + 10_000),
             cells: Vec::new(),
             generator: Generator::default(),
-        });
+        }));
         let step = Step { number, rate, judged_from, judged_until, due };
         assert!(step.is_written(&record));
         steps.push(step);

@@ -40,7 +40,9 @@ pub(super) fn judge(facts: &Facts<'_>, e: &SheddingExpectation) -> (Title, Findi
         let judged = || latency(&load.rejections, 0, limit, "rejection", Rigour::Reaction);
         (title("shedding is fast", limit.to_string()), judge(&judged))
     } else if let Some(limit) = &e.admitted {
-        let judged = || latency(&load.admitted, load.late, limit, "admitted request", Rigour::Reaction);
+        // What is let in and then fails is not served well, however fast.
+        let unserved = load.late + load.errors;
+        let judged = || latency(&load.admitted, unserved, limit, "admitted request", Rigour::Reaction);
         (title("shedding protects what is admitted", format!("TTFT {limit}")), judge(&judged))
     } else {
         let judged = || {
@@ -63,8 +65,8 @@ struct Load {
     /// TTFT (E2E, where there are no tokens) of admitted requests that ended
     /// `ok`, from the scheduled time.
     admitted: Distribution,
-    /// Admitted requests that got no answer in time. Those that broke
-    /// otherwise are not shedding's.
+    /// Admitted requests that got no answer in time, or no connection. Those
+    /// that broke in the middle are not shedding's.
     late: u64,
     /// Requests that ended in a 5xx.
     errors: u64,
@@ -84,10 +86,11 @@ impl Load {
                 // Where there are no tokens, the whole answer has to do.
                 Outcome::Ok if cell.ttft.is_empty() => load.admitted.merge(&cell.e2e),
                 Outcome::Ok => load.admitted.merge(&cell.ttft),
-                Outcome::Timeout | Outcome::Stalled | Outcome::ConnectTimeout => load.late += cell.count,
+                Outcome::Timeout | Outcome::Stalled | Outcome::ConnectTimeout | Outcome::ConnectRefused => {
+                    load.late += cell.count;
+                }
                 Outcome::Http5xx => load.errors += cell.count,
                 Outcome::Http4xx
-                | Outcome::ConnectRefused
                 | Outcome::Reset
                 | Outcome::Truncated
                 | Outcome::InBandError

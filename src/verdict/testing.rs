@@ -53,6 +53,7 @@ pub(super) struct Answers {
     delay: f64,
     length: Option<u64>,
     age: Option<u32>,
+    silent: bool,
 }
 
 impl Answers {
@@ -71,6 +72,7 @@ impl Answers {
             delay: 0.0,
             length: None,
             age: None,
+            silent: false,
         }
     }
 
@@ -91,6 +93,12 @@ impl Answers {
 
     pub(super) fn version(mut self, version: &str) -> Self {
         self.served.version = Some(Version::from(version));
+        self
+    }
+
+    /// They do not state what attempts they took.
+    pub(super) fn silent(mut self) -> Self {
+        self.silent = true;
         self
     }
 
@@ -177,8 +185,10 @@ impl Answers {
         }
         cell.e2e.record_n(self.e2e_ms * 1000, self.count);
         cell.service_e2e.record_n(self.e2e_ms * 1000, self.count);
-        cell.attempts = self.attempts * self.count;
-        cell.attempts_stated = self.count;
+        if !self.silent {
+            cell.attempts = self.attempts * self.count;
+            cell.attempts_stated = self.count;
+        }
         cell.overlapping_misses = self.overlapping;
         if let Some(age) = self.age {
             (cell.oldest_hit, cell.ages_stated) = (age, self.count);
@@ -304,6 +314,11 @@ impl Drill {
     }
 
     /// An alert fires or does not, seen between two samples.
+    /// A source answers again, or no more.
+    pub(super) fn source(self, when: f64, source: &str, up: bool) -> Self {
+        self.signal(when, Signal::Source { source: source.to_owned(), up, why: String::new() })
+    }
+
     pub(super) fn alert(self, when: f64, name: &str, firing: bool) -> Self {
         let signal = Signal::Alert { source: "prometheus".to_owned(), name: name.to_owned(), firing };
         self.event(when, Event::Signal { seen: sampled(when), signal })

@@ -61,6 +61,19 @@ fn it_has_to_be_resolved_for_good() {
 }
 
 #[test]
+fn what_it_did_while_nobody_looked_is_not_known() {
+    let blind =
+        |drill: Drill, from, to| drill.source(from, "prometheus", false).source(to, "prometheus", true);
+    fires(blind(cut(), 26.0, 29.0)).gives(Inconclusive);
+    fires(blind(cut(), 60.0, 70.0)).gives(Fail);
+    fires(blind(cut().alert(28.0, "Errors", true), 26.0, 27.0)).gives(Pass);
+    let fired = || cut().alert(28.0, "Errors", true);
+    resolves(blind(fired().alert(45.0, "Errors", false), 60.0, 70.0)).gives(Inconclusive);
+    resolves(blind(fired().alert(45.0, "Errors", false), 30.0, 33.0)).gives(Pass);
+    resolves(blind(fired(), 45.0, 55.0)).gives(Inconclusive);
+}
+
+#[test]
 fn it_has_to_be_quiet_where_nothing_is_wrong() {
     let quiet =
         |drill| expects(drill, AlertExpectation { quiet_in: Some("baseline".into()), ..Default::default() });

@@ -40,6 +40,42 @@ fn it_opens_in_time() {
 }
 
 #[test]
+fn what_it_did_while_nobody_looked_is_not_known() {
+    let blind = |from, to| slow().source(from, "gateway", false).source(to, "gateway", true);
+    opens(blind(26.0, 29.0)).gives(Inconclusive);
+    opens(blind(60.0, 62.0)).gives(Fail);
+    opens(blind(26.0, 29.0).breaker(28.0, "replica-0", Open)).gives(Pass);
+    // A pod that was killed tells of no breaker.
+    opens(slow().source(26.0, "replica-0", false)).gives(Fail);
+    let closes = |drill: Drill| {
+        let drill = drill.breaker(28.0, "replica-0", Open).breaker(42.0, "replica-0", Closed);
+        expects(drill, BreakerExpectation { closes_within: Some(Span::secs(5)), ..Default::default() })
+    };
+    closes(slow()).gives(Pass);
+    closes(blind(30.0, 33.0)).gives(Pass);
+    closes(blind(60.0, 62.0)).gives(Inconclusive);
+    // It says that it is closed, and goes on to reject.
+    let rejects = slow().load(60..62, Answers::failed(3, Outcome::Shed).breaker_open());
+    assert!(closes(rejects).gives(Inconclusive).contains("6 requests due after that"));
+    let quiet = |drill: Drill| {
+        let e = BreakerExpectation { quiet_in: Some("recovery".into()), ..Default::default() };
+        expects(drill, e)
+    };
+    quiet(slow()).gives(Pass);
+    quiet(blind(30.0, 33.0)).gives(Pass);
+    quiet(blind(60.0, 62.0)).gives(Inconclusive);
+}
+
+#[test]
+fn who_is_closed_by_its_own_word_rejects_nobody() {
+    let rejected = slow().load(27..28, Answers::failed(3, Outcome::Shed).breaker_open());
+    let why = opens(rejected.clone()).gives(Inconclusive);
+    assert!(why.contains("replica-0 says that it stayed closed"), "{why}");
+    // Nobody looked at that time.
+    opens(rejected.source(26.0, "gateway", false).source(29.0, "gateway", true)).gives(Pass);
+}
+
+#[test]
 fn only_the_targets_breaker_counts_where_it_has_one() {
     opens(slow().breaker(27.0, "replica-1", Open)).gives(Fail);
     let other_names = drill().healthy().fault("slow", 25.0, Some(40.0), &["replica-0"]);
@@ -181,7 +217,8 @@ fn what_is_counted_when_it_is_sent_had_not_begun_before() {
 
 #[test]
 fn what_only_the_pod_counted_contradicts_the_gateway() {
-    lets_through(counted(shut(), RECEIVED, 0.0, 0.0)).gives(Pass);
+    // What the fault holds back does not arrive, whoever sends it.
+    lets_through(counted(shut(), RECEIVED, 0.0, 0.0)).gives(Inconclusive);
     lets_through(counted(shut(), RECEIVED, 5.0, 0.0)).gives(Inconclusive);
     let both =
         |gateway, pod| lets_through(counted(counted(shut(), ATTEMPTS, gateway, 0.0), RECEIVED, pod, 0.0));

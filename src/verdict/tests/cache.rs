@@ -9,7 +9,7 @@ use crate::{
     units::Span,
     verdict::{
         model::Verdict::*,
-        testing::{Answers, Drill, drill},
+        testing::{Answers, Drill, drill, some_fault},
     },
 };
 
@@ -62,6 +62,12 @@ fn it_serves_during_a_phase() {
     wants(serving()).gives(Pass);
     wants(drill().load(0..20, of(Hit, 8)).load(0..90, of(Miss, 8))).gives(Fail);
     wants(drill().load(0..20, of(Hit, 8)).load(20..21, of(Miss, 8))).gives(Inconclusive);
+    // Hits before the fault acts, and after it, are none while it does.
+    let cut = |drill: Drill| drill.fault("cut", 25.0, Some(40.0), &["replica-0"]);
+    wants(cut(serving())).gives(Pass);
+    wants(cut(drill().load(20..25, of(Hit, 8)).load(25..50, of(Miss, 8)))).gives(Fail);
+    wants(cut(drill().load(25..40, of(Miss, 8)).load(40..50, of(Hit, 8)))).gives(Fail);
+    wants(serving().planned("cut", 25.0, Some(40.0), some_fault())).gives(Inconclusive);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::{
         event::{FaultStep, RunEnd, Signal},
         interval::Outcome,
     },
-    units::RunTime,
+    units::{RunTime, Seen},
     verdict::{
         judge,
         model::{CheckKind, CheckVerdict, Verdict},
@@ -44,8 +44,48 @@ fn holding(drill: &Drill, record: &RunRecord, wanted: impl Fn(&CheckVerdict) -> 
     holding.map(|check| check.id.to_string()).collect()
 }
 
+/// Journals for each property: `FIREDRILL_JOURNALS=5000` for more.
+fn cases() -> u32 {
+    std::env::var("FIREDRILL_JOURNALS").ok().and_then(|n| n.parse().ok()).unwrap_or(64)
+}
+
+type Kind = (&'static str, fn(&Signal) -> bool);
+
+/// The kinds of signals, by name.
+const KINDS: [Kind; 5] = [
+    ("breakers", |signal| matches!(signal, Signal::Breaker { .. })),
+    ("rollouts", |signal| matches!(signal, Signal::Rollout { .. })),
+    ("pods", |signal| matches!(signal, Signal::Pod { .. } | Signal::PodGone { .. })),
+    ("alerts", |signal| matches!(signal, Signal::Alert { .. })),
+    ("samples", |signal| matches!(signal, Signal::Sample { .. })),
+];
+
+/// Who tells samples.
+const SOURCES: [&str; 3] = ["gateway", "replica-0", "kubernetes"];
+
+/// Judges that a pass of theirs may stand on what contradicts nobody any more: the
+/// rejections of a breaker that says that it is closed, or its word without them.
+fn contradicted(check: &CheckVerdict) -> bool {
+    matches!(check.title.as_str(), "breaker opens" | "breaker closes" | "breaker stays closed")
+}
+
+/// Whether a check may not gain by the loss of such signals. What users see of a
+/// breaker shows it without its own word; two that count contradict each other
+/// only where both do.
+fn told_by(check: &CheckVerdict, signals: &str) -> bool {
+    match signals {
+        "breakers" => {
+            !matches!(check.kind, CheckKind::CircuitBreaker) || check.title == "breaker stays closed"
+        }
+        "samples" => {
+            !matches!(check.kind, CheckKind::Retries | CheckKind::Probes | CheckKind::CircuitBreaker)
+        }
+        _ => true,
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn a_journal_that_stops_early_is_no_pass(drill in drills(), kept in 0.0..1.0f64) {
@@ -68,32 +108,56 @@ proptest! {
     }
 
     #[test]
-    fn without_requests_no_objective_holds(drill in drills()) {
-        let mut record = drill.record();
-        record.intervals.clear();
-        let of_requests = |check: &CheckVerdict| matches!(check.kind, CheckKind::Slo | CheckKind::Generator);
-        prop_assert_eq!(holding(&drill, &record, of_requests), Vec::<String>::new());
+    fn without_requests_nothing_holds_that_did_not(drill in drills()) {
+        let whole = drill.record();
+        let mut without = whole.clone();
+        without.intervals.clear();
+        let before = holding(&drill, &whole, |_| true);
+        prop_assert!(judge(&drill.plan, &without).verdict != Verdict::Pass);
+        let after = holding(&drill, &without, |check| !contradicted(check));
+        for id in &after {
+            prop_assert!(before.contains(id), "{id} holds only without requests");
+        }
+        // That a rollback has begun is its controller's to say.
+        let of_requests = |check: &CheckVerdict| {
+            check.title != "rollback starts" && !matches!(check.kind, CheckKind::Fault | CheckKind::CircuitBreaker | CheckKind::Pods | CheckKind::Autoscaling
+                | CheckKind::Alert | CheckKind::Metric | CheckKind::Probes)
+        };
+        prop_assert_eq!(holding(&drill, &without, of_requests), Vec::<String>::new());
     }
 
     #[test]
-    fn without_signals_no_breaker_rollout_or_pod_holds_that_did_not(drill in drills()) {
+    fn a_lost_interval_is_noticed(drill in drills(), lost in 0..90usize) {
+        let mut record = drill.record();
+        record.intervals.remove(lost);
+        let generator = |check: &CheckVerdict| check.kind == CheckKind::Generator;
+        prop_assert_eq!(holding(&drill, &record, generator), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_kind_of_signals_that_is_missing_makes_nothing_hold_that_did_not(drill in drills(), which in 0..KINDS.len()) {
         let whole = drill.record();
         let mut without = whole.clone();
-        // What is left is what users saw: that may still show a rejection.
-        without.events.retain(|line| !matches!(&line.event, Event::Signal { signal, .. } if !matches!(signal, Signal::Source { .. })));
+        let (name, is_kind) = KINDS[which];
+        without.events.retain(|line| !matches!(&line.event, Event::Signal { signal, .. } if is_kind(signal)));
         let before = holding(&drill, &whole, |_| true);
-        let stands_on_signals = |check: &CheckVerdict| {
-            matches!(
-                check.kind,
-                CheckKind::Pods
-                    | CheckKind::Rollback
-                    | CheckKind::Probes
-                    | CheckKind::Autoscaling
-                    | CheckKind::Alert
-            ) || check.title == "breaker stays closed"
-        };
-        for id in holding(&drill, &without, stands_on_signals) {
-            prop_assert!(before.contains(&id), "{id} holds only without signals");
+        for id in holding(&drill, &without, |check| told_by(check, name)) {
+            prop_assert!(before.contains(&id), "{id} holds only without {name}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_is_down_makes_nothing_hold_that_did_not(drill in drills(), which in 0..SOURCES.len()) {
+        let whole = drill.record();
+        let mut without = whole.clone();
+        let source = SOURCES[which];
+        without.events.retain(|line| !matches!(&line.event, Event::Signal { signal: Signal::Sample { source: of, .. }, .. } if of == source));
+        let down = Signal::Source { source: source.to_owned(), up: false, why: "it is gone".to_owned() };
+        let event = Event::Signal { seen: Seen::at(RunTime::ZERO), signal: down };
+        without.events.insert(0, Record { at: RunTime::ZERO, event });
+        let before = holding(&drill, &whole, |_| true);
+        for id in holding(&drill, &without, |check| !contradicted(check)) {
+            prop_assert!(before.contains(&id), "{id} holds only without {source}");
         }
     }
 

@@ -48,6 +48,18 @@ fn never_back_under_normal_load_is_metastable() {
 }
 
 #[test]
+fn being_back_at_a_fraction_of_the_load_says_little() {
+    let at = |each| {
+        let failing =
+            drill().load(0..25, Answers::ok(20)).load(25..45, Answers::failed(20, Outcome::Http5xx));
+        recovers(failing.load(45..90, Answers::ok(each)))
+    };
+    at(12).gives(Pass);
+    let why = at(8).gives(Inconclusive);
+    assert!(why.contains("only 40% of the baseline's"), "{why}");
+}
+
+#[test]
 fn without_objectives_or_time_nothing_can_be_said() {
     let e = Expectation::Recovery(RecoveryExpectation { after: None, within: Some(Span::secs(10)) });
     let no_slos = bad_until(45).fault("cut", 25.0, Some(40.0), &[]).expect(e);

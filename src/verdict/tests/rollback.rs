@@ -1,7 +1,10 @@
 //! Rollbacks.
 
 use crate::{
-    journal::{event::RolloutPhase::*, interval::CacheUse},
+    journal::{
+        event::RolloutPhase::*,
+        interval::{CacheUse, Outcome},
+    },
     scenario::model::{Expectation, RollbackExpectation},
     units::Span,
     verdict::{
@@ -124,6 +127,28 @@ fn one_that_only_says_done_fails() {
 }
 
 #[test]
+fn what_names_no_version_may_be_the_bad_ones() {
+    let silent = |seconds| good().load(seconds, Answers::failed(2, Outcome::Http5xx));
+    for check in [completes, restores] {
+        assert!(check(silent(70..85)).gives(Inconclusive).contains("30 answers after that did not name"));
+        // While it is tried, they fail for another's or its own sake.
+        check(silent(58..60)).gives(Pass);
+        // None of these met a version.
+        check(good().load(70..85, Answers::failed(2, Outcome::Shed))).gives(Pass);
+        // Few enough to be somebody else's.
+        check(silent(70..71)).gives(Pass);
+    }
+    // Nobody but the controller says anything after it.
+    let mute = drill().load(0..57, Answers::ok(20)).deploy("bad", 55.0).rollout(57.5, Progressing, "v1", 0.1);
+    let mute = mute.load(57..62, Answers::ok(2).version("v2")).rollout(63.0, RolledBack, "v1", 0.0);
+    assert!(completes(mute.clone()).gives(Inconclusive).contains("no answer after that named its version"));
+    completes(mute.load(63..90, Answers::ok(20))).gives(Pass);
+    promotes(through(Some("v2"))).gives(Pass);
+    let failing = Answers::failed(2, Outcome::Http5xx);
+    promotes(through(Some("v2")).load(70..90, failing)).gives(Inconclusive);
+}
+
+#[test]
 fn what_a_cache_remembers_is_not_the_rollbacks() {
     let stale = good().load(63..85, Answers::ok(2).version("v2").cache(CacheUse::Hit));
     completes(stale.clone()).gives(Pass);
@@ -207,4 +232,9 @@ fn who_met_a_bad_version_is_counted() {
     expects(good(), exposed("<= 5%")).gives(Pass);
     expects(good(), exposed("<= 1%")).gives(Fail);
     expects(rollout(), exposed("<= 10%")).gives(Inconclusive);
+    // 40 that name no version, while it was tried: perhaps its own.
+    let silent = good().load(58..62, Answers::failed(10, Outcome::Http5xx));
+    expects(silent.clone(), exposed("<= 5%")).gives(Inconclusive);
+    expects(silent.clone(), exposed("<= 10%")).gives(Pass);
+    expects(silent, exposed("<= 1%")).gives(Fail);
 }

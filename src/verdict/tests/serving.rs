@@ -55,6 +55,16 @@ fn traffic_before_a_pod_is_ready_is_found() {
     early(never.load(40..60, Answers::failed(5, Outcome::Http5xx).pod("replica-3"))).gives(Fail);
     // Refusals name nobody.
     early(named(31).load(28..29, Answers::failed(3, Outcome::ConnectRefused))).gives(Inconclusive);
+    early(named(31).load(28..29, Answers::failed(3, Outcome::Http5xx))).gives(Inconclusive);
+    // A long start, most of which was looked at: but not its end.
+    let long = |last| {
+        let drill = drill().healthy().pod(1.0, "replica-0", true).fault("kill", 25.0, None, &["replica-0"]);
+        let drill = drill.pod(26.0, "replica-3", false).pod(50.0, "replica-3", true);
+        let asked = |drill, when| counted(drill, when, "replica-3", 0.0);
+        counted(asked(asked(drill, 27.0), last), 54.0, "replica-3", 60.0)
+    };
+    early(long(48.0)).gives(Pass);
+    early(long(44.0)).gives(Inconclusive);
     // The gateway was not asked before it was ready.
     let killed = drill().healthy().pod(1.0, "replica-0", true).fault("kill", 25.0, None, &["replica-0"]);
     let killed = killed.pod(26.0, "replica-3", false).pod(30.0, "replica-3", true);

@@ -43,6 +43,10 @@ fn a_fallback_steps_in() {
     assert!(fallback(absent, engages()).gives(Fail).contains("no answer came from a fallback"));
     let harmless = cut().load(25..42, Answers::ok(20));
     fallback(harmless, engages()).gives(Inconclusive);
+    // One that is always on steps in for nobody.
+    let always = cut().load(0..25, Answers::ok(20).fallback()).load(25..42, Answers::ok(20).fallback());
+    let why = fallback(always, engages()).gives(Inconclusive);
+    assert!(why.contains("50% of the answers already"), "{why}");
     let broken_off =
         cut().load(25..42, Answers::ok(10)).load(25..42, Answers::failed(10, Outcome::Truncated));
     fallback(broken_off, engages()).gives(Inconclusive);
@@ -69,6 +73,11 @@ fn a_fallback_steps_back() {
     fallback(stepping_in(), back()).gives(Pass);
     fallback(stepping_in().load(42..70, Answers::ok(2).fallback()), back()).gives(Fail);
     fallback(cut(), back()).gives(Inconclusive);
+    // Nobody answers any more, or nobody asks.
+    let gone = drill().load(0..25, Answers::ok(20)).load(27..42, Answers::ok(20).fallback());
+    let gone = gone.fault("cut", 25.0, Some(40.0), &["replica-0", "replica-1"]);
+    fallback(gone.clone(), back()).gives(Inconclusive);
+    fallback(gone.load(42..90, Answers::failed(20, Outcome::Http5xx)), back()).gives(Inconclusive);
     let disturbed = stepping_in().fault("next", 45.0, Some(60.0), &["replica-0"]);
     fallback(disturbed, back()).gives(Inconclusive);
 }
@@ -107,6 +116,9 @@ fn bad_shedding_fails() {
     shedding(drill().healthy().load(20..50, shed(1, 4)), ratio()).gives(Fail);
     let unprotected = drill().load(0..20, Answers::ok(20)).load(20..50, Answers::ok(20).ttft(4000));
     shedding(unprotected.load(20..50, shed(10, 4)), admitted()).gives(Fail);
+    // Some are shed, and those that are let in fail.
+    let crashed = drill().healthy().load(20..50, shed(10, 4));
+    shedding(crashed.load(20..50, Answers::failed(4, Outcome::Http5xx)), admitted()).gives(Fail);
 }
 
 #[test]
@@ -136,6 +148,10 @@ fn retries_do_not_multiply() {
         drill().load(0..90, Answers::ok(20).attempts(3)).load(0..90, Answers::ok(200).cache(CacheUse::Hit));
     retries(diluted).gives(Fail);
     retries(drill().load(0..90, Answers::failed(20, Outcome::Timeout))).gives(Inconclusive);
+    // Those that gave up may have been tried most often.
+    let silent = |count| drill().healthy().load(20..50, Answers::failed(count, Outcome::Timeout).silent());
+    retries(silent(10)).gives(Inconclusive);
+    retries(silent(1)).gives(Pass);
 }
 
 #[test]
@@ -162,12 +178,22 @@ fn retries_absorb_a_fault() {
             ..Default::default()
         }))
     };
-    let failing = |seconds| drill().healthy().load(seconds, Answers::failed(4, Outcome::Http5xx));
+    let again = || drill().healthy().load(26..29, Answers::ok(4).attempts(2));
+    let failing = |seconds| again().load(seconds, Answers::failed(4, Outcome::Http5xx));
     for until in [None, Some(40.0)] {
-        wants(drill().healthy(), until).gives(Pass);
+        wants(again(), until).gives(Pass);
+        // Nobody was hurt.
+        wants(drill().healthy(), until).gives(Inconclusive);
         wants(failing(25..32), until).gives(Fail);
         wants(failing(42..60), until).gives(Pass);
         wants(drill(), until).gives(Inconclusive);
+        let series =
+            |outcome| format!("gateway_upstream_requests_total{{pod=\"replica-0\",outcome=\"{outcome}\"}}");
+        let counted = |drill: Drill, when, failed| {
+            drill.sample(when, "gateway", &[(&series("ok"), when), (&series("error"), failed)])
+        };
+        wants(counted(counted(drill().healthy(), 24.0, 0.0), 42.0, 7.0), until).gives(Pass);
+        wants(counted(counted(drill().healthy(), 24.0, 7.0), 42.0, 7.0), until).gives(Inconclusive);
     }
     wants(failing(31..40), None).gives(Pass);
 }
