@@ -208,6 +208,8 @@ modes!(
         Late,
         /// Looks at errors, and at nothing else.
         ErrorsOnly,
+        /// Takes back what is as good as the stable version.
+        Hasty,
         /// To a version that was not the stable one.
         WrongVersion,
         /// Says done while the bad version still serves.

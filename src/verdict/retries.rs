@@ -159,13 +159,31 @@ struct Counted {
     requests: u64,
 }
 
+/// Envoy counts what it sent upstream, and how much of that was tried again: of
+/// the source and cluster that sent most.
+fn by_envoy(facts: &Facts<'_>, (start, end): (RunTime, RunTime)) -> Option<Counted> {
+    let counted = facts.samples.values().filter_map(|samples| {
+        let grew =
+            |metric: &str| counters::around(samples, start, end, |series| counters::name(series) == metric);
+        let (all, again) =
+            (grew("envoy_cluster_upstream_rq_total")?, grew("envoy_cluster_upstream_rq_retry")?);
+        let requests = (all.by - again.by).max(0.0);
+        let counted =
+            Counted { figure: all.by / requests.max(1.0), attempts: all.by, requests: requests as u64 };
+        (counted.requests >= ENOUGH).then_some(counted)
+    });
+    counted.max_by(|a, b| a.attempts.total_cmp(&b.attempts))
+}
+
 fn by_counters(facts: &Facts<'_>, phase: Option<&PhaseName>) -> Option<Counted> {
     let (start, end) = match phase {
         Some(phase) => facts.phase(phase)?,
         None => (facts.judged().0, facts.end),
     };
     let upstream = |series: &str| counters::name(series) == "gateway_upstream_requests_total";
-    let growth = counters::around(facts.samples_of("gateway"), start, end, upstream)?;
+    let Some(growth) = counters::around(facts.samples_of("gateway"), start, end, upstream) else {
+        return by_envoy(facts, (start, end));
+    };
     let requests = facts
         .cells_in(phase)
         .filter(|cell| {

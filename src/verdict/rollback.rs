@@ -277,7 +277,21 @@ impl<'a, 'f> Rollout<'a, 'f> {
             true => format!("rolled back at {}", interval(back)),
             false => "nobody tells of this rollout: it is judged by the answers alone".to_owned(),
         };
-        Ok(self.confirmed(finding, back.by + GRACE).on("controller", said).on("wire", wire))
+        let finding = self.confirmed(finding, back.by + GRACE).on("controller", said).on("wire", wire);
+        Ok(finding.on("steps", self.steps(back)))
+    }
+
+    /// What came after what, as far as it was seen.
+    fn steps(&self, back: Seen) -> String {
+        let told = |what: &str, seen: Option<Seen>| Some(format!("{what} {}", interval(seen?)));
+        let steps = [
+            told("asked for", Some(self.started)),
+            told("first traffic", self.first_served()),
+            told("decided", self.detected().map(|signal| signal.seen)),
+            told("last answer", self.last_served().map(Seen::at)),
+            told("said to be done", self.done().map(|_| back)),
+        ];
+        steps.into_iter().flatten().collect::<Vec<_>>().join(" → ")
     }
 
     /// Passes only what the answers from `since` on bear out: some name their

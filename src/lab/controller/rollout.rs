@@ -108,6 +108,10 @@ impl Rollout {
             }
             match self.controller.config.lab.gateway.rollback {
                 RollbackMode::Off => tokio::time::sleep(self.interval()).await,
+                RollbackMode::Hasty => {
+                    tokio::time::sleep(self.interval()).await;
+                    return Err("the canary was not better than the stable version".to_owned());
+                }
                 RollbackMode::On
                 | RollbackMode::ErrorsOnly
                 | RollbackMode::Late
@@ -230,7 +234,7 @@ impl Rollout {
 
     async fn roll_back(&self, why: String) {
         match self.controller.config.lab.gateway.rollback {
-            RollbackMode::On | RollbackMode::Off | RollbackMode::ErrorsOnly => {}
+            RollbackMode::On | RollbackMode::Off | RollbackMode::ErrorsOnly | RollbackMode::Hasty => {}
             RollbackMode::Late => tokio::time::sleep(LATE).await,
             RollbackMode::SaysDone => {
                 self.controller.state().rollout.weight = 0.0;

@@ -170,6 +170,22 @@ fn counters_that_contradict_the_answers_decide_nothing() {
 }
 
 #[test]
+fn envoys_own_counters_are_heard() {
+    let counting = |each: f64| {
+        let all = r#"envoy_cluster_upstream_rq_total{envoy_cluster_name="model"}"#;
+        let again = r#"envoy_cluster_upstream_rq_retry{envoy_cluster_name="model"}"#;
+        let told = |drill: Drill, when, n: f64| {
+            drill.sample(when, "envoy", &[(all, n * each), (again, n * (each - 1.0))])
+        };
+        told(told(drill().healthy(), 0.0, 10.0), 90.5, 1810.0)
+    };
+    retries(counting(1.0)).gives(Pass);
+    assert!(retries(counting(3.0)).gives(Inconclusive).contains("contradict"));
+    let unstated = |drill: Drill| retries(drill.load(0..90, Answers::failed(200, Outcome::Timeout).silent()));
+    assert!(unstated(drill().healthy()).gives(Inconclusive).contains("state none"));
+}
+
+#[test]
 fn retries_absorb_a_fault() {
     let wants = |drill: Drill, until| {
         drill.fault("kill", 25.0, until, &["replica-0"]).expect(Expectation::Retries(RetryExpectation {
