@@ -23,13 +23,12 @@ pub(super) fn short(timing: &Timing) -> String {
     match timing {
         Timing::Took { low, high } => {
             let (middle, error) = ((low + high) / 2.0, (high - low) / 2.0);
-            // Whoever needs hundredths finds them in verdict.json.
-            let digits = if high < &9.95 && error < 0.05 { 2 } else { 1 };
-            let figure = text::trimmed(middle, digits);
-            if error < 0.005 {
-                format!("{figure} s")
-            } else {
-                format!("{figure} ± {} s", text::trimmed(error.max(0.1), 1))
+            // Whoever needs hundredths of these finds them in verdict.json.
+            match (middle, error) {
+                (120.0.., _) => text::secs(middle),
+                (_, 0.05..) => format!("{} ± {} s", text::trimmed(middle, 1), text::trimmed(error, 1)),
+                (_, 0.005..) => format!("{} ± 0.1 s", text::trimmed(middle, 1)),
+                _ => format!("{} s", text::trimmed(middle, 2)),
             }
         }
         Timing::Missing(absence) => word(absence).to_owned(),

@@ -175,7 +175,7 @@ fn check_lines(check: &CheckVerdict, style: Style, width: usize) -> Vec<String> 
 }
 
 /// Room for a time with its error.
-const TIME: usize = 12;
+const TIME: usize = 13;
 
 /// A table of the times, by what it was that had to be reacted to; in a narrow
 /// terminal a line of them under each name.

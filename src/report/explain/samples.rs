@@ -131,7 +131,7 @@ pub(super) fn told(
         }
         for (name, value) in values.iter().filter(|(name, _)| wanted.has(source, name, &meant)) {
             let value = Value { line, at, seen, value: *value };
-            found.entry((source, name)).or_default().push(value);
+            found.entry((source, name.as_str())).or_default().push(value);
         }
     }
     for values in found.values_mut() {

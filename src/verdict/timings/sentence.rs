@@ -4,7 +4,6 @@
 
 use super::{mechanism::Mechanism, nouns, users::Users};
 use crate::verdict::{
-    budget::lasting,
     facts::Facts,
     model::{Absence, Cause, Timing},
 };
@@ -28,12 +27,13 @@ impl Absence {
     }
 }
 
-/// Seconds, rounded up to a tenth.
+/// Seconds, rounded up to a tenth; minutes to a second.
 fn time(seconds: f64) -> String {
     if seconds >= 120.0 {
-        return lasting(seconds);
+        let whole = seconds.ceil();
+        return format!("{:.0} min {:02.0} s", (whole / 60.0).floor(), whole % 60.0);
     }
-    let tenths = (seconds * 10.0 - 1e-6).ceil().max(0.0);
+    let tenths = (seconds * 10.0 - 1e-6).ceil().max(0.0) + 0.0;
     let text = format!("{:.1}", tenths / 10.0);
     format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
 }
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn times_are_never_shorter_than_they_were() {
         let told = [0.0, 0.04, 2.0, 2.04, 2.1, 119.99, 150.0].map(time);
-        assert_eq!(told, ["0 s", "0.1 s", "2 s", "2.1 s", "2.1 s", "120 s", "2 min"]);
+        assert_eq!(told, ["0 s", "0.1 s", "2 s", "2.1 s", "2.1 s", "120 s", "2 min 30 s"]);
         assert_eq!([0.02, 3.0].map(within), ["at once", "within 3 s"]);
     }
 }
