@@ -1,9 +1,9 @@
 //! `firedrill explain`: the chain of evidence of one check, down to the lines
 //! of the journal that it stands on.
 
-use std::fmt::Write as _;
-
 mod samples;
+
+use std::fmt::Write as _;
 
 use super::{Input, reactions, text, words};
 use crate::{
@@ -108,6 +108,7 @@ fn reacted(reaction: &ReactionFigures) -> Vec<String> {
         })
         .collect();
     out.push(format!("  {}", reaction.text));
+    out.extend(reaction.evidence.iter().map(|evidence| format!("  {evidence}")));
     out
 }
 

@@ -369,6 +369,8 @@ pub struct ReactionFigures {
     /// Time to recover: the act's end (of what has none, its effect) → users
     /// were within their normal limits for good.
     pub ttr: Timing,
+    /// What these stand on.
+    pub evidence: Vec<Evidence>,
     /// All this in one sentence.
     pub text: String,
 }

@@ -81,6 +81,8 @@ fn an_expectation_has_one_row_with_four_times() {
     assert_eq!(row.ttm, took(2.0, 3.0));
     assert_eq!(row.ttr, took(0.0, 0.0));
     assert!(!row.relapsed);
+    let shown: Vec<&str> = row.evidence.iter().map(|one| one.source.as_str()).collect();
+    assert_eq!(shown, ["clock", "breakers", "wire", "wire"], "{:?}", row.evidence);
     assert_eq!(
         row.text,
         "After connection resets on replica-0 (`cut`), the circuit breaker opened within 2 s; users felt it within \

@@ -1,7 +1,7 @@
 //! The first sign of a mechanism: TTD. It is the one that its judge sees, which
 //! measures the same, whatever its limit.
 
-use super::{cause::Clock, measured, mechanism::Mechanism};
+use super::{Measured, cause::Clock, measured, mechanism::Mechanism, missing};
 use crate::{
     journal::{
         Cell,
@@ -11,16 +11,8 @@ use crate::{
     scenario::{metric::MetricExpectation, serving::AutoscalingExpectation},
     units::{FaultId, RunTime, Seen, Span},
     verdict::{
-        alert, autoscaling, breaker,
-        facts::Facts,
-        failover, fallback,
-        finding::Finding,
-        metric,
-        model::{Absence, Timing},
-        probes,
-        rollback::Rollout,
-        states,
-        times::within,
+        alert, autoscaling, breaker, facts::Facts, failover, fallback, finding::Finding, metric,
+        model::Absence, probes, rollback::Rollout, states, times::within,
     },
 };
 
@@ -29,7 +21,7 @@ const ANY: Span = Span(std::time::Duration::ZERO);
 
 impl Mechanism<'_> {
     /// How long after its cause it first showed itself.
-    pub(super) fn noticed(self, facts: &Facts<'_>, clock: &Clock) -> Timing {
+    pub(super) fn noticed(self, facts: &Facts<'_>, clock: &Clock) -> Measured {
         let t0 = clock.t0;
         let first = |wanted: &dyn Fn(&Cell) -> bool| {
             measured(Ok(shown(t0, first_answer(facts, t0, wanted), facts.end)))
@@ -44,14 +36,14 @@ impl Mechanism<'_> {
                 measured(autoscaling::scales_out(facts, &more, ANY))
             }
             Self::Cache(_) if mute(&|cell| cell.key.served.cache != CacheUse::Unknown) => {
-                Timing::Missing(Absence::Unsignalled)
+                missing(Absence::Unsignalled)
             }
             Self::Cache(_) => first(&|cell| cell.key.served.cache == CacheUse::Hit),
             Self::Shedding(phase) => first(&|cell| {
                 let shed = cell.key.outcome == Outcome::Shed && !cell.key.served.breaker_open;
                 shed && cell.key.phase.as_ref() == Some(phase)
             }),
-            Self::Retries(_) if mute(&|cell| cell.attempts > 0) => Timing::Missing(Absence::Unsignalled),
+            Self::Retries(_) if mute(&|cell| cell.attempts > 0) => missing(Absence::Unsignalled),
             Self::Retries(_) => first(&|cell| cell.attempts > cell.attempts_stated),
             Self::Failover(e) => match failover::Roles::of(facts, e) {
                 Ok(roles) => first(&|cell| {
@@ -66,10 +58,10 @@ impl Mechanism<'_> {
             Self::Promotion(id) => measured(promotes(facts, id, t0)),
             Self::Probes(id) | Self::Pods(id) => match lists_pods(facts) {
                 true => measured(Ok(shown(t0, lost(facts, id, t0), facts.end))),
-                false => Timing::Missing(Absence::Unsignalled),
+                false => missing(Absence::Unsignalled),
             },
             Self::Metric(e) => measured(leaves(facts, e, t0)),
-            Self::Recovery(_) => Timing::Missing(Absence::Unsignalled),
+            Self::Recovery(_) => missing(Absence::Unsignalled),
         }
     }
 }

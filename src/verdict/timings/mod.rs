@@ -28,6 +28,7 @@ use super::{
     times::between,
 };
 use crate::{
+    journal::event::Evidence,
     plan::model::Subject,
     units::{CheckId, Seen},
 };
@@ -58,14 +59,28 @@ pub(super) fn figures(facts: &Facts<'_>) -> Vec<ReactionFigures> {
             Ok(clock) => felt(facts, clock),
             Err(absence) => Users::unknown(absence),
         });
-        let ttd = match &clock {
+        let (ttd, mut evidence) = match &clock {
             Ok(clock) => mechanism.noticed(facts, clock),
-            Err(absence) => Timing::Missing(absence.clone()),
+            Err(absence) => missing(absence.clone()),
         };
-        let Users { impact, ttm, relapsed, ttr } = users.clone();
+        evidence.extend(users.evidence.iter().cloned());
+        let Users { impact, ttm, relapsed, ttr, .. } = users.clone();
         let text = sentence(facts, mechanism, &cause, &ttd, users);
         let (mechanism, name) = (mechanism.kind(), mechanism.name());
-        ReactionFigures { id, mechanism, cause, name, checks, impact, ttd, ttm, relapsed, ttr, text }
+        ReactionFigures {
+            id,
+            mechanism,
+            cause,
+            name,
+            checks,
+            impact,
+            ttd,
+            ttm,
+            relapsed,
+            ttr,
+            evidence,
+            text,
+        }
     });
     all.collect()
 }
@@ -76,12 +91,21 @@ fn took(from: Seen, to: Seen) -> Timing {
     Timing::Took { low, high }
 }
 
+/// A time, and what it stands on.
+type Measured = (Timing, Vec<Evidence>);
+
+/// No time, and no evidence of one.
+fn missing(absence: Absence) -> Measured {
+    (Timing::Missing(absence), Vec::new())
+}
+
 /// The time that a judge measured, whatever it makes of its limit.
-fn measured(finding: Result<Finding, Finding>) -> Timing {
+fn measured(finding: Result<Finding, Finding>) -> Measured {
     let (Ok(finding) | Err(finding)) = finding;
-    match (finding.observed, finding.error) {
+    let timing = match (finding.observed, finding.error) {
         (Some(_), Some((low, Some(high)))) if finding.unit == "s" => Timing::Took { low, high },
         (None, Some((watched, None))) => Timing::Missing(Absence::Never { watched }),
         _ => Timing::Missing(Absence::Unclear { reason: finding.why }),
-    }
+    };
+    (timing, finding.evidence)
 }

@@ -3,10 +3,12 @@
 
 use super::{cause::Clock, took};
 use crate::{
+    journal::event::Evidence,
     scenario::model::Slo,
     units::{RunTime, Seen},
     verdict::{
         facts::Facts,
+        finding::evidence,
         generator,
         model::{Absence, Timing},
         windows::{self, Course, WINDOW, Windows},
@@ -21,13 +23,14 @@ pub(super) struct Users {
     /// Whether they were out of the limits again after the mitigation.
     pub(super) relapsed: bool,
     pub(super) ttr: Timing,
+    pub(super) evidence: Vec<Evidence>,
 }
 
 impl Users {
     /// Nothing is known, for one reason.
     pub(super) fn unknown(absence: &Absence) -> Self {
         let missing = || Timing::Missing(absence.clone());
-        Self { impact: missing(), ttm: missing(), relapsed: false, ttr: missing() }
+        Self { impact: missing(), ttm: missing(), relapsed: false, ttr: missing(), evidence: Vec::new() }
     }
 }
 
@@ -36,12 +39,22 @@ pub(super) fn felt(facts: &Facts<'_>, clock: &Clock) -> Users {
         return Users::unknown(&Absence::LateLoad);
     }
     let (normal, agreed) = (windows::baseline(facts), clock.degraded(facts));
-    let (ttm, relapsed) = mitigated(facts, &agreed, clock);
+    let promised = if normal.is_empty() { &agreed } else { &normal };
+    let by_promised = look(facts, promised, clock.t0, clock.until);
+    let by_agreed = look(facts, &agreed, clock.t0, clock.until);
+    let shown = [(&by_promised, promised), (&by_agreed, &agreed)].into_iter().filter_map(|(seen, slos)| {
+        let when = format!("from {} to {}", clock.t0.not_before, clock.until);
+        Some(evidence("wire", seen.as_ref().ok()?.shown(&when, slos)))
+    });
+    let mut shown: Vec<Evidence> = shown.collect();
+    shown.dedup();
+    let (ttm, relapsed) = mitigated(&by_agreed, clock);
     Users {
-        impact: impact(facts, if normal.is_empty() { &agreed } else { &normal }, clock),
+        impact: impact(&by_promised, clock),
         ttm,
         relapsed,
         ttr: recovered(facts, &normal, clock),
+        evidence: shown,
     }
 }
 
@@ -55,26 +68,26 @@ fn look(facts: &Facts<'_>, slos: &[&Slo], t0: Seen, until: RunTime) -> Result<Wi
     windows::look(facts, slos, (before.max(facts.judged().0), until), "after it").map_err(|_| Absence::TooFew)
 }
 
-fn impact(facts: &Facts<'_>, slos: &[&Slo], clock: &Clock) -> Timing {
-    let absence = match look(facts, slos, clock.t0, clock.until) {
-        Err(absence) => absence,
-        Ok(seen) => match seen.broke() {
-            None => Absence::NotDegraded,
-            Some(first) if before(first, clock) => Absence::DegradedBefore,
-            Some(first) => return took(clock.t0, first),
-        },
-    };
-    Timing::Missing(absence)
-}
-
 /// Whether the last second of a window was over before anything acted.
 fn before(window: Seen, clock: &Clock) -> bool {
     window.by <= clock.t0.not_before
 }
 
-fn mitigated(facts: &Facts<'_>, slos: &[&Slo], clock: &Clock) -> (Timing, bool) {
-    let absence = match look(facts, slos, clock.t0, clock.until) {
-        Err(absence) => absence,
+fn impact(seen: &Result<Windows, Absence>, clock: &Clock) -> Timing {
+    let first = match seen {
+        Err(absence) => return Timing::Missing(absence.clone()),
+        Ok(seen) => seen.broke(),
+    };
+    match first {
+        None => Timing::Missing(Absence::NotDegraded),
+        Some(first) if before(first, clock) => Timing::Missing(Absence::DegradedBefore),
+        Some(first) => took(clock.t0, first),
+    }
+}
+
+fn mitigated(seen: &Result<Windows, Absence>, clock: &Clock) -> (Timing, bool) {
+    let absence = match seen {
+        Err(absence) => absence.clone(),
         Ok(seen) if seen.broke().is_some_and(|first| before(first, clock)) => Absence::DegradedBefore,
         Ok(seen) => match seen.course() {
             Course::Kept => Absence::NotDegraded,
