@@ -120,7 +120,7 @@ fn a_check_on_samples_shows_a_few_of_them() {
     let end = record.events.pop().expect("the run's end");
     for second in 20..60 {
         let at = crate::units::RunTime(second * 1_000_000);
-        let queue = if (33..42).contains(&second) { 40.0 + second as f64 } else { 3.0 };
+        let queue = if (33..42).contains(&second) { 106.0 - second as f64 } else { 3.0 };
         let values = [("queue", queue), ("other", 1.0)].map(|(name, value)| (name.to_owned(), value));
         let signal = Signal::Sample { source: "shop".to_owned(), values: values.into_iter().collect() };
         record.events.push(Record { at, event: Event::Signal { seen: Seen::at(at), signal } });
@@ -128,7 +128,7 @@ fn a_check_on_samples_shows_a_few_of_them() {
     record.events.push(end);
     let run = Run::of(plan, record);
     let told = explain(&run.input(), "metric.shop").expect("the check");
-    assert!(told.contains("shop: queue, 34 samples") && !told.contains("other"), "{told}");
+    assert!(told.contains("shop: queue, 34 samples") && !told.contains("shop: other"), "{told}");
     assert!(told.contains("changed most, from 3: 73 at 33.000s"), "{told}");
     let lines = told.lines().filter(|line| line.contains("first: ") || line.contains("last: "));
     assert_eq!(lines.count(), 2, "{told}");
