@@ -1,9 +1,11 @@
 //! `firedrill explain`: the chain of evidence of one check, down to the lines
 //! of the journal that it stands on.
 
+mod samples;
+
 use std::fmt::Write as _;
 
-use super::{Input, text, words};
+use super::{Input, reactions, text, words};
 use crate::{
     journal::{
         Event, Record,
@@ -12,7 +14,7 @@ use crate::{
     plan::model::{PlannedPhase, Subject},
     scenario::model::Expectation,
     units::{FaultId, PhaseName, RunTime},
-    verdict::model::{CheckKind, CheckVerdict},
+    verdict::model::{CheckKind, CheckVerdict, ReactionFigures},
 };
 
 /// Lines of the journal that are shown of each kind.
@@ -59,6 +61,11 @@ pub fn explain(input: &Input<'_>, id: &str) -> Option<String> {
     let known = text::interval(check).map(|known| format!(", which may be {known}")).unwrap_or_default();
     line(format!("  observed: {}{known}", text::observed(check)));
     line(format!("  {}", check.why));
+    let reaction = input.verdict.reactions.iter().find(|reaction| reaction.checks.contains(&check.id));
+    if let Some(reaction) = reaction {
+        line(format!("\nHow fast it reacted ({})", reaction.id));
+        reacted(reaction).into_iter().for_each(&mut line);
+    }
     let act = about(input, check);
     if let Some(act) = act {
         line(format!("\nThe act that it is about: {act}"));
@@ -79,11 +86,30 @@ pub fn explain(input: &Input<'_>, id: &str) -> Option<String> {
         line(format!("\nSignals from {from} to {to}"));
         signals.into_iter().for_each(&mut line);
     }
+    let samples = samples::told(input, check, act, (from, to));
+    if !samples.is_empty() {
+        line(format!("\nSamples from {from} to {to}: the first, the last, and where it changed most"));
+        samples.into_iter().for_each(&mut line);
+    }
     if let Some(phase) = check.phase.as_ref().filter(|_| check.kind == CheckKind::Slo) {
         line(format!("\nRequests that were due in {phase}"));
         requests(input, phase).into_iter().for_each(&mut line);
     }
     Some(out)
+}
+
+/// The times of a reaction, with all that is known of them, and its sentence.
+fn reacted(reaction: &ReactionFigures) -> Vec<String> {
+    let times = reactions::COLUMNS.iter().zip(reactions::times(reaction));
+    let mut out: Vec<String> = times
+        .map(|((name, words), timing)| {
+            let why = reactions::why(timing).map(|why| format!(": {why}")).unwrap_or_default();
+            format!("  {name:<6} ({words}): {}{why}", reactions::short(timing))
+        })
+        .collect();
+    out.push(format!("  {}", reaction.text));
+    out.extend(reaction.evidence.iter().map(|evidence| format!("  {evidence}")));
+    out
 }
 
 /// All checks, a line each.

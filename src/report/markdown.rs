@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Input, figures, text};
+use super::{Input, figures, reactions, text};
 use crate::verdict::{
     lasting,
     model::{CheckVerdict, Verdict},
@@ -41,6 +41,7 @@ pub fn markdown(input: &Input<'_>) -> String {
     let mut checks: Vec<&CheckVerdict> = verdict.checks.iter().collect();
     checks.sort_by_key(|check| text::rank(check.verdict));
     table(&mut out, &["", "check", "expected", "observed", "why"], checks.into_iter().map(check));
+    reacted(input, &mut out);
     table(
         &mut out,
         &["fault", "what", "targets", "asked", "effect", "gone"],
@@ -66,6 +67,25 @@ pub fn markdown(input: &Input<'_>) -> String {
         out.push_str("\nFindings, not verdicts: no check depends on them.\n");
     }
     out
+}
+
+/// How fast each mechanism reacted, with a sentence for each.
+fn reacted(input: &Input<'_>, out: &mut String) {
+    let all = &input.verdict.reactions;
+    if all.is_empty() {
+        return;
+    }
+    let [impact, ttd, ttm, ttr] = reactions::COLUMNS.map(|(name, words)| format!("{name} ({words})"));
+    let rows = all.iter().map(|reaction| {
+        let who = format!("{} after {}", reactions::mechanism(reaction), reactions::cause(reaction));
+        let times = reactions::times(reaction).map(|timing| cell(&reactions::short(timing)));
+        std::iter::once(cell(&who)).chain(times).collect()
+    });
+    table(out, &["reaction", &impact, &ttd, &ttm, &ttr], rows);
+    for reaction in all {
+        let _ = writeln!(out, "- {}", cell(&reaction.text));
+    }
+    out.push('\n');
 }
 
 /// What each phase burnt of every budget.

@@ -10,6 +10,7 @@ mod html;
 mod junit;
 mod markdown;
 mod png;
+mod reactions;
 mod terminal;
 #[cfg(test)]
 mod testing;

@@ -1,7 +1,9 @@
 //! The summary at the end of a run, for a terminal or a log.
 
-use super::{Input, figures, text};
-use crate::verdict::model::{CheckKind, CheckVerdict, FaultFigures, Verdict};
+use indexmap::IndexMap;
+
+use super::{Input, figures, reactions, text};
+use crate::verdict::model::{CheckKind, CheckVerdict, FaultFigures, ReactionFigures, Verdict};
 
 /// Checks that hold are listed up to this many; beyond, they are counted.
 const HOLDING: usize = 40;
@@ -53,6 +55,10 @@ pub fn terminal(input: &Input<'_>, colour: bool, width: usize) -> String {
         out.push(String::new());
         out.push(style.bold("Checks"));
         out.extend(checks(input, style, width));
+    }
+    if !input.verdict.reactions.is_empty() {
+        out.push(String::new());
+        out.extend(reacted(&input.verdict.reactions, style, width));
     }
     if !input.verdict.findings.is_empty() {
         out.push(String::new());
@@ -166,4 +172,44 @@ fn check_lines(check: &CheckVerdict, style: Style, width: usize) -> Vec<String> 
         lines.extend(text::wrapped(&why, width - 6).into_iter().map(|line| format!("      {line}")));
     }
     lines
+}
+
+/// Room for a time with its error.
+const TIME: usize = 13;
+
+/// A table of the times, by what it was that had to be reacted to; in a narrow
+/// terminal a line of them under each name.
+fn reacted(all: &[ReactionFigures], style: Style, width: usize) -> Vec<String> {
+    let columns = reactions::COLUMNS;
+    let room = width.saturating_sub(2 + columns.len() * (TIME + 1));
+    let narrow = room < 20;
+    let line = |first: &str, cells: [&str; 4]| {
+        let cells = cells.map(|cell| format!(" {:>TIME$}", text::clipped(cell, TIME)));
+        format!("{:<room$}{}", text::clipped(first, room), cells.concat())
+    };
+    let mut out = match narrow {
+        true => vec![style.bold("Reactions")],
+        false => vec![
+            style.bold(&line("Reactions", columns.map(|(name, _)| name))),
+            style.dim(&line("", columns.map(|(_, words)| words))),
+        ],
+    };
+    let mut by_cause: IndexMap<&str, Vec<&ReactionFigures>> = IndexMap::new();
+    all.iter().for_each(|reaction| by_cause.entry(reactions::cause(reaction)).or_default().push(reaction));
+    for (cause, mine) in by_cause {
+        out.push(style.dim(&text::clipped(&text::printable(&format!("  after {cause}")), width)));
+        for reaction in mine {
+            let name = format!("    {}", text::printable(&reactions::mechanism(reaction)));
+            let times = reactions::times(reaction).map(reactions::short);
+            if narrow {
+                let told = columns.iter().zip(&times).map(|((column, _), time)| format!("{column} {time}"));
+                let told = told.collect::<Vec<_>>().join(" · ");
+                out.push(text::clipped(&name, width));
+                out.extend(text::wrapped(&told, width - 6).into_iter().map(|line| format!("      {line}")));
+            } else {
+                out.push(line(&name, times.each_ref().map(String::as_str)));
+            }
+        }
+    }
+    out
 }

@@ -7,6 +7,10 @@ use super::{
     testing::{Health, Run, aborted, nothing, run, search},
     write,
 };
+use crate::{
+    journal::{Event, Record, event::Signal},
+    units::Seen,
+};
 
 fn odd_runs() -> Vec<(&'static str, Run)> {
     vec![
@@ -79,6 +83,57 @@ fn budgets_and_findings_are_told_in_every_form_that_has_room() {
     let page = html(&input).expect("HTML") + &markdown(&input) + &terminal(&input, false, 80);
     assert!(!page.contains("What else was noticed") && !page.contains("Noticed"), "{page}");
     assert!(!page.contains("over budget") && !page.contains("within budget"), "{page}");
+}
+
+#[test]
+fn reactions_are_told_in_every_form_that_has_room() {
+    let ill = run(Health::Ill);
+    let input = ill.input();
+    let reaction = ill.verdict.reactions.iter().find(|one| one.id.as_str() == "circuit-breaker.slow-link");
+    let reaction = reaction.expect("a reaction");
+    let said = reaction.text.replace('`', "");
+    let page = html(&input).expect("HTML");
+    for told in ["How fast it reacted", "TTD<small>noticed", "after slow-link", said.as_str()] {
+        assert!(page.contains(told), "{told}");
+    }
+    assert!(markdown(&input).contains("| Circuit breaker after slow-link |"), "{}", markdown(&input));
+    for width in [40, 60, 80, 120] {
+        let told = terminal(&input, false, width);
+        assert!(told.contains("TTM") && told.contains("after slow-link"), "{told}");
+        assert!(told.lines().all(|line| line.chars().count() <= width), "{told}");
+    }
+    let told = explain(&input, "circuit-breaker.slow-link.opens-within").expect("the check");
+    assert!(told.contains("(circuit-breaker.slow-link)") && told.contains(&reaction.text), "{told}");
+    // Nothing where nothing had to react.
+    let search = search();
+    let page = html(&search.input()).expect("HTML") + &terminal(&search.input(), false, 80);
+    assert!(!page.contains("How fast it reacted") && !page.contains("Reactions"), "{page}");
+}
+
+#[test]
+fn a_check_on_samples_shows_a_few_of_them() {
+    let well = run(Health::Well);
+    let (mut plan, mut record) = (well.plan, well.record);
+    let metric = serde_json::json!({ "id": "metric.shop", "subject": { "expectation": { "metric": {
+        "source": "shop", "series": "queue", "must": "<= 10", "after": "slow-link", "recovers-within": "9s" } } } });
+    plan.checks.push(serde_json::from_value(metric).expect("a check"));
+    let end = record.events.pop().expect("the run's end");
+    for second in 20..60 {
+        let at = crate::units::RunTime(second * 1_000_000);
+        let queue = if (33..42).contains(&second) { 106.0 - second as f64 } else { 3.0 };
+        let values = [("queue", queue), ("other", 1.0)].map(|(name, value)| (name.to_owned(), value));
+        let signal = Signal::Sample { source: "shop".to_owned(), values: values.into_iter().collect() };
+        record.events.push(Record { at, event: Event::Signal { seen: Seen::at(at), signal } });
+    }
+    record.events.push(end);
+    let run = Run::of(plan, record);
+    let told = explain(&run.input(), "metric.shop").expect("the check");
+    assert!(told.contains("shop: queue, 34 samples") && !told.contains("shop: other"), "{told}");
+    assert!(told.contains("changed most, from 3: 73 at 33.000s"), "{told}");
+    let lines = told.lines().filter(|line| line.contains("first: ") || line.contains("last: "));
+    assert_eq!(lines.count(), 2, "{told}");
+    // A check that stands on no samples shows none.
+    assert!(!explain(&run.input(), "recovery.cut-off").expect("the check").contains("Samples"));
 }
 
 #[test]

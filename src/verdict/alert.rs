@@ -47,7 +47,7 @@ fn told<'f>(facts: &'f Facts<'_>, e: &AlertExpectation) -> Result<Vec<(&'f str, 
     Ok(all)
 }
 
-fn fires(facts: &Facts<'_>, e: &AlertExpectation, limit: Span) -> Result<Finding, Finding> {
+pub(super) fn fires(facts: &Facts<'_>, e: &AlertExpectation, limit: Span) -> Result<Finding, Finding> {
     let t0 = facts.effect(e.after.as_ref())?;
     let all = told(facts, e)?;
     if let Some((source, _)) = all.iter().find(|(_, states)| states::at(states, t0.not_before) == Some(true))

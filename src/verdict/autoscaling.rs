@@ -103,7 +103,11 @@ fn before(facts: &Facts<'_>, e: &AutoscalingExpectation) -> Result<Before, Findi
     }
 }
 
-fn scales_out(facts: &Facts<'_>, e: &AutoscalingExpectation, limit: Span) -> Result<Finding, Finding> {
+pub(super) fn scales_out(
+    facts: &Facts<'_>,
+    e: &AutoscalingExpectation,
+    limit: Span,
+) -> Result<Finding, Finding> {
     let ((start, end), steps, usual) = before(facts, e)?;
     let wanted = e.to.map_or(usual + 1, u64::from);
     if usual >= wanted {

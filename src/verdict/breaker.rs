@@ -57,7 +57,7 @@ pub(super) fn guarding<'a>(facts: &Facts<'a>, after: Option<&FaultId>) -> Vec<&'
     if named.is_empty() { all.collect() } else { named }
 }
 
-fn opens(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
+pub(super) fn opens(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
     let t0 = facts.effect(after)?;
     let names = guarding(facts, after);
     let mut first: Option<(Seen, &str)> = None;

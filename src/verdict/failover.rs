@@ -51,7 +51,7 @@ fn answers<'a>(facts: &Facts<'a>) -> impl Iterator<Item = (RunTime, &'a Cell)> {
 }
 
 /// Who is who.
-struct Roles<'a> {
+pub(super) struct Roles<'a> {
     /// Whom the fault hits, as answers name them; nobody, where answers name
     /// others than the fault does.
     hit: Vec<&'a PodName>,
@@ -61,7 +61,7 @@ struct Roles<'a> {
 }
 
 impl<'a> Roles<'a> {
-    fn of(facts: &Facts<'a>, e: &'a FailoverExpectation) -> Result<Self, Finding> {
+    pub(super) fn of(facts: &Facts<'a>, e: &'a FailoverExpectation) -> Result<Self, Finding> {
         let effect = facts.effect(e.after.as_ref())?;
         let targets = e.after.as_ref().and_then(|id| facts.faults.get(id));
         let targets = targets.map_or(&[][..], |history| history.targets);
@@ -81,7 +81,7 @@ impl<'a> Roles<'a> {
     }
 
     /// Whether a pod may serve in the place of what is down.
-    fn stands_in(&self, pod: &PodName) -> bool {
+    pub(super) fn stands_in(&self, pod: &PodName) -> bool {
         match self.to {
             Some(to) => pod.as_str().starts_with(to),
             None if self.hit.is_empty() => !self.before.contains(pod),

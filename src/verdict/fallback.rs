@@ -118,7 +118,7 @@ fn nobody(facts: &Facts<'_>, after: Option<&FaultId>, t0: Seen) -> Finding {
     finding.on("wire", format!("while the fault was felt, {shown}; 0 answers from a fallback"))
 }
 
-fn engages(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
+pub(super) fn engages(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
     let t0 = facts.effect(after)?;
     // Of a cell only its first and last end are known.
     let first = answers(facts, t0.not_before)

@@ -78,7 +78,7 @@ pub(super) fn doubt(facts: &Facts<'_>, subject: &Subject, finding: Finding) -> F
 }
 
 /// How late the generator was, if it was.
-fn late(facts: &Facts<'_>) -> Vec<String> {
+pub(super) fn late(facts: &Facts<'_>) -> Vec<String> {
     // Of a search each step is looked at by itself.
     if facts.plan.search().is_some() {
         return Vec::new();

@@ -7,7 +7,7 @@ use super::{
     finding::Finding,
     generator,
     model::{CheckKind, CheckVerdict, FORMAT, RunVerdict},
-    reactions, run, slo,
+    reactions, run, slo, timings,
 };
 use crate::{
     journal::{Cell, RunRecord},
@@ -38,6 +38,7 @@ pub fn judge(plan: &Plan, record: &RunRecord) -> RunVerdict {
         faults: faults::figures(&facts),
         capacity: capacity::figures(plan, record),
         budget: budget::figures(&facts),
+        reactions: timings::figures(&facts),
         findings: anomalies::find(&facts),
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn judge(facts: &Facts<'_>, e: &MetricExpectation) -> (Title, Finding
 }
 
 /// One series of a source.
-struct Watched<'f> {
+pub(super) struct Watched<'f> {
     source: &'f str,
     series: &'f str,
     /// Its values, in order.
@@ -54,7 +54,7 @@ struct Watched<'f> {
 
 impl<'f> Watched<'f> {
     /// The one that is meant; a finding that says why there is none.
-    fn of(facts: &'f Facts<'_>, e: &'f MetricExpectation) -> Result<Self, Finding> {
+    pub(super) fn of(facts: &'f Facts<'_>, e: &'f MetricExpectation) -> Result<Self, Finding> {
         let samples = facts.samples_of(&e.source);
         let series = chosen(facts, e)?;
         let mut watched =
@@ -91,7 +91,7 @@ impl<'f> Watched<'f> {
     }
 
     /// When it began to hold, and when to break.
-    fn changes(&self, must: FigureThreshold) -> Vec<(Seen, bool)> {
+    pub(super) fn changes(&self, must: FigureThreshold) -> Vec<(Seen, bool)> {
         let mut changes: Vec<(Seen, bool)> = Vec::new();
         let mut before = RunTime::ZERO;
         for (seen, value) in &self.values {

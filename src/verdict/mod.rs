@@ -21,7 +21,8 @@
 //!   next fault is that fault's.
 //! * What the system says and what the wire shows are both looked at. Where
 //!   they contradict each other and users are harmed, it fails.
-//! * Error budgets and what else was noticed are figures beside the checks.
+//! * Error budgets, the times of each reaction and what else was noticed are
+//!   figures beside the checks.
 //!   They change no verdict.
 
 mod alert;
@@ -68,6 +69,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod times;
+mod timings;
 mod windows;
 
 pub(crate) use budget::{lasting, times};

@@ -1,6 +1,8 @@
 //! `verdict.json`: stable and documented. Times on the run's clock are
 //! seconds, latencies milliseconds.
 
+mod reaction;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,8 @@ use crate::{
     plan::capacity::StepResult,
     units::{CheckId, FaultId, PhaseName, PodName},
 };
+
+pub use self::reaction::{Absence, Cause, ReactionFigures, Timing};
 
 /// The format's version.
 pub const FORMAT: u32 = 1;
@@ -47,6 +51,10 @@ pub struct RunVerdict {
     /// What each phase spent of the error budgets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub budget: Vec<BudgetFigures>,
+    /// How each mechanism reacted, and what users felt of it. No check and no
+    /// exit code depends on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<ReactionFigures>,
     /// What else was noticed, the most telling first. No check and no exit
     /// code depends on it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -94,14 +94,14 @@ pub(super) fn of_pod<'a>(facts: &Facts<'a>, pod: &PodName) -> impl Iterator<Item
 }
 
 /// A time in which a pod was not ready that had been.
-struct Loss<'a> {
-    pod: &'a PodName,
-    lost: Seen,
+pub(super) struct Loss<'a> {
+    pub(super) pod: &'a PodName,
+    pub(super) lost: Seen,
     /// When it was ready again.
     again: Option<RunTime>,
 }
 
-fn losses<'a>(facts: &Facts<'a>, since: RunTime) -> Vec<Loss<'a>> {
+pub(super) fn losses<'a>(facts: &Facts<'a>, since: RunTime) -> Vec<Loss<'a>> {
     let mut losses = Vec::new();
     for (pod, changes) in readiness(facts) {
         let mut was_ready = false;

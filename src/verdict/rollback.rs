@@ -110,7 +110,7 @@ impl<'a, 'f> Rollout<'a, 'f> {
     }
 
     /// When the candidate first got traffic.
-    fn first_served(&self) -> Option<Seen> {
+    pub(super) fn first_served(&self) -> Option<Seen> {
         // An answer had been routed before it ended, and after it was due.
         let wire = self.answers().min_by_key(|cell| cell.first_end).map(|cell| {
             let due = cell.key.due().max(self.started.not_before);
@@ -130,7 +130,7 @@ impl<'a, 'f> Rollout<'a, 'f> {
 
     /// Where nobody tells of it: when, by the answers, only others answered
     /// any more.
-    fn withdrawn(&self) -> Option<Seen> {
+    pub(super) fn withdrawn(&self) -> Option<Seen> {
         let last = self.last_served().filter(|_| !self.told)?;
         let (mut others, candidate) = (answers_after(self, last + GRACE), self.candidate);
         others.any(|(version, _)| version != candidate).then(|| Seen::at(last))
@@ -161,7 +161,7 @@ impl<'a, 'f> Rollout<'a, 'f> {
     }
 
     /// When the rollback was said to start.
-    fn detected(&self) -> Option<&RolloutSeen<'a>> {
+    pub(super) fn detected(&self) -> Option<&RolloutSeen<'a>> {
         self.signals
             .iter()
             .find(|signal| matches!(signal.phase, RolloutPhase::RollingBack | RolloutPhase::RolledBack))
@@ -208,7 +208,7 @@ impl<'a, 'f> Rollout<'a, 'f> {
 
     /// A failure, if the candidate became the stable version instead, and
     /// nobody took it back after that.
-    fn promoted(&self) -> Option<Finding> {
+    pub(super) fn promoted(&self) -> Option<Finding> {
         let promoted = self.promotion()?;
         if self.detected().is_some_and(|back| back.seen.by > promoted.seen.by) {
             return None;

@@ -17,8 +17,9 @@ use crate::{
 };
 
 /// Seconds that are judged together.
-const WINDOW: u64 = 5;
-/// Windows that must hold in a row.
+pub(super) const WINDOW: u64 = 5;
+/// Windows that must hold in a row: one begins each second, so that a single
+/// good second between two bad ones is no recovery, and one of some seconds is.
 const WINDOWS: usize = 3;
 /// Requests without which a window says nothing.
 const ENOUGH: u64 = 5;
@@ -27,6 +28,9 @@ const LONGEST: u64 = 7 * 24 * 3600;
 
 /// What windows show, one for each second of load.
 pub(super) struct Windows {
+    /// The second in which each begins, and whether it held. None: too few
+    /// requests to tell.
+    each: Vec<(u64, Option<bool>)>,
     /// Windows with requests enough.
     judged: usize,
     /// Those that broke an objective.
@@ -37,7 +41,51 @@ pub(super) struct Windows {
     pub(super) ends_well: bool,
 }
 
+/// What became of the objectives in a series of windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Course {
+    /// None of them was broken.
+    Kept,
+    /// One was, and then windows enough in a row held, from when on. Whether
+    /// one was broken later all the same.
+    Mended { seen: Seen, again: bool },
+    /// One was, and the last windows held, but too few.
+    TooFew,
+    /// One was, and to the end no row of windows was long enough.
+    Broken,
+}
+
 impl Windows {
+    /// When users first felt it: in the first window that broke an objective.
+    pub(super) fn broke(&self) -> Option<Seen> {
+        let first = self.each.iter().find(|(_, held)| *held == Some(false));
+        first.map(|(second, _)| Seen { not_before: second_at(*second), by: second_at(second + WINDOW) })
+    }
+
+    /// How it went on after the first window that broke an objective.
+    pub(super) fn course(&self) -> Course {
+        let Some(first) = self.each.iter().position(|(_, held)| *held == Some(false)) else {
+            return Course::Kept;
+        };
+        let (mut last_bad, mut row, mut began) = (self.each[first].0, 0, 0);
+        for (i, (second, held)) in self.each.iter().enumerate().skip(first) {
+            match held {
+                Some(false) => (last_bad, row) = (*second, 0),
+                Some(true) => {
+                    began = if row == 0 { *second } else { began };
+                    row += 1;
+                }
+                None => {}
+            }
+            if row >= WINDOWS {
+                let seen = Seen { not_before: second_at(last_bad), by: second_at(began) };
+                let again = self.each[i..].iter().any(|(_, held)| *held == Some(false));
+                return Course::Mended { seen, again };
+            }
+        }
+        if row > 0 { Course::TooFew } else { Course::Broken }
+    }
+
     /// Whether from `from` on it took them no longer than `limit` to hold, all of
     /// them to `until`. `what` names it, as in [`within`].
     pub(super) fn within(&self, from: Seen, until: RunTime, limit: Span, what: &str) -> Finding {
@@ -160,10 +208,14 @@ pub(super) fn look(
         .collect();
     let ends_well = !held.is_empty();
     let held = (held.len() >= WINDOWS).then(|| held.first().copied()).flatten().map(|second| {
-        let at = |second: u64| RunTime(second.saturating_mul(1_000_000));
         // Windows in between that say nothing may have been good.
         let not_before = last_bad.unwrap_or(from.saturating_sub(1)).min(second.saturating_sub(1));
-        Seen { not_before: at(not_before), by: at(second) }
+        Seen { not_before: second_at(not_before), by: second_at(second) }
     });
-    Ok(Windows { judged, bad, held, ends_well })
+    Ok(Windows { each: windows, judged, bad, held, ends_well })
+}
+
+/// When a second of the run's clock begins.
+fn second_at(second: u64) -> RunTime {
+    RunTime(second.saturating_mul(1_000_000))
 }

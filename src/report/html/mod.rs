@@ -6,6 +6,7 @@ mod capacity;
 mod checks;
 mod findings;
 mod page;
+mod reactions;
 mod tables;
 mod timeline;
 mod warnings;

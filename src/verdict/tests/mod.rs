@@ -10,6 +10,7 @@ mod load;
 mod metric;
 mod pods;
 mod properties;
+mod reactions;
 mod recovery;
 mod rollback;
 mod run;
