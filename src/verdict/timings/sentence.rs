@@ -87,7 +87,7 @@ fn noticed(mechanism: Mechanism<'_>, ttd: &Timing) -> Option<String> {
 /// What users felt.
 fn felt(facts: &Facts<'_>, cause: &Cause, users: &Users) -> String {
     use Absence::{LateLoad, NoObjectives, NotDegraded};
-    let Users { impact, ttm, relapsed, ttr } = users;
+    let Users { impact, ttm, relapsed, ttr, .. } = users;
     let missing = |timing: &Timing, wanted: &Absence| matches!(timing, Timing::Missing(a) if a == wanted);
     if missing(impact, &LateLoad) {
         return "what users felt is not known, since the load generator was late".to_owned();
