@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::interval::Outcome;
+pub use crate::scenario::breaker::BreakerKind;
 use crate::{
     plan::capacity::StepResult,
     units::{FaultId, PhaseName, PodName, Rate, RunTime, Seen, Version, WorkloadName},
@@ -233,6 +234,9 @@ pub enum Signal {
         name: String,
         /// The state it is in now.
         state: BreakerState,
+        /// What it is. None in journals that did not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kind: Option<BreakerKind>,
     },
     /// A rollout changed (or was first seen).
     Rollout {

@@ -5,7 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Distribution;
-use crate::units::{PhaseName, PodName, RunTime, Version, WorkloadName};
+use crate::{
+    scenario::breaker::BreakerKind,
+    units::{PhaseName, PodName, RunTime, Version, WorkloadName},
+};
 
 /// How a request ended. Classified once, by the load; everything else
 /// consumes the class.
@@ -120,6 +123,16 @@ impl CacheUse {
     }
 }
 
+/// Whether a cache's answer had outlived its time (RFC 9111, 4.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Freshness {
+    /// It had not, or the origin said that it still holds.
+    Fresh,
+    /// It had.
+    Stale,
+}
+
 /// What an answer's headers and body said about who gave it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -132,10 +145,20 @@ pub struct Served {
     pub pod: Option<PodName>,
     /// The cache.
     pub cache: CacheUse,
+    /// Of a hit: whether it was fresh, where that is said. None in journals that
+    /// did not keep it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freshness: Option<Freshness>,
     /// It came from a fallback.
     pub fallback: bool,
+    /// Of a fallback's answer: the model that gave it, by its own word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// It was rejected by an open breaker.
     pub breaker_open: bool,
+    /// Of which kind, where the answer's marks tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breaker_kind: Option<BreakerKind>,
 }
 
 /// What a cell counts apart.

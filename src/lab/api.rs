@@ -59,6 +59,9 @@ pub struct ReplicaConfig {
     pub ready_before_warm: bool,
     /// Answers nonsense (a fallback's defect).
     pub garbage: bool,
+    /// The model that its answers name. None: the one that was asked for.
+    #[serde(default)]
+    pub named: Option<String>,
     /// Takes this much longer for the first token, in ms (a fallback's defect).
     pub extra_delay_ms: u64,
     /// Share of requests (0–1) answered with 500.

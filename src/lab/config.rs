@@ -161,6 +161,8 @@ modes!(
         OpensForOne,
         /// Says that it is open, and still sends.
         Leaks,
+        /// Lets everything through once it is half-open.
+        Floods,
     }
 );
 modes!(
@@ -174,6 +176,10 @@ modes!(
         Stampede,
         /// Keeps what it has for as long as it has room.
         NeverExpires,
+        /// Takes as long for a hit as for a miss.
+        SlowHits,
+        /// Goes on to serve what has expired, and says so.
+        ServesStale,
     }
 );
 modes!(
@@ -183,6 +189,8 @@ modes!(
         Slow,
         /// Answers nonsense.
         Garbage,
+        /// Is another model than it should be.
+        WrongModel,
     }
 );
 modes!(

@@ -36,6 +36,8 @@ pub(crate) struct Answer {
     pub(crate) discontinuity: Option<String>,
     /// `system_fingerprint`.
     pub(crate) fingerprint: Option<String>,
+    /// `model`.
+    pub(crate) model: Option<String>,
     /// The whole content, kept where [`Answer::keeping_text`] asked for it.
     pub(crate) text: Option<String>,
     /// What is wrong with an answer whose right one is known.

@@ -116,6 +116,7 @@ pub(crate) async fn exchange(
     };
     let ended = seen.complete.unwrap_or_else(Instant::now);
     seen.labels.fingerprint(seen.answer.fingerprint.as_deref());
+    seen.labels.model(seen.answer.model.as_deref());
     let asked = Asked { tokens: prompt.tokens, right: golden };
     let head = classify::Head {
         status: seen.status,

@@ -17,6 +17,7 @@ mod dialect;
 mod drive;
 mod exchange;
 mod feed;
+mod freshness;
 mod golden;
 mod grpc;
 mod lengths;

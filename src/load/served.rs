@@ -3,8 +3,10 @@
 
 use http::HeaderMap;
 
+use super::freshness;
 use crate::{
     journal::interval::{CacheUse, Served},
+    scenario::breaker::BreakerKind,
     units::{PodName, Version},
 };
 
@@ -19,6 +21,8 @@ pub(crate) struct Labels {
     pub(crate) retry_after: bool,
     /// Its seconds, if it says some.
     pub(crate) retry_after_secs: Option<u64>,
+    /// The model, if its head names one.
+    named: Option<String>,
     /// How old it is, in seconds, if a cache gave it and says so.
     pub(crate) age: Option<u32>,
 }
@@ -34,7 +38,15 @@ impl Labels {
         let number = |name: &str| text(name).and_then(|value| value.parse::<u64>().ok());
         let is = |name: &str, wanted: &str| text(name).is_some_and(|v| v.eq_ignore_ascii_case(wanted));
         let cache = cache_use(headers);
+        // Envoy marks what is too much at once, and nothing else.
+        let breaker = match () {
+            () if is("x-circuit-breaker", "open") => Some(BreakerKind::StateMachine),
+            () if is("x-envoy-overloaded", "true") => Some(BreakerKind::Capacity),
+            () => None,
+        };
+        let named = ["x-litellm-model-group", "x-litellm-model-id"].into_iter().find_map(text);
         Self {
+            named: named.map(str::to_owned),
             age: number("age")
                 .filter(|_| cache == CacheUse::Hit)
                 .map(|age| age.try_into().unwrap_or(u32::MAX)),
@@ -42,13 +54,25 @@ impl Labels {
                 version: text("x-model-version").filter(|v| !v.is_empty()).map(Version::new),
                 pod: text("x-served-by").filter(|v| !v.is_empty()).map(PodName::new),
                 cache,
+                freshness: freshness::of(headers, cache),
+                model: None,
                 fallback: is("x-fallback", "true")
                     || number("x-litellm-attempted-fallbacks").is_some_and(|n| n > 0),
-                breaker_open: is("x-circuit-breaker", "open") || is("x-envoy-overloaded", "true"),
+                breaker_open: breaker.is_some(),
+                breaker_kind: breaker,
             },
             attempts: number("x-upstream-attempts").or_else(|| number("x-envoy-attempt-count")),
             retry_after_secs: number("retry-after"),
             retry_after: headers.contains_key(http::header::RETRY_AFTER),
+        }
+    }
+
+    /// Who stood in: the body's `model`, or else what the head names. Kept of
+    /// fallbacks only, for that is where it matters.
+    pub(crate) fn model(&mut self, of_body: Option<&str>) {
+        if self.served.fallback {
+            let of_body = of_body.filter(|name| !name.is_empty()).map(str::to_owned);
+            self.served.model = of_body.or_else(|| self.named.take());
         }
     }
 
@@ -93,7 +117,7 @@ fn cache_use(headers: &HeaderMap) -> CacheUse {
     let common = all("x-cache").next().map(|value| {
         let value = value.to_ascii_lowercase();
         match () {
-            () if value.contains("hit") => CacheUse::Hit,
+            () if value.contains("hit") || freshness::says_stale(&value) => CacheUse::Hit,
             () if value.contains("miss") => CacheUse::Miss,
             () if value.contains("pass") => CacheUse::Bypass,
             () => CacheUse::Unknown,
@@ -118,9 +142,10 @@ fn cache_use(headers: &HeaderMap) -> CacheUse {
 }
 
 /// One cache's member of a `Cache-Status` list.
-fn member(text: &str) -> CacheUse {
+pub(super) fn member(text: &str) -> CacheUse {
     let mut forwarded = CacheUse::Unknown;
     let mut collapsed = false;
+    let (mut stale, mut failed) = (false, false);
     for parameter in split(text, ';').skip(1) {
         let (key, value) = parameter.split_once('=').unwrap_or((parameter, "?1"));
         match (key.trim(), value.trim()) {
@@ -129,15 +154,20 @@ fn member(text: &str) -> CacheUse {
             ("collapsed", _) => collapsed = true,
             // The cache was told, or not able, to look.
             ("fwd", "bypass" | "method" | "request") => forwarded = CacheUse::Bypass,
-            ("fwd", _) => forwarded = CacheUse::Miss,
+            ("fwd", value) => (forwarded, stale) = (CacheUse::Miss, value == "stale"),
+            ("fwd-status", status) => failed = status.len() == 3 && status.starts_with('5'),
             _ => {}
         }
+    }
+    // Nobody could renew it, so what was kept was served all the same.
+    if stale && failed {
+        return CacheUse::Hit;
     }
     if collapsed { CacheUse::Collapsed } else { forwarded }
 }
 
 /// Splits outside of quoted strings.
-fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
+pub(super) fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     let mut escaped = false;
     text.split(move |c: char| {
@@ -179,6 +209,9 @@ mod tests {
             ("gw; hit=?0; fwd=miss", CacheUse::Miss),
             ("gw; fwd=uri-miss; stored", CacheUse::Miss),
             ("gw; fwd=stale; fwd-status=200", CacheUse::Miss),
+            ("gw; fwd=stale; fwd-status=304", CacheUse::Miss),
+            ("gw; fwd=stale; fwd-status=503", CacheUse::Hit),
+            ("gw; fwd=miss; fwd-status=503", CacheUse::Miss),
             ("gw; fwd=miss; collapsed", CacheUse::Collapsed),
             ("gw; collapsed; fwd=miss", CacheUse::Collapsed),
             ("gw; fwd=miss; collapsed=?0", CacheUse::Miss),
@@ -208,6 +241,7 @@ mod tests {
             ("x-proxy-cache", "EXPIRED", CacheUse::Miss),
             ("x-cache", "Hit from cloudfront", CacheUse::Hit),
             ("x-cache", "MISS", CacheUse::Miss),
+            ("x-cache", "STALE", CacheUse::Hit),
             ("x-varnish", "32770 3", CacheUse::Hit),
             ("x-varnish", "32770", CacheUse::Miss),
             ("x-litellm-cache-key", "e66e", CacheUse::Hit),
@@ -231,9 +265,11 @@ mod tests {
         assert_eq!(seen.served.pod, Some(PodName::from("replica-1")));
         assert_eq!(seen.served.version, Some(Version::from("v2")));
         assert!(seen.served.fallback && seen.served.breaker_open && seen.retry_after);
+        assert_eq!(seen.served.breaker_kind, Some(BreakerKind::StateMachine));
         assert_eq!(seen.attempts, Some(3));
         let other = labels(&[("x-litellm-attempted-fallbacks", "1"), ("x-envoy-overloaded", "true")]);
         assert!(other.served.fallback && other.served.breaker_open);
+        assert_eq!(other.served.breaker_kind, Some(BreakerKind::Capacity));
         let none = labels(&[("x-litellm-attempted-fallbacks", "0"), ("x-circuit-breaker", "closed")]);
         assert_eq!(none.served, Served::default());
     }
@@ -246,6 +282,22 @@ mod tests {
         assert_eq!(age(&[("age", "17")]), None, "nobody says that a cache gave it");
         assert_eq!(age(&[("age", "old"), ("cache-status", "gw; hit")]), None);
         assert_eq!(age(&[("age", "99999999999"), ("cache-status", "gw; hit")]), Some(u32::MAX));
+    }
+
+    #[test]
+    fn a_fallback_is_known_by_its_model() {
+        let model = |headers: &[(&str, &str)], body| {
+            let mut seen = labels(headers);
+            seen.model(body);
+            seen.served.model
+        };
+        let (fallback, group) = (("x-fallback", "true"), ("x-litellm-model-group", "small"));
+        let id = ("x-litellm-model-id", "d4f2");
+        assert_eq!(model(&[fallback, group], Some("tiny")).as_deref(), Some("tiny"), "the body's word");
+        assert_eq!(model(&[fallback, id, group], Some("")).as_deref(), Some("small"));
+        assert_eq!(model(&[fallback, id], None).as_deref(), Some("d4f2"));
+        assert_eq!(model(&[fallback], None), None);
+        assert_eq!(model(&[group], Some("big")), None, "no fallback");
     }
 
     #[test]

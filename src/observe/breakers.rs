@@ -4,7 +4,7 @@
 use indexmap::IndexMap;
 
 use super::prometheus::Exposition;
-use crate::journal::event::{BreakerState, Signal};
+use crate::journal::event::{BreakerKind, BreakerState, Signal};
 
 const STATE: &str = "gateway_circuit_breaker_state";
 const TRANSITIONS: &str = "gateway_circuit_breaker_transitions_total";
@@ -19,6 +19,7 @@ pub(super) struct Breakers {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known {
+    pub(super) kind: BreakerKind,
     pub(super) state: BreakerState,
     pub(super) entered: Entered,
 }
@@ -77,7 +78,8 @@ impl Breakers {
                 }
                 None => vec![now.state],
             };
-            signals.extend(path.into_iter().map(|state| Signal::Breaker { name: name.clone(), state }));
+            let kind = Some(now.kind);
+            signals.extend(path.into_iter().map(|state| Signal::Breaker { name: name.clone(), state, kind }));
         }
         self.looked = true;
         signals
@@ -88,7 +90,8 @@ fn read(metrics: &Exposition) -> IndexMap<String, Known> {
     let mut breakers = IndexMap::new();
     for sample in metrics.named(STATE).filter(|sample| sample.value == 1.0) {
         if let (Some(name), Some(state)) = (sample.label("name"), sample.label("state").and_then(state)) {
-            breakers.insert(name.to_owned(), Known { state, entered: Entered::default() });
+            let kind = BreakerKind::StateMachine;
+            breakers.insert(name.to_owned(), Known { kind, state, entered: Entered::default() });
         }
     }
     for sample in metrics.named(TRANSITIONS) {
@@ -162,7 +165,9 @@ mod tests {
 
     fn states(signals: Vec<Signal>) -> Vec<BreakerState> {
         let state = |signal| match signal {
-            Signal::Breaker { name, state } if name == "replica-0" => state,
+            Signal::Breaker { name, state, kind: Some(BreakerKind::StateMachine) } if name == "replica-0" => {
+                state
+            }
             other => panic!("{other:?}"),
         };
         signals.into_iter().map(state).collect()

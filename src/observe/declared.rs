@@ -16,12 +16,16 @@ use super::{
     sample, source,
     source::Source,
     systems::Reader,
+    transitions::{Narrowed, Transitions},
     webhook,
 };
 use crate::{
     api_client,
     clock::Clock,
-    journal::{Sink, event::Signal},
+    journal::{
+        Sink,
+        event::{BreakerKind, Signal},
+    },
     scenario::{
         metric::{MetricExpectation, say_which},
         observe::{Observed, System},
@@ -166,6 +170,8 @@ struct Watcher {
     source: Source,
     reader: Reader,
     breakers: Breakers,
+    /// None: the system writes down none.
+    transitions: Option<Transitions>,
     sampled: Option<RunTime>,
 }
 
@@ -173,7 +179,53 @@ impl Watcher {
     fn new(observed: Observed, url: String, http: reqwest::Client, clock: Clock, sink: Sink) -> Self {
         let source = Source::expected(&observed.name);
         let (reader, breakers) = (Reader::default(), Breakers::default());
-        Self { observed, url, http, clock, sink, source, reader, breakers, sampled: None }
+        let transitions = Transitions::of(&observed.system);
+        Self { observed, url, http, clock, sink, source, reader, breakers, transitions, sampled: None }
+    }
+
+    /// A change of a breaker, as exactly as the system itself tells when it was.
+    async fn tell(&mut self, seen: Seen, signal: Signal) {
+        let (Signal::Breaker { name, state, kind: Some(BreakerKind::StateMachine) }, Some(transitions)) =
+            (&signal, &mut self.transitions)
+        else {
+            return source::tell(&self.sink, seen, signal);
+        };
+        // The state at the first look is no change.
+        if seen.not_before == RunTime::ZERO {
+            return source::tell(&self.sink, seen, signal);
+        }
+        let record = match transitions.url(name) {
+            Some(url) => text(&self.http, &url).await,
+            None => Err(format!("the record of breaker {name} has no address")),
+        };
+        let narrowed =
+            record.and_then(|record| transitions.narrow(&record, self.clock, (name, *state), seen));
+        let note = |reason: &str, text: String| Signal::Note {
+            about: self.observed.name.clone(),
+            reason: reason.to_owned(),
+            text,
+            warning: true,
+        };
+        match narrowed {
+            Ok(Narrowed::To(all)) => {
+                for (seen, state) in all {
+                    let kind = Some(BreakerKind::StateMachine);
+                    source::tell(&self.sink, seen, Signal::Breaker { name: name.clone(), state, kind });
+                }
+                return;
+            }
+            Ok(Narrowed::Unknown) => {}
+            Ok(Narrowed::Elsewhere(why)) => {
+                let text = format!("breaker {name}: {why}: another clock, and the times of the looks stand");
+                source::tell(&self.sink, seen, note("ClockSkew", text));
+            }
+            Err(why) if transitions.missing() => {
+                let text = format!("breakers' own times are not told, and those of the looks stand: {why}");
+                source::tell(&self.sink, seen, note("NoRecord", text));
+            }
+            Err(_) => {}
+        }
+        source::tell(&self.sink, seen, signal);
     }
 }
 
@@ -184,8 +236,9 @@ impl Look for Watcher {
         let now = self.clock.now();
         let Some((metrics, seen)) = self.source.heard(metrics, started, now, &self.sink) else { return };
         if let Some(found) = self.reader.breakers(&self.observed.system, &metrics) {
-            let told = self.breakers.told(found).into_iter();
-            told.for_each(|signal| source::tell(&self.sink, seen, signal));
+            for signal in self.breakers.told(found) {
+                self.tell(seen, signal).await;
+            }
         }
         // States are looked at more often than counters have to be kept.
         if self.sampled.is_none_or(|last| started.since(last) >= SAMPLE) {

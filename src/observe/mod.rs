@@ -16,6 +16,7 @@ mod sample;
 mod source;
 mod standing;
 mod systems;
+mod transitions;
 mod webhook;
 
 use std::time::Duration;

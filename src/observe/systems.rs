@@ -6,7 +6,13 @@ use super::{
     breakers::{Entered, Known},
     prometheus::{Exposition, Sample},
 };
-use crate::{journal::event::BreakerState, scenario::observe::System};
+use crate::{
+    journal::event::{
+        BreakerKind::{self, *},
+        BreakerState,
+    },
+    scenario::observe::System,
+};
 
 /// Reads the breakers of one system, look by look.
 #[derive(Debug, Default)]
@@ -52,7 +58,7 @@ impl Reader {
             let before = self.services.get(&name).map_or(rejected, |service| service.rejected);
             let state = if rejected > before { BreakerState::Open } else { BreakerState::Closed };
             self.services.insert(name.clone(), Service { rejected, asked: 0.0, state });
-            all.insert(name, known(state, 0.0));
+            all.insert(name, known(Capacity, state, 0.0));
         }
         all
     }
@@ -87,7 +93,7 @@ impl Reader {
                 (false, false, state) => state,
             };
             self.services.insert(name.clone(), Service { rejected, asked, state });
-            (name, known(state, 0.0))
+            (name, known(StateMachine, state, 0.0))
         };
         now.into_iter().map(tell).collect()
     }
@@ -109,8 +115,8 @@ impl Default for Service {
     }
 }
 
-fn known(state: BreakerState, opened: f64) -> Known {
-    Known { state, entered: Entered { open: opened as u64, ..Entered::default() } }
+fn known(kind: BreakerKind, state: BreakerState, opened: f64) -> Known {
+    Known { kind, state, entered: Entered { open: opened as u64, ..Entered::default() } }
 }
 
 /// A cluster with ejected hosts is open, whatever it does with the others.
@@ -122,7 +128,7 @@ fn ejecting(metrics: &Exposition) -> IndexMap<String, Known> {
         let total = metrics.named(TOTAL).find(|one| one.label("envoy_cluster_name") == Some(name));
         let total = total.map_or(0.0, |one| one.value);
         let state = if sample.value > 0.0 { BreakerState::Open } else { BreakerState::Closed };
-        Some((name.to_owned(), known(state, total)))
+        Some((name.to_owned(), known(Outlier, state, total)))
     });
     all.collect()
 }
@@ -141,7 +147,7 @@ fn haproxy(metrics: &Exposition) -> IndexMap<String, Known> {
         };
         let its = |one: &&Sample| one.label("proxy") == Some(proxy) && one.label("server") == Some(server);
         let downs = metrics.named(DOWNS).find(its).map_or(0.0, |one| one.value);
-        Some((format!("{proxy}/{server}"), known(state, downs)))
+        Some((format!("{proxy}/{server}"), known(Outlier, state, downs)))
     });
     all.collect()
 }
@@ -152,7 +158,7 @@ fn resilience4j(metrics: &Exposition) -> IndexMap<String, Known> {
     const LEFT: &str = "resilience4j_bulkhead_available_concurrent_calls";
     let bulkheads = metrics.named(LEFT).filter_map(|sample| {
         let state = if sample.value > 0.0 { BreakerState::Closed } else { BreakerState::Open };
-        Some((format!("{} bulkhead", sample.label("name")?), known(state, 0.0)))
+        Some((format!("{} bulkhead", sample.label("name")?), known(Capacity, state, 0.0)))
     });
     let all = metrics.named(STATE).filter(|sample| sample.value == 1.0).filter_map(|sample| {
         let state = match sample.label("state")? {
@@ -162,7 +168,7 @@ fn resilience4j(metrics: &Exposition) -> IndexMap<String, Known> {
             // Switched off, it guards nothing.
             _ => return None,
         };
-        Some((sample.label("name")?.to_owned(), known(state, 0.0)))
+        Some((sample.label("name")?.to_owned(), known(StateMachine, state, 0.0)))
     });
     all.chain(bulkheads).collect()
 }
@@ -181,7 +187,7 @@ mod tests {
         let signals = breakers.told(found).into_iter();
         signals
             .map(|signal| match signal {
-                Signal::Breaker { name, state } => (name, state),
+                Signal::Breaker { name, state, .. } => (name, state),
                 other => panic!("{other:?}"),
             })
             .collect()

@@ -202,10 +202,12 @@ fn breaker(acts: &Acts<'_>, e: &BreakerExpectation) -> Result<Demands, PlanError
     let mut demands = Vec::new();
     let (name, after) = acts.named(e.after.as_ref())?;
     let with = |demand: BreakerExpectation| Expectation::CircuitBreaker(demand);
-    let none = BreakerExpectation { after, ..BreakerExpectation::default() };
+    // Which breaker is meant goes with each demand.
+    let meant = BreakerExpectation { kind: e.kind, name: e.name.clone(), ..BreakerExpectation::default() };
+    let none = BreakerExpectation { after, ..meant.clone() };
     if e.opens_within.is_some() || e.closes_within.is_some() {
         let (entry, after) = acts.resolved(e.after.as_ref(), ActKind::Fault, "circuit-breaker")?;
-        let timed = BreakerExpectation { after, ..BreakerExpectation::default() };
+        let timed = BreakerExpectation { after, ..meant.clone() };
         for (id, demand) in [
             (
                 "opens-within",
@@ -224,11 +226,15 @@ fn breaker(acts: &Acts<'_>, e: &BreakerExpectation) -> Result<Demands, PlanError
         demands.push((format!("circuit-breaker{name}.fails-fast"), with(demand)));
     }
     if let Some(limit) = e.leaks {
-        let demand = BreakerExpectation { leaks: Some(limit), ..none };
+        let demand = BreakerExpectation { leaks: Some(limit), ..none.clone() };
         demands.push((format!("circuit-breaker{name}.leaks"), with(demand)));
     }
+    if let Some(limit) = e.probes {
+        let demand = BreakerExpectation { probes: Some(limit), ..none };
+        demands.push((format!("circuit-breaker{name}.probes"), with(demand)));
+    }
     if let Some(phase) = &e.quiet_in {
-        let demand = BreakerExpectation { quiet_in: Some(phase.clone()), ..BreakerExpectation::default() };
+        let demand = BreakerExpectation { quiet_in: Some(phase.clone()), ..meant };
         demands.push((format!("circuit-breaker.quiet-in.{phase}"), with(demand)));
     }
     Ok(demands)
@@ -265,6 +271,14 @@ fn cache(acts: &Acts<'_>, e: &CacheExpectation) -> Result<Demands, PlanError> {
     }
     if let Some(limit) = e.hit {
         push("hit".to_owned(), CacheExpectation { hit: Some(limit), ..none.clone() });
+    }
+    if let Some(limit) = e.speed_up {
+        push("speed-up".to_owned(), CacheExpectation { speed_up: Some(limit), ..none.clone() });
+    }
+    if let Some(limit) = e.stale {
+        let phase = e.phase.as_ref().map(|phase| format!(".{phase}")).unwrap_or_default();
+        let demand = CacheExpectation { stale: Some(limit), phase: e.phase.clone(), ..none.clone() };
+        push(format!("stale{phase}"), demand);
     }
     if let Some(phase) = &e.serves_during {
         let demand = CacheExpectation { serves_during: Some(phase.clone()), ..none.clone() };
@@ -320,6 +334,7 @@ fn fallback(acts: &Acts<'_>, e: &FallbackExpectation) -> Result<Demands, PlanErr
             "engages-within",
             e.engages_within.map(|d| FallbackExpectation { engages_within: Some(d), ..none.clone() }),
         ),
+        ("to", e.to.clone().map(|d| FallbackExpectation { to: Some(d), ..none.clone() })),
         ("ttft", e.ttft.map(|d| FallbackExpectation { ttft: Some(d), ..none.clone() })),
         ("wrong", e.wrong.map(|d| FallbackExpectation { wrong: Some(d), ..none.clone() })),
         (

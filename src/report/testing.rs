@@ -9,7 +9,7 @@ use super::Input;
 use crate::{
     journal::{
         Cell, CellKey, Event, Interval, Record, RunRecord,
-        event::{BreakerState, Exemplar, FaultStep, RolloutPhase, RunEnd, Signal},
+        event::{BreakerKind, BreakerState, Exemplar, FaultStep, RolloutPhase, RunEnd, Signal},
         interval::{CacheUse, Generator, Outcome, Served},
     },
     plan::Plan,
@@ -257,7 +257,11 @@ fn signals(health: Health) -> Vec<(f64, Signal)> {
         version: Some("v1".into()),
         restarts: 0,
     };
-    let breaker = |name: &str, state| Signal::Breaker { name: name.to_owned(), state };
+    let breaker = |name: &str, state| Signal::Breaker {
+        name: name.to_owned(),
+        state,
+        kind: Some(BreakerKind::StateMachine),
+    };
     for name in ["replica-0", "replica-1", "replica-2"] {
         out.extend([(0.5, pod(name, true)), (0.5, breaker(name, BreakerState::Closed))]);
     }

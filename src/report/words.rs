@@ -62,7 +62,7 @@ fn step_in_words(step: &FaultStep) -> Option<String> {
 
 fn signal_in_words(signal: &Signal) -> Option<String> {
     Some(match signal {
-        Signal::Breaker { name, state } => format!("breaker {name} is {}", breaker(*state)),
+        Signal::Breaker { name, state, .. } => format!("breaker {name} is {}", breaker(*state)),
         Signal::Alert { source, name, firing } => {
             format!("alert {name} {}, says {source}", if *firing { "fires" } else { "is quiet" })
         }

@@ -1,6 +1,7 @@
 //! The scenario file: its types, its diagnostics, its JSON Schema.
 
 pub mod alert;
+pub mod breaker;
 pub mod chaos;
 pub mod cron;
 pub mod custom;

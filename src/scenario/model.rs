@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     alert::AlertExpectation,
+    breaker::BreakerKind,
     chaos::Manifest,
     metric::MetricExpectation,
     observe::Observed,
@@ -34,7 +35,10 @@ pub use super::{
 };
 use crate::{
     lab::config::{LabConfig, VersionDefect},
-    units::{FaultId, LatencyThreshold, PhaseName, Ratio, RatioThreshold, Span, Version, WorkloadName},
+    units::{
+        FaultId, FigureThreshold, LatencyThreshold, PhaseName, Ratio, RatioThreshold, Span, Version,
+        WorkloadName,
+    },
 };
 
 /// One drill: what to send, what to break and when, what must hold, what must
@@ -373,6 +377,12 @@ pub struct BreakerExpectation {
     /// The fault it must react to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<FaultId>,
+    /// Only breakers of this kind are meant. None: of any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<BreakerKind>,
+    /// Only this breaker is meant, by the name that its source gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Fault's effect → open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opens_within: Option<Span>,
@@ -382,6 +392,9 @@ pub struct BreakerExpectation {
     /// Share of its usual traffic that an open breaker may let through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaks: Option<RatioThreshold>,
+    /// Requests that it may let through in one half-open period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probes: Option<FigureThreshold>,
     /// Fault's end → closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closes_within: Option<Span>,
@@ -400,6 +413,16 @@ pub struct CacheExpectation {
     /// Latency (E2E, from sent) of hits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hit: Option<LatencyThreshold>,
+    /// How many times as long as a hit a miss of the same workload takes, the
+    /// median of each (E2E, from sent).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speed_up: Option<RatioThreshold>,
+    /// Share of the hits that are stale (RFC 9111), by the cache's own word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<RatioThreshold>,
+    /// The phase in which `stale` is demanded. None: over the whole run.
+    #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
+    pub phase: Option<PhaseName>,
     /// There must be hits in this phase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serves_during: Option<PhaseName>,
@@ -453,6 +476,9 @@ pub struct FallbackExpectation {
     /// Fault's effect → first answer from the fallback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engages_within: Option<Span>,
+    /// The model that answers, by the name that its answers have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     /// TTFT (from sent) of answers from the fallback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttft: Option<LatencyThreshold>,

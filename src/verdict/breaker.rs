@@ -114,7 +114,7 @@ pub(super) fn opens(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> 
 
 /// The first rejection by an open breaker on the wire.
 fn first_rejection(facts: &Facts<'_>, t0: Seen) -> (Option<RunTime>, Option<Evidence>) {
-    let rejected = facts.cells_in(None).filter(|cell| cell.key.served.breaker_open);
+    let rejected = facts.cells_in(None).filter(|cell| facts.rejects(cell));
     let first = rejected.filter(|cell| cell.first_end >= t0.not_before).map(|cell| cell.first_end).min();
     (first, first.map(|at| evidence("wire", format!("first rejection by an open breaker at {at}"))))
 }
@@ -128,7 +128,7 @@ fn rejections(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<(Distributio
         None => RunTime::ZERO,
     };
     let mut rejections = Distribution::default();
-    let cells = facts.cells_in(None).filter(|cell| cell.key.served.breaker_open && cell.last_end >= since);
+    let cells = facts.cells_in(None).filter(|cell| facts.rejects(cell) && cell.last_end >= since);
     cells.for_each(|cell| rejections.merge(&cell.service_e2e));
     if !rejections.is_empty() {
         return Ok((rejections, "by an open breaker"));
@@ -208,7 +208,7 @@ fn closes(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Fin
 fn reopened(facts: &Facts<'_>, closed: RunTime, until: RunTime) -> Option<String> {
     // What was due before may have met the open breaker.
     let due = |cell: &&crate::journal::Cell| cell.key.due() >= closed && cell.key.due() < until;
-    let rejected = facts.cells_in(None).filter(|cell| cell.key.served.breaker_open).filter(due);
+    let rejected = facts.cells_in(None).filter(|cell| facts.rejects(cell)).filter(due);
     let rejected: u64 = rejected.map(|cell| cell.count).sum();
     if rejected > 0 {
         let requests = counted(rejected, "request");
@@ -222,7 +222,7 @@ fn quiet(facts: &Facts<'_>, phase: &PhaseName) -> Finding {
     let Some((start, end)) = facts.phase(phase) else {
         return Finding::inconclusive("the phase was not reached");
     };
-    let rejected = facts.cells_in(Some(phase)).filter(|cell| cell.key.served.breaker_open);
+    let rejected = facts.cells_in(Some(phase)).filter(|cell| facts.rejects(cell));
     let rejected: u64 = rejected.map(|cell| cell.count).sum();
     if rejected > 0 {
         let said = format!("{} rejected by an open breaker", counted(rejected, "request"));

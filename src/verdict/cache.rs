@@ -8,7 +8,7 @@ use super::{
     finding::{Finding, Rigour, counted, evidence, latency, ratio},
     judge::Title,
     model::{CheckKind, Verdict},
-    rollback,
+    rollback, speed_up, stale,
 };
 use crate::{
     journal::{
@@ -33,6 +33,11 @@ pub(super) fn judge(facts: &Facts<'_>, e: &CacheExpectation) -> (Title, Finding)
         (title("cache hit ratio", limit.to_string()), hit_ratio(facts, limit))
     } else if let Some(limit) = &e.hit {
         (title("cache hits are fast", limit.to_string()), hit_latency(facts, limit))
+    } else if let Some(limit) = &e.speed_up {
+        (title("cache is worth it", speed_up::expected(limit)), speed_up::judge(facts, limit))
+    } else if let Some(limit) = &e.stale {
+        let title = title("cache serves what is fresh", format!("{limit} of the hits are stale"));
+        (Title { phase: e.phase.clone(), ..title }, stale::judge(facts, limit, e.phase.as_ref()))
     } else if let Some(phase) = &e.serves_during {
         let title = title("cache serves", format!("hits in {phase}"));
         (Title { phase: Some(phase.clone()), ..title }, serves(facts, phase))
@@ -52,9 +57,9 @@ pub(super) fn judge(facts: &Facts<'_>, e: &CacheExpectation) -> (Title, Finding)
 
 /// Requests by what a cache did with them.
 #[derive(Default)]
-struct Uses {
-    hits: u64,
-    misses: u64,
+pub(super) struct Uses {
+    pub(super) hits: u64,
+    pub(super) misses: u64,
     collapsed: u64,
     /// Answered `ok` without a word of a cache, or around it.
     silent: u64,
@@ -62,7 +67,7 @@ struct Uses {
 }
 
 impl Uses {
-    fn of<'c>(cells: impl Iterator<Item = &'c Cell>) -> Self {
+    pub(super) fn of<'c>(cells: impl Iterator<Item = &'c Cell>) -> Self {
         let mut uses = Self::default();
         for cell in cells {
             match cell.key.served.cache {
@@ -86,11 +91,11 @@ impl Uses {
     }
 
     /// There was traffic enough to see a cache, and none showed itself.
-    fn absent(&self) -> bool {
+    pub(super) fn absent(&self) -> bool {
         self.asked() == 0 && self.silent >= ABSENT
     }
 
-    fn evidence(&self) -> Evidence {
+    pub(super) fn evidence(&self) -> Evidence {
         evidence(
             "wire",
             format!(
@@ -101,7 +106,7 @@ impl Uses {
     }
 }
 
-fn absent(uses: &Uses) -> Finding {
+pub(super) fn absent(uses: &Uses) -> Finding {
     let said = format!("no cache showed itself in {}", counted(uses.silent, "answer"));
     Finding::fail(said).observed(0.0, "count").with([uses.evidence()])
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
+use super::meant::Rejecting;
 use crate::{
     journal::{
         Cell, Event, RunRecord,
@@ -17,6 +18,7 @@ use crate::{
 };
 
 /// What is known about a run, by subject.
+#[derive(Clone)]
 pub(super) struct Facts<'a> {
     pub(super) plan: &'a Plan,
     pub(super) record: &'a RunRecord,
@@ -28,6 +30,8 @@ pub(super) struct Facts<'a> {
     pub(super) signals: Vec<(Seen, &'a Signal)>,
     /// Changes of state by breaker, in order.
     pub(super) breakers: IndexMap<&'a str, Vec<(Seen, BreakerState)>>,
+    /// Whose rejections on the wire count.
+    pub(super) rejecting: Rejecting,
     /// Changes of the rollout, in order.
     pub(super) rollouts: Vec<RolloutSeen<'a>>,
     /// Whether alerts fire, by their names and who says so.
@@ -104,6 +108,7 @@ impl<'a> Facts<'a> {
             faults: IndexMap::new(),
             signals: Vec::new(),
             breakers: IndexMap::new(),
+            rejecting: Rejecting::Any,
             rollouts: Vec::new(),
             samples: IndexMap::new(),
             alerts: BTreeMap::new(),
@@ -134,7 +139,7 @@ impl<'a> Facts<'a> {
     fn index_signals(&mut self) {
         for &(seen, signal) in &self.signals {
             match signal {
-                Signal::Breaker { name, state } => {
+                Signal::Breaker { name, state, .. } => {
                     self.breakers.entry(name).or_default().push((seen, *state));
                 }
                 Signal::Rollout { phase, stable, candidate, weight, reason } => {

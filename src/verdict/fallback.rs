@@ -7,6 +7,7 @@ use super::{
     finding::{Finding, Rigour, counted, latency, percent, ratio},
     judge::Title,
     model::{CheckKind, Verdict},
+    stand_in,
     times::within,
 };
 use crate::{
@@ -40,6 +41,11 @@ pub(super) fn judge(facts: &Facts<'_>, e: &FallbackExpectation) -> (Title, Findi
             title("fallback steps in", format!("within {limit}")),
             engages(facts, after, limit).unwrap_or_else(|f| f),
         )
+    } else if let Some(model) = &e.to {
+        (
+            title("fallback is the right model", format!("every answer is of {model}")),
+            stand_in::judge(facts, after, model).unwrap_or_else(|f| f),
+        )
     } else if let Some(limit) = &e.ttft {
         (title("fallback is fast", format!("TTFT {limit}")), fast(facts, after, limit).unwrap_or_else(|f| f))
     } else if let Some(limit) = &e.wrong {
@@ -58,7 +64,7 @@ pub(super) fn judge(facts: &Facts<'_>, e: &FallbackExpectation) -> (Title, Findi
 }
 
 /// Answers that a fallback gave, itself, at or after `since`.
-fn answers<'a>(facts: &Facts<'a>, since: RunTime) -> impl Iterator<Item = &'a Cell> + use<'a> {
+pub(super) fn answers<'a>(facts: &Facts<'a>, since: RunTime) -> impl Iterator<Item = &'a Cell> + use<'a> {
     facts.cells_in(None).filter(move |cell| {
         cell.key.served.fallback
             && cell.key.served.cache != CacheUse::Hit
@@ -74,7 +80,7 @@ fn nonsense(outcome: Outcome) -> bool {
 
 /// From when on fallback answers count: the fault's effect, or the start
 /// where no fault is named.
-fn since(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<Seen, Finding> {
+pub(super) fn since(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<Seen, Finding> {
     match after {
         Some(_) => facts.effect(after),
         None => Ok(Seen::at(facts.judged().0)),
@@ -83,7 +89,7 @@ fn since(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<Seen, Finding> {
 
 /// No answer came from a fallback: a failure where requests failed that it
 /// could have answered.
-fn nobody(facts: &Facts<'_>, after: Option<&FaultId>, t0: Seen) -> Finding {
+pub(super) fn nobody(facts: &Facts<'_>, after: Option<&FaultId>, t0: Seen) -> Finding {
     let end = facts.fault_end(after).map_or(facts.end, |seen| seen.by) + AFTERMATH;
     let felt = (t0.not_before.second(), end.second());
     let during = facts.cells_in(None).filter(|cell| (felt.0..=felt.1).contains(&cell.key.second));

@@ -1,15 +1,15 @@
 //! Each expectation to the judge of its mechanism.
 
 use super::{
-    alert, autoscaling, breaker, cache, drift, facts::Facts, failover, fallback, finding::Finding,
-    judge::Title, metric, pods, probes, recovery, retries, rollback, shedding,
+    alert, autoscaling, cache, drift, facts::Facts, failover, fallback, finding::Finding, judge::Title,
+    meant, metric, pods, probes, recovery, retries, rollback, shedding,
 };
 use crate::scenario::model::Expectation;
 
 /// Judges an expectation that has exactly one demand.
 pub(super) fn judge(facts: &Facts<'_>, expectation: &Expectation) -> (Title, Finding) {
     match expectation {
-        Expectation::CircuitBreaker(e) => breaker::judge(facts, e),
+        Expectation::CircuitBreaker(e) => meant::judge(facts, e),
         Expectation::Cache(e) => cache::judge(facts, e),
         Expectation::Rollback(e) => rollback::judge(facts, e),
         Expectation::Fallback(e) => fallback::judge(facts, e),

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     journal::{
         Cell, CellKey, Event, Interval, Record, RunRecord,
-        event::{BreakerState, Evidence, FaultStep, RolloutPhase, RunEnd, Signal},
-        interval::{CacheUse, Generator, Outcome, Served},
+        event::{BreakerKind, BreakerState, Evidence, FaultStep, RolloutPhase, RunEnd, Signal},
+        interval::{CacheUse, Freshness, Generator, Outcome, Served},
     },
     lab::config::{LabConfig, VersionDefect},
     plan::{
@@ -112,6 +112,18 @@ impl Answers {
         self
     }
 
+    /// Hits that say whether they are fresh.
+    pub(super) fn freshness(mut self, freshness: Freshness) -> Self {
+        self.served.freshness = Some(freshness);
+        self
+    }
+
+    /// By a fallback that names its model.
+    pub(super) fn model(mut self, model: &str) -> Self {
+        self.served.model = Some(model.to_owned());
+        self.fallback()
+    }
+
     pub(super) fn golden(mut self) -> Self {
         self.golden = true;
         self
@@ -133,6 +145,12 @@ impl Answers {
     pub(super) fn breaker_open(mut self) -> Self {
         self.served.breaker_open = true;
         self
+    }
+
+    /// Rejected, and marked as by a breaker of this kind.
+    pub(super) fn breaker_of(mut self, kind: BreakerKind) -> Self {
+        self.served.breaker_kind = Some(kind);
+        self.breaker_open()
     }
 
     pub(super) fn attempts(mut self, each: u64) -> Self {
@@ -338,7 +356,11 @@ impl Drill {
     }
 
     pub(super) fn breaker(self, when: f64, name: &str, state: BreakerState) -> Self {
-        self.signal(when, Signal::Breaker { name: name.to_owned(), state })
+        self.signal(when, Signal::Breaker { name: name.to_owned(), state, kind: None })
+    }
+
+    pub(super) fn breaker_of(self, kind: BreakerKind, when: f64, name: &str, state: BreakerState) -> Self {
+        self.signal(when, Signal::Breaker { name: name.to_owned(), state, kind: Some(kind) })
     }
 
     pub(super) fn rollout(self, when: f64, phase: RolloutPhase, stable: &str, weight: f64) -> Self {

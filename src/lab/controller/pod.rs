@@ -19,6 +19,7 @@ use crate::{
         api::{Listening, ReplicaConfig, Role, Slowdown, command},
         config::{FallbackMode, ModelPreset, PodMode},
         describe,
+        replica::model_name,
     },
     process::{self, Child},
 };
@@ -269,7 +270,15 @@ impl Pod {
         let (garbage, extra_delay_ms) = match (fallback, lab.gateway.fallback) {
             (true, FallbackMode::Slow) => (false, SLOW_FALLBACK_MS),
             (true, FallbackMode::Garbage) => (true, 0),
-            (true, FallbackMode::On | FallbackMode::Off) | (false, _) => (false, 0),
+            (true, FallbackMode::On | FallbackMode::Off | FallbackMode::WrongModel) | (false, _) => {
+                (false, 0)
+            }
+        };
+        // It is asked under the model's name, and answers under its own.
+        let named = match (fallback, lab.gateway.fallback) {
+            (false, _) => None,
+            (true, FallbackMode::WrongModel) => Some(lab.model),
+            (true, _) => Some(model),
         };
         ReplicaConfig {
             pod: self.spec.name.clone(),
@@ -280,6 +289,7 @@ impl Pod {
             cold_start_ms: u64::try_from(self.spec.cold_start.as_millis()).unwrap_or(u64::MAX),
             ready_before_warm: self.controller.pod_mode() == PodMode::ReadyBeforeWarm,
             garbage,
+            named: named.map(|model| model_name(model).to_owned()),
             extra_delay_ms,
             error_rate: if fallback { 0.0 } else { lab.error_rate },
             request_log: Some(self.controller.config.logs.join(format!("{}.requests.jsonl", self.spec.name))),

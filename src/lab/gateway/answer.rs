@@ -19,8 +19,8 @@ pub(super) enum CacheNote {
     Absent,
     /// It answered; the answer stays fresh for so many seconds.
     Hit {
-        /// s
-        ttl: u64,
+        /// s; below 0 it is stale.
+        ttl: i64,
     },
     /// It had nothing. `stored`: it will have, once the answer is whole.
     Miss {

@@ -58,6 +58,8 @@ pub(super) struct Breaker {
     transitions: [u64; 3],
     /// Calls that it did not let pass.
     not_permitted: u64,
+    /// Calls that it let pass while it was half-open.
+    let_in_half_open: u64,
 }
 
 /// All states.
@@ -97,6 +99,7 @@ impl Breaker {
             probed: 0,
             transitions: [0; 3],
             not_permitted: 0,
+            let_in_half_open: 0,
         }
     }
 
@@ -120,13 +123,14 @@ impl Breaker {
         match self.state(now) {
             BreakerState::Closed => true,
             BreakerState::Open => leaks,
-            BreakerState::HalfOpen => leaks || !self.probing,
+            BreakerState::HalfOpen => leaks || matches!(self.mode, BreakerMode::Floods) || !self.probing,
         }
     }
 
     /// Lets a call pass that [`Self::permits`].
     pub(super) fn admit(&mut self) -> Permit {
         self.probing = matches!(self.state, BreakerState::HalfOpen);
+        self.let_in_half_open += u64::from(self.probing);
         Permit { epoch: self.epoch }
     }
 
@@ -169,6 +173,11 @@ impl Breaker {
         self.transitions[index(state)]
     }
 
+    /// How many calls it let pass while it was half-open.
+    pub(super) fn let_in_half_open(&self) -> u64 {
+        self.let_in_half_open
+    }
+
     /// How many calls it did not let pass.
     pub(super) fn not_permitted(&self) -> u64 {
         self.not_permitted
@@ -178,7 +187,9 @@ impl Breaker {
     fn trip(&mut self, now: Instant) {
         let should = self.consecutive >= CONSECUTIVE || self.mostly_fails(now);
         match self.mode {
-            BreakerMode::On | BreakerMode::NeverCloses | BreakerMode::Leaks if should => {
+            BreakerMode::On | BreakerMode::NeverCloses | BreakerMode::Leaks | BreakerMode::Floods
+                if should =>
+            {
                 self.go(BreakerState::Open, now);
             }
             BreakerMode::OpensLate if should => {
@@ -190,7 +201,8 @@ impl Breaker {
             | BreakerMode::NeverOpens
             | BreakerMode::OpensLate
             | BreakerMode::NeverCloses
-            | BreakerMode::Leaks => {}
+            | BreakerMode::Leaks
+            | BreakerMode::Floods => {}
         }
     }
 

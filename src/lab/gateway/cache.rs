@@ -22,6 +22,8 @@ const CAPACITY: u64 = 20_000;
 const STAMPEDE_TTL: Duration = Duration::from_secs(2);
 /// Defect `stale-after-rollback`: longer than any drill.
 const STALE_TTL: Duration = Duration::from_secs(3600);
+/// Defect `serves-stale`: for so much longer.
+const STALE_FOR: Duration = Duration::from_secs(60);
 /// Defect `wrong-answer`: this share of the hits.
 const WRONG: f64 = 0.2;
 /// So many answers are at hand to be confused with each other.
@@ -52,6 +54,8 @@ pub(super) struct Entry {
     pub(super) version: Version,
     /// All of its body.
     pub(super) body: Bytes,
+    /// How long that took.
+    took: Duration,
     /// When it was whole.
     at: Instant,
     request: Arc<str>,
@@ -64,8 +68,10 @@ pub(super) struct Hit {
     pub(super) entry: Arc<Entry>,
     /// Seconds since it was stored.
     pub(super) age: u64,
-    /// Seconds for which it stays fresh.
-    pub(super) ttl: u64,
+    /// Seconds for which it stays fresh; below 0 it is stale.
+    pub(super) ttl: i64,
+    /// How long it takes to find it.
+    pub(super) takes: Duration,
 }
 
 /// The cache.
@@ -86,14 +92,15 @@ impl ResponseCache {
     pub(super) fn new(mode: CacheMode, ttl: Duration, seed: u64) -> Option<Self> {
         let ttl = match mode {
             CacheMode::Off => return None,
-            CacheMode::On | CacheMode::WrongAnswer => ttl,
+            CacheMode::On | CacheMode::WrongAnswer | CacheMode::SlowHits | CacheMode::ServesStale => ttl,
             CacheMode::StaleAfterRollback | CacheMode::NeverExpires => STALE_TTL.max(ttl),
             CacheMode::Stampede => STAMPEDE_TTL.min(ttl),
         };
+        let kept = if matches!(mode, CacheMode::ServesStale) { ttl + STALE_FOR } else { ttl };
         Some(Self {
             mode,
             ttl,
-            entries: Cache::builder().max_capacity(CAPACITY).time_to_live(ttl).build(),
+            entries: Cache::builder().max_capacity(CAPACITY).time_to_live(kept).build(),
             purges: Mutex::default(),
             recent: Mutex::default(),
             chance: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
@@ -114,7 +121,9 @@ impl ResponseCache {
             | CacheMode::Off
             | CacheMode::WrongAnswer
             | CacheMode::Stampede
-            | CacheMode::NeverExpires => {
+            | CacheMode::NeverExpires
+            | CacheMode::SlowHits
+            | CacheMode::ServesStale => {
                 let purges = self.purges.lock().unwrap_or_else(PoisonError::into_inner);
                 Space::Version(version.clone(), purges.get(version).copied().unwrap_or(0))
             }
@@ -125,13 +134,21 @@ impl ResponseCache {
     /// Looks an answer up.
     pub(super) fn get(&self, key: &Key) -> Option<Hit> {
         let mut entry = self.entries.get(key)?;
+        let serves_stale = matches!(self.mode, CacheMode::ServesStale);
+        // Its time began a little before the store's count of it did.
+        if !serves_stale && entry.at.elapsed() >= self.ttl {
+            return None;
+        }
         if matches!(self.mode, CacheMode::WrongAnswer)
             && let Some(other) = self.confuse(&entry)
         {
             entry = other;
         }
         let age = entry.at.elapsed();
-        Some(Hit { age: age.as_secs(), ttl: self.ttl.saturating_sub(age).as_secs(), entry })
+        let left = (self.ttl.as_secs_f64() - age.as_secs_f64()).floor() as i64;
+        let ttl = if serves_stale { left } else { left.max(0) };
+        let takes = if matches!(self.mode, CacheMode::SlowHits) { entry.took } else { Duration::ZERO };
+        Some(Hit { age: age.as_secs(), ttl, takes, entry })
     }
 
     /// Now and then, the answer to something else.
@@ -152,13 +169,23 @@ impl ResponseCache {
         Some(Arc::clone(others[chance.random_range(0..others.len())]))
     }
 
-    /// Stores an answer, if it is whole.
-    pub(super) fn put(&self, key: &Key, content_type: Option<HeaderValue>, version: Version, body: Bytes) {
+    /// Stores an answer, if it is whole. `since`: when somebody first looked for
+    /// it.
+    pub(super) fn put(
+        &self,
+        key: &Key,
+        content_type: Option<HeaderValue>,
+        version: Version,
+        body: Bytes,
+        since: Instant,
+    ) {
         if !is_whole(content_type.as_ref(), &body) {
             return;
         }
         let request = Arc::clone(&key.request);
-        let entry = Arc::new(Entry { content_type, version, body, at: Instant::now(), request });
+        let at = Instant::now();
+        let took = at.saturating_duration_since(since);
+        let entry = Arc::new(Entry { content_type, version, body, took, at, request });
         match self.mode {
             CacheMode::StaleAfterRollback if key.space != Space::Shared => {
                 let shared = Key { space: Space::Shared, request: Arc::clone(&key.request) };
@@ -173,7 +200,9 @@ impl ResponseCache {
             | CacheMode::Off
             | CacheMode::StaleAfterRollback
             | CacheMode::Stampede
-            | CacheMode::NeverExpires => {}
+            | CacheMode::NeverExpires
+            | CacheMode::SlowHits
+            | CacheMode::ServesStale => {}
         }
         self.entries.insert(key.clone(), entry);
     }
@@ -235,7 +264,7 @@ mod tests {
 
     fn put(cache: &ResponseCache, version: &str, canary: bool, request: &str) {
         let key = cache.key(&version.into(), canary, &request.into());
-        cache.put(&key, Some(SSE), version.into(), answer(&format!("{version} {request}")));
+        cache.put(&key, Some(SSE), version.into(), answer(&format!("{version} {request}")), Instant::now());
     }
 
     fn get(cache: &ResponseCache, version: &str, canary: bool, request: &str) -> Option<Arc<Entry>> {
@@ -261,7 +290,7 @@ mod tests {
         put(&cache, "v2", true, "a");
         let under_way = cache.key(&"v2".into(), true, &"b".into());
         cache.purge(&"v2".into());
-        cache.put(&under_way, Some(SSE), "v2".into(), answer("late"));
+        cache.put(&under_way, Some(SSE), "v2".into(), answer("late"), Instant::now());
         assert!(get(&cache, "v2", true, "a").is_none() && get(&cache, "v2", true, "b").is_none());
         assert!(get(&cache, "v1", false, "a").is_some());
         put(&cache, "v2", true, "a");
@@ -311,6 +340,29 @@ mod tests {
             put(&cache, "v2", true, "a");
             cache.purge(&"v2".into());
             assert_eq!(get(&cache, "v1", false, "a").expect("a hit").body, answer(serves), "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn defect_slow_hits_takes_as_long_as_the_miss_did() {
+        for (mode, slow) in [(CacheMode::On, false), (CacheMode::SlowHits, true)] {
+            let cache = cache(mode);
+            let key = cache.key(&"v1".into(), false, &"a".into());
+            let since = Instant::now() - Duration::from_millis(300);
+            cache.put(&key, Some(SSE), "v1".into(), answer("a"), since);
+            let takes = cache.get(&key).expect("a hit").takes;
+            assert_eq!(takes >= Duration::from_millis(300), slow, "{mode:?}: {takes:?}");
+        }
+    }
+
+    #[test]
+    fn defect_serves_stale_says_so() {
+        for (mode, serves) in [(CacheMode::On, false), (CacheMode::ServesStale, true)] {
+            let cache = ResponseCache::new(mode, Duration::from_millis(1), 7).expect("a cache");
+            put(&cache, "v1", false, "a");
+            std::thread::sleep(Duration::from_millis(20));
+            let hit = cache.get(&cache.key(&"v1".into(), false, &"a".into()));
+            assert_eq!(hit.is_some_and(|hit| hit.ttl < 0), serves, "{mode:?}");
         }
     }
 

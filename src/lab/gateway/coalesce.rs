@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -61,6 +62,7 @@ impl Coalescing {
         }
         let publisher = Publisher {
             key: key.clone(),
+            since: Instant::now(),
             live: Arc::new(watch::Sender::new(Progress::default())),
             table: Some(Arc::clone(self)),
         };
@@ -73,6 +75,7 @@ impl Coalescing {
 #[derive(Debug)]
 pub(super) struct Publisher {
     key: Key,
+    since: Instant,
     live: Arc<Live>,
     table: Option<Arc<Coalescing>>,
 }
@@ -80,12 +83,22 @@ pub(super) struct Publisher {
 impl Publisher {
     /// One that nobody reads along with.
     pub(super) fn alone(key: Key) -> Self {
-        Self { key, live: Arc::new(watch::Sender::new(Progress::default())), table: None }
+        Self {
+            key,
+            since: Instant::now(),
+            live: Arc::new(watch::Sender::new(Progress::default())),
+            table: None,
+        }
     }
 
     /// What the answer is for.
     pub(super) fn key(&self) -> &Key {
         &self.key
+    }
+
+    /// When somebody first looked for it.
+    pub(super) fn since(&self) -> Instant {
+        self.since
     }
 
     /// The answer has begun.

@@ -21,7 +21,9 @@ pub(super) async fn answer(gateway: &Gateway, asked: &Asked, tally: &mut Tally) 
     let limit = match gateway.config.fallback {
         FallbackMode::Off => return None,
         // It is the last resort, so it may take longer.
-        FallbackMode::On | FallbackMode::Garbage => 2 * gateway.config.upstream_timeout.0,
+        FallbackMode::On | FallbackMode::Garbage | FallbackMode::WrongModel => {
+            2 * gateway.config.upstream_timeout.0
+        }
         FallbackMode::Slow => PATIENCE,
     };
     let ticket = pick_fallback(gateway)?;

@@ -233,18 +233,20 @@ impl Fleet {
     pub(super) fn render(&self, text: &mut Text) {
         const STATE: &str = "gateway_circuit_breaker_state";
         const TRANSITIONS: &str = "gateway_circuit_breaker_transitions_total";
+        const PROBES: &str = "gateway_circuit_breaker_probes_total";
         const NOT_PERMITTED: &str = "gateway_circuit_breaker_not_permitted_total";
         let now = Instant::now();
         let inner = self.lock();
         // Read at one instant: the three families must not contradict each other.
-        let breakers: Vec<(&str, BreakerState, [u64; 3], u64)> = inner
+        let breakers: Vec<(&str, BreakerState, [u64; 3], [u64; 2])> = inner
             .replicas
             .iter()
             .filter_map(|replica| {
                 let mut breaker = replica.guard.breaker()?;
                 let state = breaker.state(now);
                 let transitions = STATES.map(|state| breaker.transitions(state));
-                Some((replica.upstream.pod.as_str(), state, transitions, breaker.not_permitted()))
+                let calls = [breaker.let_in_half_open(), breaker.not_permitted()];
+                Some((replica.upstream.pod.as_str(), state, transitions, calls))
             })
             .collect();
         if !matches!(self.mode, BreakerMode::Off) {
@@ -261,8 +263,12 @@ impl Fleet {
                     text.sample(TRANSITIONS, &[("name", *pod), ("to", breaker::name(*to))], count);
                 }
             }
+            text.family(PROBES, "counter", "Requests that the breaker let through while it was half-open.");
+            for (pod, _, _, [count, _]) in &breakers {
+                text.sample(PROBES, &[("name", *pod)], count);
+            }
             text.family(NOT_PERMITTED, "counter", "Requests that the breaker kept from the upstream.");
-            for (pod, _, _, count) in &breakers {
+            for (pod, _, _, [_, count]) in &breakers {
                 text.sample(NOT_PERMITTED, &[("name", *pod)], count);
             }
         }

@@ -40,7 +40,7 @@ pub(super) async fn look_up(gateway: &Gateway, asked: &Asked, route: &Route) -> 
     };
     let request: Arc<str> = request.as_str().into();
     let key = cache.key(version, route.role == Role::Canary, &request);
-    let looked = if cache.coalesces() { join(gateway, cache, &key).await } else { alone(cache, &key) };
+    let looked = if cache.coalesces() { join(gateway, cache, &key).await } else { alone(cache, &key).await };
     gateway.metrics.cache(match looked {
         Looked::Answered(_) => CacheEnd::Hit,
         Looked::Along(..) => CacheEnd::Collapsed,
@@ -50,9 +50,9 @@ pub(super) async fn look_up(gateway: &Gateway, asked: &Asked, route: &Route) -> 
 }
 
 /// The cache, or else upstream, whoever else is on the way.
-fn alone(cache: &ResponseCache, key: &Key) -> Looked {
+async fn alone(cache: &ResponseCache, key: &Key) -> Looked {
     match cache.get(key) {
-        Some(hit) => Looked::Answered(replay(&hit)),
+        Some(hit) => Looked::Answered(replay(&hit).await),
         None => Looked::Missed(Some(Publisher::alone(key.clone())), CacheNote::Miss { stored: false }),
     }
 }
@@ -61,13 +61,13 @@ fn alone(cache: &ResponseCache, key: &Key) -> Looked {
 async fn join(gateway: &Gateway, cache: &ResponseCache, key: &Key) -> Looked {
     for _ in 0..FOLLOWS {
         if let Some(hit) = cache.get(key) {
-            return Looked::Answered(replay(&hit));
+            return Looked::Answered(replay(&hit).await);
         }
         match Coalescing::join(&gateway.coalescing, key) {
             Joined::Leader(publisher) => {
                 // The last answer may have been stored in between.
                 return match cache.get(key) {
-                    Some(hit) => Looked::Answered(replay(&hit)),
+                    Some(hit) => Looked::Answered(replay(&hit).await),
                     None => Looked::Missed(Some(publisher), CacheNote::Miss { stored: false }),
                 };
             }
@@ -78,11 +78,14 @@ async fn join(gateway: &Gateway, cache: &ResponseCache, key: &Key) -> Looked {
             }
         }
     }
-    alone(cache, key)
+    alone(cache, key).await
 }
 
 /// An answer from the cache.
-fn replay(Hit { entry, age, ttl }: &Hit) -> Response<Body> {
+async fn replay(Hit { entry, age, ttl, takes }: &Hit) -> Response<Body> {
+    if !takes.is_zero() {
+        tokio::time::sleep(*takes).await;
+    }
     let mut response = Response::new(Body::from(entry.body.clone()));
     let headers = response.headers_mut();
     if let Some(kind) = &entry.content_type {

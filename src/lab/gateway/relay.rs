@@ -71,7 +71,8 @@ pub(super) struct Tee {
 impl Tee {
     fn whole(self) {
         if let Some(Store { cache, content_type, version }) = self.store {
-            cache.put(self.publisher.key(), content_type, version, self.publisher.body());
+            let publisher = &self.publisher;
+            cache.put(publisher.key(), content_type, version, publisher.body(), publisher.since());
         }
         self.publisher.whole();
     }

@@ -72,6 +72,7 @@ pub fn replica(variables: &IndexMap<String, String>) -> Result<Serving<ReplicaCo
         cold_start_ms: cold_start.micros() / 1000,
         ready_before_warm: read.parsed("LAB_READY_BEFORE_WARM", false),
         garbage: read.parsed("LAB_GARBAGE", false),
+        named: read.take("LAB_NAMED").map(str::to_owned),
         extra_delay_ms: extra_delay.micros() / 1000,
         error_rate,
         request_log: None,

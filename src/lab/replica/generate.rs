@@ -155,7 +155,12 @@ pub(super) async fn generate(
             Err(refusal) => return refusal,
         };
     let id = mix(hash(shared.config.pod.as_str()) ^ id);
-    let form = Form::new(api, id, &asked.model, shared.config.version.as_str());
+    let form = Form::new(
+        api,
+        id,
+        shared.config.named.as_deref().unwrap_or(&asked.model),
+        shared.config.version.as_str(),
+    );
     exchange.status(StatusCode::OK);
     if asked.stream {
         let cut = cut(&shared, answer.tokens);

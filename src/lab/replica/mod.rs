@@ -63,8 +63,8 @@ pub(super) fn hash(text: &str) -> u64 {
     })
 }
 
-/// A name for metrics.
-fn model_name(model: ModelPreset) -> &'static str {
+/// A name for metrics and answers.
+pub(in crate::lab) fn model_name(model: ModelPreset) -> &'static str {
     match model {
         ModelPreset::Llama8bH100 => "llama-8b",
         ModelPreset::Llama70bH100x8 => "llama-70b",

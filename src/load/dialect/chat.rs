@@ -25,6 +25,8 @@ struct Completion<'a> {
     usage: Option<Usage>,
     #[serde(borrow)]
     system_fingerprint: Option<Text<'a>>,
+    #[serde(borrow)]
+    model: Option<Text<'a>>,
     error: Option<serde_json::Value>,
     /// vLLM's older form of an error.
     #[serde(borrow)]
@@ -173,6 +175,9 @@ fn completion(answer: &mut Answer, json: &str, at: Instant) {
     }
     if answer.fingerprint.is_none() {
         answer.fingerprint = completion.system_fingerprint.map(|text| text.0.into_owned());
+    }
+    if answer.model.is_none() {
+        answer.model = completion.model.map(|text| text.0.into_owned());
     }
     if let Some(tokens) = completion.usage.and_then(|usage| usage.completion_tokens) {
         answer.usage = Some(tokens);

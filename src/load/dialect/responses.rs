@@ -39,6 +39,7 @@ struct Response {
     incomplete_details: Option<Incomplete>,
     output: Option<Vec<Item>>,
     usage: Option<Usage>,
+    model: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -185,6 +186,9 @@ pub(super) fn body(answer: &mut Answer, body: &[u8], at: Instant) {
 
 /// The response is over.
 fn end(answer: &mut Answer, response: Response, status: &str, at: Instant) {
+    if answer.model.is_none() {
+        answer.model = response.model;
+    }
     // A server that sent no deltas says all at once.
     if answer.chunks == 0 {
         let output = response.output.unwrap_or_default();

@@ -98,7 +98,7 @@ impl State {
 
     fn signal(&mut self, signal: &Signal) {
         match signal {
-            Signal::Breaker { name, state } => {
+            Signal::Breaker { name, state, .. } => {
                 self.breakers.insert(name.clone(), *state);
             }
             Signal::Rollout { phase, stable, candidate, weight, .. } => {

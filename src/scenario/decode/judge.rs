@@ -1,6 +1,8 @@
 //! What must hold and what must react.
 
-use super::{ActKind, Context, Fields, listed, may_mean, metric::metric, scalars::unit, serving};
+use super::{
+    ActKind, Context, Fields, breaker, listed, may_mean, metric::metric, mitigations, scalars::unit, serving,
+};
 use crate::{
     scenario::{
         alert::AlertExpectation,
@@ -193,6 +195,7 @@ fn breaker(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<BreakerEx
     let mut fields = Fields::of(cx, node, "BreakerExpectation", "what a circuit breaker must do")?;
     let timed = node.get("opens-within").is_some() || node.get("closes-within").is_some();
     let after = after(cx, &mut fields, ActKind::Fault, timed, place);
+    let (kind, name, probes) = breaker::fields(cx, &mut fields);
     let opens_within = fields.optional(cx, "opens-within", unit::<Span>);
     let fails_fast = fields.optional(cx, "fails-fast", latency);
     let leaks = fields.optional(cx, "leaks", share_threshold);
@@ -201,13 +204,16 @@ fn breaker(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<BreakerEx
     let known = fields.finish(cx);
     let expectation = BreakerExpectation {
         after: after?,
+        kind: kind?,
+        name: name?,
+        probes: probes?,
         opens_within: opens_within?,
         fails_fast: fails_fast?,
         leaks: leaks?,
         closes_within: closes_within?,
         quiet_in: quiet_in?,
     };
-    let any = BreakerExpectation { after: None, ..expectation.clone() } != BreakerExpectation::default();
+    let any = breaker::demands(&expectation);
     demands(cx, place, any || !known, "opens-within: 5s").map(|()| expectation)
 }
 
@@ -242,6 +248,11 @@ fn cache(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<CacheExpect
     let mut fields = Fields::of(cx, node, "CacheExpectation", "what a cache must do")?;
     let hit_ratio = fields.optional(cx, "hit-ratio", share_threshold);
     let hit = fields.optional(cx, "hit", latency);
+    let speed_up = fields.optional(cx, "speed-up", mitigations::speed_up);
+    let stale = fields.optional(cx, "stale", share_threshold);
+    let of_stale = node.get("stale").is_some();
+    let phase_of_stale =
+        fields.optional(cx, "in", |cx, node| mitigations::phase_of_stale(cx, node, of_stale));
     let serves_during = fields.optional(cx, "serves-during", phase);
     let wrong = fields.optional(cx, "wrong", share_threshold);
     let max_age = fields.optional(cx, "max-age", unit::<Span>);
@@ -251,13 +262,16 @@ fn cache(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<CacheExpect
     let expectation = CacheExpectation {
         hit_ratio: hit_ratio?,
         hit: hit?,
+        speed_up: speed_up?,
+        stale: stale?,
+        phase: phase_of_stale?,
         serves_during: serves_during?,
         wrong: wrong?,
         max_age: max_age?,
         fresh_after: fresh_after?,
         overlapping_misses: overlapping_misses?,
     };
-    let any = expectation != CacheExpectation::default();
+    let any = CacheExpectation { phase: None, ..expectation.clone() } != CacheExpectation::default();
     demands(cx, place, any || !known, "hit-ratio: \">= 30%\"").map(|()| expectation)
 }
 
@@ -287,6 +301,7 @@ fn fallback(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<Fallback
     let timed = node.get("engages-within").is_some() || node.get("disengages-within").is_some();
     let after = after(cx, &mut fields, ActKind::Fault, timed, place);
     let engages_within = fields.optional(cx, "engages-within", unit::<Span>);
+    let to = fields.optional(cx, "to", |cx, node| cx.text(node, "the name of the fallback's model"));
     let ttft = fields.optional(cx, "ttft", latency);
     let wrong = fields.optional(cx, "wrong", share_threshold);
     let disengages_within = fields.optional(cx, "disengages-within", unit::<Span>);
@@ -294,6 +309,7 @@ fn fallback(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<Fallback
     let expectation = FallbackExpectation {
         after: after?,
         engages_within: engages_within?,
+        to: to?,
         ttft: ttft?,
         wrong: wrong?,
         disengages_within: disengages_within?,

@@ -2,6 +2,7 @@
 //! each part is read as far as it goes, and all that is wrong is said at once.
 
 mod arrivals;
+mod breaker;
 mod custom;
 mod data;
 mod deploy;
@@ -15,6 +16,7 @@ mod lab;
 mod load;
 mod manifest;
 mod metric;
+mod mitigations;
 mod network;
 mod observe;
 mod prompt_file;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::{
     journal::{
         Event,
-        event::{BreakerState, FaultStep, RolloutPhase, RunEnd, Signal, ToolVerdict},
+        event::{BreakerKind, BreakerState, FaultStep, RolloutPhase, RunEnd, Signal, ToolVerdict},
         interval::{CacheUse, Outcome},
     },
     plan::model::Subject,
@@ -39,6 +39,13 @@ pub(super) fn every_check(mut drill: Drill) -> Drill {
             Expectation::CircuitBreaker(BreakerExpectation { fails_fast: t("p95 < 50ms"), ..b() }),
             Expectation::CircuitBreaker(BreakerExpectation { leaks: t("<= 10%"), ..b() }),
             Expectation::CircuitBreaker(BreakerExpectation { closes_within: five, ..b() }),
+            Expectation::CircuitBreaker(BreakerExpectation { probes: t("<= 5"), ..b() }),
+            Expectation::CircuitBreaker(BreakerExpectation {
+                opens_within: five,
+                kind: Some(BreakerKind::Outlier),
+                name: Some("replica-0".into()),
+                ..b()
+            }),
             Expectation::CircuitBreaker(BreakerExpectation { quiet_in: Some("baseline".into()), ..b() }),
             Expectation::Rollback(RollbackExpectation { detects_within: five, ..r() }),
             Expectation::Rollback(RollbackExpectation { completes_within: five, ..r() }),
@@ -47,6 +54,7 @@ pub(super) fn every_check(mut drill: Drill) -> Drill {
             Expectation::Rollback(RollbackExpectation { exposure: t("<= 5%"), ..r() }),
             Expectation::Fallback(FallbackExpectation { engages_within: five, ..f() }),
             Expectation::Fallback(FallbackExpectation { ttft: t("p95 < 1s"), ..f() }),
+            Expectation::Fallback(FallbackExpectation { to: Some("small".into()), ..f() }),
             Expectation::Fallback(FallbackExpectation { wrong: t("<= 1%"), ..f() }),
             Expectation::Fallback(FallbackExpectation { disengages_within: five, ..f() }),
             Expectation::Pods(PodExpectation { replaced_within: five, ..p() }),
@@ -70,6 +78,13 @@ pub(super) fn every_check(mut drill: Drill) -> Drill {
             Expectation::Cache(CacheExpectation { hit: t("p95 < 20ms"), ..Default::default() }),
             Expectation::Cache(CacheExpectation {
                 serves_during: Some("fault".into()),
+                ..Default::default()
+            }),
+            Expectation::Cache(CacheExpectation { speed_up: t(">= 3x"), ..Default::default() }),
+            Expectation::Cache(CacheExpectation { stale: t("<= 0%"), ..Default::default() }),
+            Expectation::Cache(CacheExpectation {
+                stale: t(">= 1%"),
+                phase: Some("no-such-phase".into()),
                 ..Default::default()
             }),
             Expectation::Cache(CacheExpectation { max_age: five, ..Default::default() }),
@@ -128,7 +143,7 @@ fn signals() -> impl Strategy<Value = Signal> {
     use RolloutPhase::*;
     prop_oneof![
         (names(), prop::sample::select(vec![Closed, Open, HalfOpen]))
-            .prop_map(|(name, state)| Signal::Breaker { name, state }),
+            .prop_map(|(name, state)| Signal::Breaker { name, state, kind: None }),
         (
             prop::sample::select(vec![Stable, Progressing, RollingBack, RolledBack, Promoted]),
             versions(),

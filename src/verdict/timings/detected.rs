@@ -11,7 +11,7 @@ use crate::{
     scenario::{metric::MetricExpectation, serving::AutoscalingExpectation},
     units::{FaultId, RunTime, Seen, Span},
     verdict::{
-        alert, autoscaling, breaker, facts::Facts, failover, fallback, finding::Finding, metric,
+        alert, autoscaling, breaker, facts::Facts, failover, fallback, finding::Finding, meant, metric,
         model::Absence, probes, rollback::Rollout, states, times::within,
     },
 };
@@ -28,7 +28,10 @@ impl Mechanism<'_> {
         };
         let mute = |tells: &dyn Fn(&Cell) -> bool| !facts.cells_in(None).any(tells);
         match self {
-            Self::Breaker(id) => measured(breaker::opens(facts, Some(id), ANY)),
+            Self::Breaker(e) => measured(
+                meant::only(facts, e)
+                    .and_then(|only| breaker::opens(only.as_ref().unwrap_or(facts), e.after.as_ref(), ANY)),
+            ),
             Self::Fallback(id) => measured(fallback::engages(facts, Some(id), ANY)),
             Self::Alert(e) => measured(alert::fires(facts, e, ANY)),
             Self::Autoscaling(e) => {

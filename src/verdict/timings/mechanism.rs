@@ -1,10 +1,11 @@
 //! What has to react, and to what.
 
 use crate::{
+    journal::event::BreakerKind,
     scenario::{
         alert::AlertExpectation,
         metric::MetricExpectation,
-        model::Expectation,
+        model::{BreakerExpectation, Expectation},
         serving::{AutoscalingExpectation, FailoverExpectation},
     },
     units::{CheckId, FaultId, PhaseName},
@@ -18,7 +19,7 @@ use crate::{
 /// What reacts, with what has to be known of its expectation.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Mechanism<'a> {
-    Breaker(&'a FaultId),
+    Breaker(&'a BreakerExpectation),
     Cache(&'a PhaseName),
     Fallback(&'a FaultId),
     Shedding(&'a PhaseName),
@@ -39,7 +40,7 @@ impl<'a> Mechanism<'a> {
     /// What an expectation is about. None: it reacts to nothing.
     pub(super) fn of(expectation: &'a Expectation) -> Option<Self> {
         match expectation {
-            Expectation::CircuitBreaker(e) => e.after.as_ref().map(Self::Breaker),
+            Expectation::CircuitBreaker(e) => e.after.is_some().then_some(Self::Breaker(e)),
             Expectation::Cache(e) => e.serves_during.as_ref().map(Self::Cache),
             Expectation::Rollback(e) if e.promotes_within.is_some() => e.after.as_ref().map(Self::Promotion),
             Expectation::Rollback(e) => e.after.as_ref().map(Self::Rollback),
@@ -86,8 +87,12 @@ impl<'a> Mechanism<'a> {
             }),
             Self::Failover(e) => e.to.clone(),
             Self::Promotion(_) => Some("promotion".to_owned()),
-            Self::Breaker(_)
-            | Self::Cache(_)
+            Self::Breaker(e) => {
+                let said = [e.kind.map(BreakerKind::in_words), e.name.as_deref()];
+                let said: Vec<&str> = said.into_iter().flatten().collect();
+                (!said.is_empty()).then(|| said.join(" "))
+            }
+            Self::Cache(_)
             | Self::Fallback(_)
             | Self::Shedding(_)
             | Self::Retries(_)
@@ -104,14 +109,14 @@ impl<'a> Mechanism<'a> {
     pub(super) fn cause(self, facts: &Facts<'_>) -> Option<Cause> {
         let act = |id: &FaultId| Some(Cause::Act(id.clone()));
         match self {
-            Self::Breaker(id)
-            | Self::Fallback(id)
+            Self::Fallback(id)
             | Self::Retries(id)
             | Self::Rollback(id)
             | Self::Promotion(id)
             | Self::Probes(id)
             | Self::Pods(id)
             | Self::Recovery(id) => act(id),
+            Self::Breaker(e) => e.after.as_ref().and_then(act),
             Self::Alert(e) => e.after.as_ref().and_then(act),
             Self::Metric(e) => e.after.as_ref().and_then(act),
             Self::Failover(e) => e.after.as_ref().and_then(act),

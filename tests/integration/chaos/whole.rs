@@ -18,7 +18,7 @@ use super::rig::{Rig, on, proven};
 
 fn state_of(pod: &'static str) -> impl Fn(&Signal) -> Option<BreakerState> {
     move |signal| match signal {
-        Signal::Breaker { name, state } if name == pod => Some(*state),
+        Signal::Breaker { name, state, .. } if name == pod => Some(*state),
         _ => None,
     }
 }

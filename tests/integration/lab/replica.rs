@@ -27,6 +27,7 @@ fn config() -> ReplicaConfig {
         cold_start_ms: 0,
         ready_before_warm: false,
         garbage: false,
+        named: None,
         extra_delay_ms: 0,
         error_rate: 0.0,
         request_log: None,

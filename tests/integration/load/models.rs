@@ -37,6 +37,7 @@ async fn replica(defect: VersionDefect, error_rate: f64) -> (Child, SocketAddr) 
         cold_start_ms: 0,
         ready_before_warm: false,
         garbage: false,
+        named: None,
         extra_delay_ms: 0,
         error_rate,
         request_log: None,

@@ -30,6 +30,7 @@ async fn the_figures_agree_with_the_replicas_books() {
         cold_start_ms: 0,
         ready_before_warm: false,
         garbage: false,
+        named: None,
         extra_delay_ms: 0,
         error_rate: 0.1,
         request_log: Some(log.clone()),

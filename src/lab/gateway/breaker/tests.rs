@@ -171,6 +171,22 @@ fn defect_leaks() {
     assert!(bench.breaker.permits(bench.now), "more than one probe");
 }
 
+#[test]
+fn defect_floods() {
+    for (mode, let_in) in [(BreakerMode::On, 1), (BreakerMode::Floods, 9)] {
+        let mut bench = Bench::of(mode);
+        bench.fail(5);
+        assert!(!bench.call(CallEnd::Success), "open, it lets nothing pass");
+        bench.pass(3_000);
+        for _ in 0..9 {
+            if bench.breaker.permits(bench.now) {
+                bench.breaker.admit();
+            }
+        }
+        assert_eq!(bench.breaker.let_in_half_open(), let_in, "{mode:?}");
+    }
+}
+
 proptest! {
     /// Whatever happens: an open breaker lets nothing pass, a half-open one
     /// never two at once, and fewer than five failures in a row with fewer
