@@ -7,6 +7,7 @@
 //! the binary (`ctr images import`, `kind load`, …).
 
 mod argo_cd;
+mod autoscaling;
 mod controllers;
 mod drills;
 mod gitops;
