@@ -10,6 +10,7 @@ mod argo_cd;
 mod autoscaling;
 mod controllers;
 mod drills;
+mod flagger_as_copied;
 mod gitops;
 mod kills;
 mod outages;

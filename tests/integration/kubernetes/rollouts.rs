@@ -184,7 +184,7 @@ fn agrees_with_aborted_at((_, said): &(RunVerdict, String)) {
 
 /// A Canary that is analysed so often, bears so many failures, and counts the
 /// answers of so long a time of the pods of its target, or of `others`.
-fn flagger(name: &str, [interval, threshold, window]: [&str; 3], others: &str) -> Rig {
+pub(super) fn flagger(name: &str, [interval, threshold, window]: [&str; 3], others: &str) -> Rig {
     let words = [("INTERVAL", interval), ("THRESHOLD", threshold), ("WINDOW", window), ("OTHERS", others)];
     let rig = rig(name, include_str!("rollouts/flagger.yaml"), &words);
     until(&rig, "canary/ai-model", ".status.phase", "Initialized");
