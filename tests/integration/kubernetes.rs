@@ -7,8 +7,10 @@
 //! the binary (`ctr images import`, `kind load`, …).
 
 mod argo_cd;
+mod autoscaling;
 mod controllers;
 mod drills;
+mod flagger_as_copied;
 mod gitops;
 mod kills;
 mod outages;

@@ -132,7 +132,7 @@ fn only_breakers_of_the_kind_count() {
     opens(overflow(), BreakerExpectation::default()).gives(Pass);
     opens(overflow(), kind(Capacity)).gives(Pass);
     opens(overflow(), kind(Outlier)).gives(Fail);
-    opens(overflow(), kind(StateMachine)).gives(Fail);
+    opens(overflow().sample(1.0, "envoy", &[("up", 1.0)]), kind(StateMachine)).gives(Fail);
     opens(overflow().breaker_of(Outlier, 28.0, "llm", Open), kind(Outlier)).gives(Pass);
     let title = opens(overflow(), kind(Outlier)).checked().title;
     assert_eq!(title, "breaker opens (outlier)");
@@ -154,7 +154,10 @@ fn two_kinds_of_one_name_are_two_breakers() {
 fn rejections_on_the_wire_count_for_their_kind() {
     let rejected = |kind| cut().load(27..28, Answers::failed(3, Outcome::Shed).breaker_of(kind));
     let kind = |kind| BreakerExpectation { kind: Some(kind), ..Default::default() };
-    opens(rejected(Capacity), kind(Capacity)).gives(Pass);
+    // By its own word it is closed; or else nobody looked.
+    opens(rejected(Capacity), kind(Capacity)).gives(Inconclusive);
+    let blind = |drill: Drill| drill.source(26.0, "gateway", false).source(29.0, "gateway", true);
+    opens(blind(rejected(Capacity)), kind(Capacity)).gives(Pass);
     opens(rejected(Capacity), kind(Outlier)).gives(Fail);
     opens(rejected(StateMachine), kind(Capacity)).gives(Fail);
     // A mark names no breaker.

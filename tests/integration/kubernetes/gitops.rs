@@ -145,7 +145,14 @@ fn a_service_that_is_switched_back_is_told_from_one_that_is_not() {
     let before = rig.snapshot();
     must(&drill(&rig, "blue-green.yaml", &[]), &NEVER);
     assert_eq!(rig.snapshot(), before, "it is switched back in the end");
-    let _guard = switch(&rig.namespace, "ai-model", "blue");
+    let guard = switch(&rig.namespace, "ai-model", Some("blue"));
     must(&drill(&rig, "blue-green.yaml", &[]), &TAKEN_BACK);
     assert_eq!(rig.snapshot(), before);
+    drop(guard);
+    // Whoever switches it back forgets the slot: both get traffic.
+    let _guard = switch(&rig.namespace, "ai-model", None);
+    must(
+        &drill(&rig, "blue-green.yaml", &[]),
+        &[("detects-within", Pass), ("completes-within", Fail), ("to", Fail)],
+    );
 }

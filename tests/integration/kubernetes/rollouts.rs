@@ -2,7 +2,7 @@
 //! controllers, set up well and badly, told apart by the scenarios that users
 //! are given.
 
-use std::{fmt::Write as _, path::Path, process::Command};
+use std::{fmt::Write as _, path::Path, process::Command, thread};
 
 use super::rig::{Rig, kubectl, said, verdict};
 use crate::support::{events, exe, seen};
@@ -38,15 +38,18 @@ pub(super) fn drill(rig: &Rig, name: &str, sets: &[&str]) -> (RunVerdict, String
     (judged, format!("{text}{}", said(&out)))
 }
 
+/// The verdict on one check.
+pub(super) fn on(
+    (judged, _): &(RunVerdict, String),
+    check: &str,
+) -> Option<firedrill::verdict::model::Verdict> {
+    judged.checks.iter().find(|one| one.id.as_str() == check).map(|one| one.verdict)
+}
+
 /// Holds verdicts on the rollback against the drill's.
-pub(super) fn must(
-    (judged, said): &(RunVerdict, String),
-    wanted: &[(&str, firedrill::verdict::model::Verdict)],
-) {
+pub(super) fn must(told: &(RunVerdict, String), wanted: &[(&str, firedrill::verdict::model::Verdict)]) {
     for (check, verdict) in wanted {
-        let id = format!("rollback.release.{check}");
-        let found = judged.checks.iter().find(|one| one.id.as_str() == id);
-        assert_eq!(found.map(|one| one.verdict), Some(*verdict), "{check}: {said}");
+        assert_eq!(on(told, &format!("rollback.release.{check}")), Some(*verdict), "{check}: {}", told.1);
     }
 }
 
@@ -76,12 +79,32 @@ fn a_deployment_that_is_stuck_is_not_rolled_back_and_said_so() {
     assert!(told.1.contains("was promoted"), "{}", told.1);
 }
 
+/// A Rollout whose analysis asks so often, bears so many failures, and counts
+/// this series of the pods of this version.
+fn argo(name: &str, [count, failures]: [&str; 2], series: &str, whose: &str) -> Rig {
+    let words = [("COUNT", count), ("FAILURES", failures), ("SERIES", series), ("WHOSE", whose)];
+    let rig = rig(name, include_str!("rollouts/argo-rollouts.yaml"), &words);
+    until(&rig, "rollout/ai-model", ".status.phase", "Healthy");
+    rig
+}
+
+/// It asks ten times, and bears two failures.
+const DECIDES: [&str; 2] = ["10", "2"];
+/// It asks, and never comes to an end.
+const ENDLESS: [&str; 2] = ["1000", "1000"];
+const NEVER: [(&str, firedrill::verdict::model::Verdict); 2] =
+    [("detects-within", Fail), ("completes-within", Fail)];
+
+/// A bad version went through, and the drill says so.
+fn promoted(told: &(RunVerdict, String)) {
+    must(told, &[("detects-within", Fail), ("completes-within", Fail), ("to", Fail)]);
+    assert!(told.1.contains("v2 was promoted at"), "{}", told.1);
+}
+
 #[test]
 #[ignore = "needs a Kubernetes cluster (KUBECONFIG) and a loader of images (FIREDRILL_TEST_IMAGE)"]
 fn argo_rollouts_that_analyses_is_told_from_one_that_does_not() {
-    let objects = include_str!("rollouts/argo-rollouts.yaml");
-    let well = rig("argo", objects, &[("COUNT", "10"), ("FAILURES", "2")]);
-    until(&well, "rollout/ai-model", ".status.phase", "Healthy");
+    let well = argo("argo", DECIDES, "requests_total", "Latest");
     let before = well.snapshot();
     let told = drill(&well, "argo-rollouts.yaml", &[]);
     must(&told, &BAD_AND_BACK);
@@ -91,13 +114,56 @@ fn argo_rollouts_that_analyses_is_told_from_one_that_does_not() {
     let through = "expect.0={ rollback: { after: release, promotes-within: 44s } }";
     must(&drill(&well, "argo-rollouts.yaml", &[GOOD, through]), &[("promotes-within", Pass)]);
     drop(well);
-    // Its analysis never decides.
-    let endless = rig("argoless", objects, &[("COUNT", "1000"), ("FAILURES", "1000")]);
-    until(&endless, "rollout/ai-model", ".status.phase", "Healthy");
-    must(
-        &drill(&endless, "argo-rollouts.yaml", &[]),
-        &[("detects-within", Fail), ("completes-within", Fail)],
-    );
+    // One never decides, the other asks the pods that are good anyway.
+    let endless = argo("argoless", ENDLESS, "requests_total", "Latest");
+    let wrong = argo("argowrong", ["4", "2"], "requests_total", "Stable");
+    let [never, through] = side_by_side("argo-rollouts.yaml", [(&endless, &[]), (&wrong, &[])]);
+    must(&never, &NEVER);
+    assert!(!never.1.contains("was promoted"), "{}", never.1);
+    promoted(&through);
+}
+
+#[test]
+#[ignore = "needs a Kubernetes cluster (KUBECONFIG) and a loader of images (FIREDRILL_TEST_IMAGE)"]
+fn argo_rollouts_that_counts_what_is_sold_is_told_from_one_that_counts_errors() {
+    let rigs = [
+        argo("sales", DECIDES, "sold_total", "Latest"),
+        // To it all answers are good.
+        argo("saleswrong", ["4", "2"], "requests_total", "Latest"),
+        argo("salesless", ENDLESS, "sold_total", "Latest"),
+    ];
+    let queries = rigs.each_ref().map(|rig| {
+        let [sold, asked] = ["sold_total", "requests_total"]
+            .map(|series| format!("sum(rate({series}{{namespace=\"{}\"}}[6s]))", rig.namespace));
+        format!("observe.sales.query='{sold} / {asked}'")
+    });
+    let sets = queries.each_ref().map(|query| [query.as_str()]);
+    let drills = std::array::from_fn(|i| (&rigs[i], sets[i].as_slice()));
+    let [well, errors, endless] = side_by_side("argo-rollouts-business.yaml", drills);
+    must(&well, &BAD_AND_BACK);
+    promoted(&errors);
+    must(&endless, &NEVER);
+    for (told, afterwards) in [(&well, Pass), (&errors, Fail), (&endless, Fail)] {
+        let wanted = [
+            ("metric.sales.in.baseline", Pass),
+            ("metric.sales.in.afterwards", afterwards),
+            ("slo.availability.release", Pass),
+        ];
+        for (check, verdict) in wanted {
+            assert_eq!(on(told, check), Some(verdict), "{check}: {}", told.1);
+        }
+    }
+}
+
+/// Drills that need little of the node, and wait for most of their time.
+pub(super) fn side_by_side<const N: usize>(
+    scenario: &str,
+    drills: [(&Rig, &[&str]); N],
+) -> [(RunVerdict, String); N] {
+    thread::scope(|scope| {
+        let drills = drills.map(|(rig, sets)| scope.spawn(move || drill(rig, scenario, sets)));
+        drills.map(|drill| drill.join().expect("a drill"))
+    })
 }
 
 /// What the controller wrote down for itself, to the second, lies where the
@@ -116,17 +182,28 @@ fn agrees_with_aborted_at((_, said): &(RunVerdict, String)) {
     assert!(from - 1.0 <= own && own <= by, "{own} s is not in {from}–{by} s: {reason}");
 }
 
+/// A Canary that is analysed so often, bears so many failures, and counts the
+/// answers of so long a time of the pods of its target, or of `others`.
+pub(super) fn flagger(name: &str, [interval, threshold, window]: [&str; 3], others: &str) -> Rig {
+    let words = [("INTERVAL", interval), ("THRESHOLD", threshold), ("WINDOW", window), ("OTHERS", others)];
+    let rig = rig(name, include_str!("rollouts/flagger.yaml"), &words);
+    until(&rig, "canary/ai-model", ".status.phase", "Initialized");
+    rig
+}
+
 #[test]
 #[ignore = "needs a Kubernetes cluster (KUBECONFIG) and a loader of images (FIREDRILL_TEST_IMAGE)"]
 fn flagger_that_decides_is_told_from_one_that_never_does() {
-    let objects = include_str!("rollouts/flagger.yaml");
-    let well = rig("flagger", objects, &[("INTERVAL", "10s"), ("THRESHOLD", "2")]);
-    until(&well, "canary/ai-model", ".status.phase", "Initialized");
+    let well = flagger("flagger", ["10s", "2", "10s"], "");
     must(&drill(&well, "flagger.yaml", &[]), &BAD_AND_BACK);
     let through = "expect.0={ rollback: { after: release, promotes-within: 72s } }";
     must(&drill(&well, "flagger.yaml", &[GOOD, through]), &[("promotes-within", Pass)]);
     drop(well);
-    let never = rig("flaggerless", objects, &[("INTERVAL", "10s"), ("THRESHOLD", "1000")]);
-    until(&never, "canary/ai-model", ".status.phase", "Initialized");
-    must(&drill(&never, "flagger.yaml", &[]), &[("detects-within", Fail), ("completes-within", Fail)]);
+    let never = flagger("flaggerless", ["10s", "1000", "10s"], "");
+    let told = drill(&never, "flagger.yaml", &[]);
+    must(&told, &NEVER);
+    assert!(!told.1.contains("was promoted"), "{}", told.1);
+    drop(never);
+    // It asks the pods that are good anyway.
+    promoted(&drill(&flagger("flaggerwrong", ["10s", "2", "10s"], "-primary"), "flagger.yaml", &[]));
 }

@@ -3,14 +3,15 @@
 //!
 //! `VERSION` is what it says that it is; with `FAIL` it answers 500, and with
 //! `NEVER_READY` it is never ready. For `COLD_MS` it is not ready, and answers
-//! 503. `WORK` is how many millions of rounds an answer takes to compute. Each
-//! answer names its pod.
+//! 503. `WORK` is how many millions of rounds an answer takes to compute, one
+//! after another, and none for who has gone meanwhile. With `UNSOLD` its good
+//! answers sell nothing. Each answer names its pod.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{
-        OnceLock,
+        Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -19,6 +20,8 @@ use std::{
 /// Requests that were answered, well and badly.
 static GOOD: AtomicU64 = AtomicU64::new(0);
 static BAD: AtomicU64 = AtomicU64::new(0);
+/// Good answers that sold something.
+static SOLD: AtomicU64 = AtomicU64::new(0);
 
 static STARTED: OnceLock<Instant> = OnceLock::new();
 
@@ -37,20 +40,35 @@ fn main() {
 }
 
 /// Keeps a core busy, for about a millisecond with each million rounds.
-fn work() {
-    let millions: u64 = std::env::var("WORK").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
+fn work(millions: u64) {
     let rounds = 0..millions * 1_000_000;
     std::hint::black_box(rounds.fold(1u64, |state, i| std::hint::black_box(state.wrapping_mul(i | 1))));
 }
 
-/// Status and body of an answer.
-fn answer(path: &str, version: &str) -> (&'static str, String) {
-    match path {
+/// Whether whom an answer was worked for is still there: overload is over
+/// once there is less to do, and not when all that was ever asked is done.
+fn worked(client: &TcpStream) -> bool {
+    static ONE: Mutex<()> = Mutex::new(());
+    let Some(millions) = std::env::var("WORK").ok().and_then(|n| n.parse().ok()) else {
+        return true;
+    };
+    let _turn = ONE.lock();
+    let gone = client.set_nonblocking(true).is_err() || matches!(client.peek(&mut [0]), Ok(0));
+    if gone || client.set_nonblocking(false).is_err() {
+        return false;
+    }
+    work(millions);
+    true
+}
+
+/// Status and body of an answer, if somebody waits for it.
+fn answer(path: &str, version: &str, client: &TcpStream) -> Option<(&'static str, String)> {
+    let answer = match path {
         "/metrics" => {
-            let count = |status: u32, n: &AtomicU64| {
-                format!("requests_total{{status=\"{status}\"}} {}\n", n.load(Ordering::Relaxed))
-            };
-            ("200 OK", count(200, &GOOD) + &count(500, &BAD))
+            let [good, bad, sold] = [&GOOD, &BAD, &SOLD].map(|n| n.load(Ordering::Relaxed));
+            let requests =
+                format!("requests_total{{status=\"200\"}} {good}\nrequests_total{{status=\"500\"}} {bad}\n");
+            ("200 OK", format!("{requests}sold_total {sold}\n"))
         }
         "/ready" if std::env::var("NEVER_READY").is_ok() || is_cold() => ("503 Not Yet", String::new()),
         "/startup" | "/ready" | "/health" => ("200 OK", String::new()),
@@ -60,11 +78,17 @@ fn answer(path: &str, version: &str) -> (&'static str, String) {
             ("500 Oops", "{}".to_owned())
         }
         _ => {
-            work();
+            if !worked(client) {
+                return None;
+            }
             GOOD.fetch_add(1, Ordering::Relaxed);
+            if std::env::var("UNSOLD").is_err() {
+                SOLD.fetch_add(1, Ordering::Relaxed);
+            }
             ("200 OK", format!("{{\"version\":\"{version}\"}}"))
         }
-    }
+    };
+    Some(answer)
 }
 
 /// One connection, kept alive until its client is done.
@@ -92,7 +116,7 @@ fn serve(stream: TcpStream) -> Option<()> {
             }
         }
         reader.read_exact(&mut vec![0; length]).ok()?;
-        let (status, body) = answer(&path, &version);
+        let (status, body) = answer(&path, &version, &writer)?;
         let kind = if path == "/metrics" { "text/plain" } else { "application/json" };
         let head = format!(
             "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nx-model-version: {version}\r\nx-served-by: {pod}\r\ncontent-length: {}",

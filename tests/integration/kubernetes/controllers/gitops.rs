@@ -264,9 +264,9 @@ async fn apply(deployments: &Api<Deployment>, name: &str, version: &str) -> Resu
     })
 }
 
-/// Has the Service of a namespace sent back to the pods of `slot` when it has
-/// sent to others for some seconds.
-pub(crate) fn switch(namespace: &str, service: &'static str, slot: &'static str) -> Controller {
+/// Has the Service of a namespace sent back to the pods of `slot`, or of any,
+/// when it has sent to green ones for some seconds.
+pub(crate) fn switch(namespace: &str, service: &'static str, slot: Option<&'static str>) -> Controller {
     let (namespace, since) = (namespace.to_owned(), Arc::new(Mutex::new(None)));
     Controller::run(move |client: Client| {
         let (namespace, since) = (namespace.clone(), Arc::clone(&since));
@@ -274,7 +274,7 @@ pub(crate) fn switch(namespace: &str, service: &'static str, slot: &'static str)
             let services: Api<k8s_openapi::api::core::v1::Service> = Api::namespaced(client, &namespace);
             let found = serde_json::to_value(services.get(service).await?).expect("JSON");
             let mut since = since.lock().await;
-            if found["spec"]["selector"]["slot"] == slot {
+            if found["spec"]["selector"]["slot"] != "green" {
                 *since = None;
                 return Ok(());
             }

@@ -62,6 +62,26 @@ fn resilience4j_that_falls_back_is_told_from_one_that_does_not() {
 
 #[test]
 #[ignore = "needs scripts/real-servers"]
+fn resilience4j_that_limits_time_is_told_from_one_that_waits() {
+    let (availability, fast, steps_in) =
+        ("slo.availability.fault", "slo.e2e.fault", "fallback.hang.engages-within");
+    let cases = [
+        ("timelimit=300ms", vec![(availability, Pass), (fast, Pass), (steps_in, Pass)]),
+        // Everybody is answered, and waits for it.
+        ("timelimit=1500ms", vec![(availability, Pass), (fast, Fail)]),
+        // Users give up first.
+        ("timelimit=10s", vec![(availability, Fail), (fast, Fail), (steps_in, Fail)]),
+        ("timelimit=none", vec![(availability, Fail), (fast, Fail), (steps_in, Fail)]),
+    ];
+    let start = |(limit, _): &(&str, _)| {
+        let settings = format!("breaker=off {limit} fallback=on");
+        Site::cut_off("resilience4j-time-limit.yaml", |upstream| resilience4j(upstream, &settings))
+    };
+    tell_apart(&cases, start, |(limit, wanted), told| told.must(limit, wanted));
+}
+
+#[test]
+#[ignore = "needs scripts/real-servers"]
 fn litellm_that_falls_back_is_told_from_one_that_does_not() {
     let cases = [("[{ large: [small] }]", Pass), ("[]", Fail), ("[{ large: [gone] }]", Fail)];
     let start = |(fallbacks, _): &(&str, _)| {

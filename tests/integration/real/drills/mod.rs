@@ -77,9 +77,8 @@ impl Site {
         Self { scenario, sets: vec![("target.url", front.url.clone())], env: vec![], up: vec![front] }
     }
 
-    /// Of a system that `start` puts before an origin.
-    fn before_origin(scenario: &'static str, start: impl FnOnce(&str) -> Real) -> Self {
-        let origin = origin();
+    /// Of a system that `start` puts before this origin.
+    fn before(origin: Real, scenario: &'static str, start: impl FnOnce(&str) -> Real) -> Self {
         Self::new(scenario, start(origin.address())).with(origin)
     }
 

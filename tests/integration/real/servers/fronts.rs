@@ -29,8 +29,8 @@ pub(crate) fn way(origin: &Real) -> Real {
     })
 }
 
-/// HAProxy with these sections.
-fn run_haproxy(sections: &str, upstream: &str, server: &str) -> Real {
+/// HAProxy with these sections, which is ready once `ready` answers.
+fn run_haproxy(sections: &str, upstream: &str, server: &str, ready: &'static str) -> Real {
     let home = home("haproxy");
     start(|folder| {
         let [port, metrics] = free_ports();
@@ -43,14 +43,7 @@ fn run_haproxy(sections: &str, upstream: &str, server: &str) -> Real {
         let config = write(folder, "haproxy.cfg", &text, &holes);
         let mut command = vec![program(&home, "usr/sbin/haproxy")];
         command.extend(words(&format!("-db -f {config}")));
-        Start {
-            command,
-            env: vec![libraries(&home)],
-            port,
-            beside: metrics,
-            ready: "/healthz",
-            ..Start::default()
-        }
+        Start { command, env: vec![libraries(&home)], port, beside: metrics, ready, ..Start::default() }
     })
 }
 
@@ -62,7 +55,7 @@ pub(crate) fn origin() -> Real {
   http-request return status 200 if { path /healthz }
   http-request return status 200 content-type application/json hdr x-model-version v1 hdr cache-control max-age=1 lf-string '{"q":"%[url_param(q)]"}'
 "#;
-    run_haproxy(sections, "", "")
+    run_haproxy(sections, "", "", "/healthz")
 }
 
 /// A service that answers as the version that it was last turned to
@@ -76,7 +69,33 @@ frontend origin
   http-request return status 200 if { path /turn } or { path /healthz }
   http-request return status 200 content-type application/json hdr x-model-version %[var(proc.version)] lf-string '{"q":"%[url_param(q)]"}'
 "#;
-    run_haproxy(sections, "", "")
+    run_haproxy(sections, "", "", "/healthz")
+}
+
+/// The same, if it can do so many requests a second and no more: the others wait.
+pub(crate) fn origin_that_does(rate: u32) -> Real {
+    let behind = origin();
+    let http = format!("  limit_req_zone $server_port zone=work:1m rate={rate}r/s;");
+    let work = format!("    location / {{ limit_req zone=work burst=5000; proxy_pass {}; }}", behind.url);
+    let mut front = nginx_with(&http, &work);
+    front._behind = Some(Box::new(behind));
+    front
+}
+
+/// HAProxy before a store, to which it tries to connect four times, a second
+/// apart, while its clients wait.
+pub(crate) fn store_by_haproxy(store: &Real) -> Real {
+    let sections = "defaults
+  mode tcp
+  timeout connect 1s
+  timeout client 1m
+  timeout server 1m
+  retries 3
+listen store
+  bind 127.0.0.1:@port@
+  server s1 @upstream@
+";
+    run_haproxy(sections, store.address(), "", "")
 }
 
 /// HAProxy before an upstream, whose server is set up as `server` says;
@@ -91,7 +110,7 @@ backend llm
   retries 0
   server s1 @upstream@ @server@
 ";
-    run_haproxy(sections, upstream, server)
+    run_haproxy(sections, upstream, server, "/healthz")
 }
 
 /// HAProxy before two zones, each with one server that is set up so, and says its
@@ -112,7 +131,7 @@ backend llm
   server zone-b-0 {b} {second}
 "
     );
-    run_haproxy(&sections, "", "")
+    run_haproxy(&sections, "", "", "/healthz")
 }
 
 /// nginx with `locations` in its one server, beside `/healthz`.

@@ -15,8 +15,9 @@ use std::{
 
 pub(crate) use self::{
     fronts::{
-        envoy, haproxy, haproxy_of_zones, nginx, nginx_with, origin, origin_of_versions, redis, redis_filler,
-        redis_tools, redis_with, resilience4j, traefik, varnish, varnish_instance, way,
+        envoy, haproxy, haproxy_of_zones, nginx, nginx_with, origin, origin_of_versions, origin_that_does,
+        redis, redis_filler, redis_tools, redis_with, resilience4j, store_by_haproxy, traefik, varnish,
+        varnish_instance, way,
     },
     models::{
         LITELLM_KEY, litellm, litellm_before, litellm_cached, litellm_of_two, llama, llama_with, mlserver,
