@@ -143,6 +143,7 @@ fn recovered(ttr: &Timing, ended: Option<&str>) -> Option<String> {
         (Timing::Took { high, .. }, Some(ended)) => {
             format!("all was back to normal {} after {ended} ended", time(*high))
         }
+        (Timing::Took { high, .. }, None) if *high < 0.05 => "all was back to normal at once".to_owned(),
         (Timing::Took { high, .. }, None) => format!("all was back to normal after {}", time(*high)),
         (Timing::Missing(Absence::Never { watched }), Some(ended)) => {
             format!("all was not back to normal in the {} after {ended} ended", time(*watched))
