@@ -25,6 +25,8 @@ pub(super) const LAG_MS: f64 = 50.0;
 
 /// Time between two intervals in which one is missing.
 const HOLE: Duration = Duration::from_millis(1900);
+/// The same after the last one: it may be written a moment before the load's end.
+const TAIL: Duration = Duration::from_millis(500);
 
 /// Judges the generator: pass, or inconclusive with what was wrong.
 pub(super) fn judge(facts: &Facts<'_>) -> Finding {
@@ -104,7 +106,7 @@ fn hole(facts: &Facts<'_>) -> Option<(RunTime, RunTime)> {
     let inside: Vec<RunTime> = std::iter::once(start).chain(ends().filter(|at| *at > start)).collect();
     let between = inside.windows(2).map(|pair| (pair[0], pair[1])).find(|(from, to)| to.since(*from) >= HOLE);
     // What is due in the last second ends later. A search may end before its time.
-    let last = ends().max().filter(|last| *last < end && facts.plan.search().is_none());
+    let last = ends().max().filter(|last| end.since(*last) >= TAIL && facts.plan.search().is_none());
     between.or(last.map(|last| (last, end)))
 }
 
