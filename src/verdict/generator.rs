@@ -105,8 +105,11 @@ fn hole(facts: &Facts<'_>) -> Option<(RunTime, RunTime)> {
     let ends = || facts.record.intervals.iter().map(|interval| interval.at);
     let inside: Vec<RunTime> = std::iter::once(start).chain(ends().filter(|at| *at > start)).collect();
     let between = inside.windows(2).map(|pair| (pair[0], pair[1])).find(|(from, to)| to.since(*from) >= HOLE);
-    // What is due in the last second ends later. A search may end before its time.
-    let last = ends().max().filter(|last| end.since(*last) >= TAIL && facts.plan.search().is_none());
+    // What is due in the last second ends later. A search, or a load of so many
+    // requests, may end before its time.
+    let whole =
+        facts.plan.search().is_none() && facts.plan.phases.last().is_some_and(|phase| phase.end <= end);
+    let last = ends().max().filter(|last| whole && end.since(*last) >= TAIL);
     between.or(last.map(|last| (last, end)))
 }
 

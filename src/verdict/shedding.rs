@@ -17,8 +17,11 @@ use crate::{
 /// Share of requests that end in a 5xx or a timeout from which the service is
 /// overloaded.
 const FAILING: f64 = 0.01;
-/// TTFT p95 over the first phase's from which it is.
+/// TTFT p95 over the first phase's from which it is…
 const SLOWER: u64 = 5;
+/// …if it is this many microseconds more, too: from five milliseconds to thirty
+/// nobody queues.
+const SLOWER_BY: u64 = 100_000;
 
 /// Judges the one demand that is set; with none, that there is shedding.
 pub(super) fn judge(facts: &Facts<'_>, e: &SheddingExpectation) -> (Title, Finding) {
@@ -149,6 +152,7 @@ fn overload(facts: &Facts<'_>, load: &Load, phase: Option<&PhaseName>) -> Option
         let usual = Load::of(facts.cells_in(first)).admitted.quantile(0.95, 0);
         if let (Some(usual), Some(now)) = (usual, load.admitted.quantile(0.95, load.late))
             && now >= usual.saturating_mul(SLOWER)
+            && now >= usual.saturating_add(SLOWER_BY)
         {
             return Some(format!("TTFT p95 rose from {} to {}", ms(usual), ms(now)));
         }

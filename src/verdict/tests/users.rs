@@ -129,6 +129,9 @@ fn no_shedding_fails_only_under_overload() {
         assert!(shedding(unmarked, e.clone()).gives(Fail).contains("nothing was shed"));
         let queueing = drill().load(0..20, Answers::ok(20)).load(20..50, Answers::ok(40).ttft(2000));
         shedding(queueing, e.clone()).gives(Fail);
+        // Seven times as long, and still nothing that anybody would call overload.
+        let busy = drill().load(0..20, Answers::ok(20).ttft(5)).load(20..50, Answers::ok(40).ttft(36));
+        shedding(busy, e.clone()).gives(Inconclusive);
         let by_breaker = drill().healthy().load(20..50, shed(10, 4).breaker_open());
         shedding(by_breaker, e).gives(Inconclusive);
     }

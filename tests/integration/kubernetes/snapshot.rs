@@ -19,12 +19,15 @@ pub(super) struct Snapshot(BTreeMap<String, Value>);
 /// They tell of what happens, of who is alive, or of which Service has an
 /// address, other tests' among them.
 const NEWS: [&str; 3] = ["events", "leases", "ipaddresses"];
+/// What nodes and pods use: figures, and no objects that anybody keeps.
+const USED: &str = ".metrics.k8s.io";
 
 /// Every resource that can be listed, in a namespace or outside of all.
 fn resources(namespaced: bool) -> String {
     let flag = format!("--namespaced={namespaced}");
     let all = kubectl(&["api-resources", "--verbs=list", "--output=name", &flag]);
     let all = all.lines().filter(|name| !NEWS.iter().any(|news| name.split('.').next() == Some(news)));
+    let all = all.filter(|name| !name.ends_with(USED));
     all.collect::<Vec<_>>().join(",")
 }
 
