@@ -161,6 +161,13 @@ pub struct Served {
     pub breaker_kind: Option<BreakerKind>,
 }
 
+impl Served {
+    /// Whether it came from who was asked, and not from a cache or a fallback.
+    pub fn is_own(&self) -> bool {
+        !self.fallback && !self.cache.is_answer()
+    }
+}
+
 /// What a cell counts apart.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct CellKey {

@@ -72,7 +72,7 @@ fn write(
 
 /// An object with its line's number in front, so that a line that is lost later is
 /// missed.
-pub(super) fn numbered(n: u64, object: &str) -> String {
+fn numbered(n: u64, object: &str) -> String {
     match object.strip_prefix('{') {
         Some(fields) => format!("{{\"n\":{n},{fields}"),
         None => object.to_owned(),

@@ -77,7 +77,7 @@ fn reacted(input: &Input<'_>, out: &mut String) {
     }
     let [impact, ttd, ttm, ttr] = reactions::COLUMNS.map(|(name, words)| format!("{name} ({words})"));
     let rows = all.iter().map(|reaction| {
-        let who = format!("{} after {}", reactions::mechanism(reaction), reactions::cause(reaction));
+        let who = format!("{} after {}", reactions::mechanism(reaction), reaction.cause.as_str());
         let times = reactions::times(reaction).map(|timing| cell(&reactions::short(timing)));
         std::iter::once(cell(&who)).chain(times).collect()
     });

@@ -1,7 +1,7 @@
 //! The times of each reaction as people read them; the same in every format.
 
 use super::text;
-use crate::verdict::model::{Absence, Cause, ReactionFigures, Timing};
+use crate::verdict::model::{Absence, ReactionFigures, Timing};
 
 /// The four times: the column's head, and what it says to somebody who does not
 /// know the abbreviation.
@@ -69,14 +69,6 @@ pub(super) fn why(timing: &Timing) -> Option<String> {
 pub(super) fn mechanism(reaction: &ReactionFigures) -> String {
     let name = reaction.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
     format!("{}{name}", text::kind(reaction.mechanism))
-}
-
-/// What it reacted to.
-pub(super) fn cause(reaction: &ReactionFigures) -> &str {
-    match &reaction.cause {
-        Cause::Act(id) => id.as_str(),
-        Cause::Phase(phase) => phase.as_str(),
-    }
 }
 
 #[cfg(test)]

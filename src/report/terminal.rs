@@ -195,7 +195,7 @@ fn reacted(all: &[ReactionFigures], style: Style, width: usize) -> Vec<String> {
         ],
     };
     let mut by_cause: IndexMap<&str, Vec<&ReactionFigures>> = IndexMap::new();
-    all.iter().for_each(|reaction| by_cause.entry(reactions::cause(reaction)).or_default().push(reaction));
+    all.iter().for_each(|reaction| by_cause.entry(reaction.cause.as_str()).or_default().push(reaction));
     for (cause, mine) in by_cause {
         out.push(style.dim(&text::clipped(&text::printable(&format!("  after {cause}")), width)));
         for reaction in mine {

@@ -403,6 +403,15 @@ pub struct BreakerExpectation {
     pub quiet_in: Option<PhaseName>,
 }
 
+impl BreakerExpectation {
+    /// Which breaker is meant, in words. None: any.
+    pub(crate) fn which(&self) -> Option<String> {
+        let said = [self.kind.map(BreakerKind::in_words), self.name.as_deref()];
+        let said: Vec<&str> = said.into_iter().flatten().collect();
+        (!said.is_empty()).then(|| said.join(" "))
+    }
+}
+
 /// A cache must serve, fast, and the right thing.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

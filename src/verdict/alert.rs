@@ -90,7 +90,7 @@ fn resolves(facts: &Facts<'_>, e: &AlertExpectation, limit: Span) -> Result<Find
         let resolved = states::settled(states, t0.not_before, until, |firing| !firing);
         let resolved = resolved.filter(|seen| seen.by <= until);
         let finding = within(end, resolved, until, limit, &format!("{} was resolved", e.name));
-        let unseen = resolved.is_none_or(|seen| facts.was_down(source, (seen.by, until)));
+        let unseen = resolved.is_some_and(|seen| facts.was_down(source, (seen.by, until)));
         let finding = match finding.verdict {
             Verdict::Fail if facts.was_down(source, (end.not_before, until)) => {
                 Finding::inconclusive(format!("{}, but {source} did not answer for a while", finding.why))

@@ -20,8 +20,7 @@ const BLIND: &str = "kubernetes_horizontalpodautoscaler_blind";
 
 /// What each of them wanted from `from` to `until`.
 pub(super) fn told(facts: &Facts<'_>, from: RunTime, until: RunTime) -> Vec<Evidence> {
-    let sources = facts.samples.iter().filter(|(_, samples)| !names(samples).is_empty());
-    let told = sources.flat_map(|(source, samples)| {
+    let told = facts.samples.iter().flat_map(|(source, samples)| {
         names(samples).into_iter().map(|name| {
             let figure = |metric| steps(samples, metric, &name);
             let (wanted, most, blind) = (figure(WANTED), figure(MOST), figure(BLIND));

@@ -6,22 +6,18 @@ use crate::{
     units::{RunTime, Seen},
 };
 
-/// The lab's gateway, which tells of its breakers.
-const GATEWAY: &str = "gateway";
+/// The lab's gateway, which counts what it sends and tells of its breakers.
+pub(super) const GATEWAY: &str = "gateway";
 
 impl<'a> Facts<'a> {
-    /// The first of these sources that did not answer at some time from `from` to
-    /// `to`.
-    pub(super) fn blind(
-        &self,
-        sources: impl Fn(&str) -> bool,
-        (from, to): (RunTime, RunTime),
-    ) -> Option<&'a str> {
-        let told = self.signals.iter().filter_map(|(_, signal)| match signal {
-            Signal::Source { source, .. } if sources(source) => Some(source.as_str()),
+    /// The first source that may tell of breakers and did not answer at some time
+    /// from `from` to `to`.
+    pub(super) fn blind_to_breakers(&self, (from, to): (RunTime, RunTime)) -> Option<&'a str> {
+        let mut told = self.signals.iter().filter_map(|(_, signal)| match signal {
+            Signal::Source { source, .. } if self.tells_of_breakers(source) => Some(source.as_str()),
             _ => None,
         });
-        told.into_iter().find(|source| self.was_down(source, (from, to)))
+        told.find(|source| self.was_down(source, (from, to)))
     }
 
     /// Whether this source did not answer at some time from `from` to `to`.
@@ -36,7 +32,7 @@ impl<'a> Facts<'a> {
 
     /// Whether a source may tell of breakers: it was declared, or is the lab's
     /// gateway. A pod that was killed is blind by the fault, and tells of none.
-    pub(super) fn tells_of_breakers(&self, source: &str) -> bool {
+    fn tells_of_breakers(&self, source: &str) -> bool {
         source == GATEWAY || self.plan.observe.iter().any(|one| one.name == source)
     }
 }

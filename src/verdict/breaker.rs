@@ -87,7 +87,7 @@ pub(super) fn opens(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> 
         return Err(Finding::inconclusive(why));
     }
     let in_time = (t0.not_before, t0.by + limit.0);
-    let blind = facts.blind(|source| facts.tells_of_breakers(source), in_time);
+    let blind = facts.blind_to_breakers(in_time);
     if let Some(rejection) = rejected.0 {
         if !names.is_empty() && blind.is_none() {
             let why = format!(
@@ -214,7 +214,7 @@ fn reopened(facts: &Facts<'_>, closed: RunTime, until: RunTime) -> Option<String
         let requests = counted(rejected, "request");
         return Some(format!("{requests} due after that were rejected by an open breaker"));
     }
-    let blind = facts.blind(|source| facts.tells_of_breakers(source), (closed, until))?;
+    let blind = facts.blind_to_breakers((closed, until))?;
     Some(format!("{blind} did not answer for a while after that: it may have opened again"))
 }
 
@@ -233,7 +233,6 @@ fn quiet(facts: &Facts<'_>, phase: &PhaseName) -> Finding {
     }
     let seen_by_then = |states: &&Vec<(Seen, BreakerState)>| states.iter().any(|(seen, _)| seen.by <= end);
     let watched = facts.breakers.values().filter(seen_by_then).count() as u64;
-    let blind = facts.blind(|source| facts.tells_of_breakers(source), (start, end));
     let mut maybe = None;
     for (name, states) in &facts.breakers {
         let said = |seen| format!("breaker {name} was open from {}", interval(seen));
@@ -246,14 +245,13 @@ fn quiet(facts: &Facts<'_>, phase: &PhaseName) -> Finding {
             None => {}
         }
     }
-    match maybe {
-        Some(said) => Finding::inconclusive(format!("{said}: perhaps in this phase, perhaps not")),
-        None if watched == 0 => Finding::inconclusive("no breaker showed itself in this phase"),
-        None if blind.is_some() => Finding::inconclusive(format!(
-            "{} did not answer in all of {phase}: a breaker may have opened",
-            blind.unwrap_or_default()
+    match (maybe, facts.blind_to_breakers((start, end))) {
+        (Some(said), _) => Finding::inconclusive(format!("{said}: perhaps in this phase, perhaps not")),
+        (None, _) if watched == 0 => Finding::inconclusive("no breaker showed itself in this phase"),
+        (None, Some(blind)) => Finding::inconclusive(format!(
+            "{blind} did not answer in all of {phase}: a breaker may have opened"
         )),
-        None => Finding::pass(format!("{} stayed closed", counted(watched, "breaker")))
+        (None, None) => Finding::pass(format!("{} stayed closed", counted(watched, "breaker")))
             .observed(0.0, "count")
             .on("breakers", format!("no breaker open between {start} and {end}")),
     }

@@ -190,7 +190,7 @@ fn wrong(facts: &Facts<'_>, limit: &RatioThreshold) -> Finding {
     let faithful = |version: Option<&Version>| {
         let (_, wrong) = golden(facts.cells_in(None).filter(|cell| {
             let served = &cell.key.served;
-            !served.cache.is_answer() && !served.fallback && served.version.as_ref() == version
+            served.is_own() && served.version.as_ref() == version
         }));
         wrong == 0
     };

@@ -9,6 +9,9 @@ use crate::units::{PodName, RunTime};
 /// Values that a counter can have: whole numbers are exact up to here.
 const COUNTABLE: std::ops::Range<f64> = 0.0..9e15;
 
+/// What the lab's gateway counts: attempts that ended, by pod and outcome.
+pub(super) const UPSTREAM: &str = "gateway_upstream_requests_total";
+
 /// How much counters grew.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Growth {
@@ -41,7 +44,7 @@ pub(super) fn name(series: &str) -> &str {
 /// say nothing about the pod.
 pub(super) fn attempts_at(pod: &PodName) -> impl Fn(&str) -> bool {
     move |series: &str| {
-        name(series) == "gateway_upstream_requests_total"
+        name(series) == UPSTREAM
             && label(series, "pod").as_deref() == Some(pod.as_str())
             && label(series, "outcome").as_deref() != Some("cancelled")
     }

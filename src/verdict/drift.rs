@@ -121,7 +121,7 @@ fn lengths<'a>(
     let mut by_workload: BTreeMap<_, (Distribution, Distribution)> = BTreeMap::new();
     for cell in facts.cells_in(None) {
         let served = &cell.key.served;
-        let own = cell.key.outcome == Outcome::Ok && !served.fallback && !served.cache.is_answer();
+        let own = cell.key.outcome == Outcome::Ok && served.is_own();
         let Some(version) = served.version.as_ref().filter(|_| own) else { continue };
         let (old, new) = by_workload.entry(&cell.key.workload).or_default();
         if version == rollout.candidate {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    blind::GATEWAY,
     counters,
     facts::Facts,
     finding::{Finding, Rigour, counted, evidence, ratio},
@@ -100,7 +101,8 @@ fn by_gateway(facts: &Facts<'_>, start: &Start<'_>, until: RunTime) -> Option<Go
     let unseen = (early.is_none() || seen * 2 < cold || cold.saturating_sub(seen) > GAP)
         .then(|| format!("the gateway was not asked often enough while {} started", start.pod));
     // It counts attempts when they end: those that waited are known by their answers.
-    let waited = of_pod(facts, start.pod).filter(|cell| cell.key.due() + WAITED <= start.ready.not_before);
+    let waited =
+        of_pod(facts, start.pod.as_str()).filter(|cell| cell.key.due() + WAITED <= start.ready.not_before);
     let waited: u64 = waited.filter(|cell| cell.first_end > start.listed).map(|cell| cell.count).sum();
     let early = early.map_or(0, |early| early.by as u64).max(waited);
     Some(Got { early, all: (all.by as u64).max(early), by: "gateway /metrics", unseen })
@@ -109,7 +111,7 @@ fn by_gateway(facts: &Facts<'_>, start: &Start<'_>, until: RunTime) -> Option<Go
 /// By answers that name the pod. Failures name nobody: where there are some
 /// while it starts, they may be its.
 fn by_wire(facts: &Facts<'_>, start: &Start<'_>, until: RunTime) -> Got {
-    let mine = of_pod(facts, start.pod).filter(|cell| cell.first_end > start.listed);
+    let mine = of_pod(facts, start.pod.as_str()).filter(|cell| cell.first_end > start.listed);
     let (early, all) = mine.filter(|cell| cell.first_end <= until).fold((0, 0), |(early, all), cell| {
         let before = match (cell.first_end, cell.last_end) {
             (_, last) if last < start.ready.not_before => cell.count,
@@ -121,8 +123,9 @@ fn by_wire(facts: &Facts<'_>, start: &Start<'_>, until: RunTime) -> Got {
     });
     let failed = nameless_failures(facts, start.listed + WAITED, start.ready.not_before);
     // Who counts as a rule may have had more to say than the answers have.
-    let blind = facts.blind(|source| source == "gateway", (start.listed, until));
-    let blind = blind.map(|blind| format!("{blind} did not answer for a while as {} started", start.pod));
+    let blind = facts
+        .was_down(GATEWAY, (start.listed, until))
+        .then(|| format!("{GATEWAY} did not answer for a while as {} started", start.pod));
     let unseen = (failed > 0)
         .then(|| format!("{} while {} started, of whom is not known", counted(failed, "failure"), start.pod));
     Got { early, all, by: "wire", unseen: unseen.or(blind) }

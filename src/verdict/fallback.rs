@@ -8,7 +8,7 @@ use super::{
     judge::Title,
     model::{CheckKind, Verdict},
     stand_in,
-    times::within,
+    times::{first_end, within},
 };
 use crate::{
     journal::{
@@ -126,14 +126,9 @@ pub(super) fn nobody(facts: &Facts<'_>, after: Option<&FaultId>, t0: Seen) -> Fi
 
 pub(super) fn engages(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
     let t0 = facts.effect(after)?;
-    // Of a cell only its first and last end are known.
-    let first = answers(facts, t0.not_before)
-        .map(|cell| match cell.first_end >= t0.not_before {
-            true => Seen::at(cell.first_end),
-            false => Seen { not_before: t0.not_before, by: cell.last_end },
-        })
-        .min_by_key(|seen| seen.by);
-    let Some(first) = first else { return Err(nobody(facts, after, t0)) };
+    let Some(first) = first_end(answers(facts, t0.not_before), t0.not_before) else {
+        return Err(nobody(facts, after, t0));
+    };
     let since = RunTime(t0.not_before.0.saturating_sub(BEFORE.as_micros() as u64));
     let due = |cell: &&Cell| cell.key.due() >= since && cell.last_end < t0.not_before;
     let share = |part: u64, all: u64| part as f64 / all.max(1) as f64;
@@ -191,8 +186,10 @@ fn disengages(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result
     let watched = until.since(end.by).as_secs_f64();
     let after_end: u64 = mine().filter(|cell| cell.first_end > end.by).map(|cell| cell.count).sum();
     let others = facts.cells_in(None).filter(|cell| {
-        let own = !cell.key.served.fallback && !cell.key.served.cache.is_answer();
-        own && cell.key.outcome == Outcome::Ok && cell.first_end > last && cell.key.due() < until
+        cell.key.served.is_own()
+            && cell.key.outcome == Outcome::Ok
+            && cell.first_end > last
+            && cell.key.due() < until
     });
     let others: u64 = others.map(|cell| cell.count).sum();
     let finding = match finding.verdict {

@@ -8,6 +8,7 @@ use super::{
     counters::{self, Growth},
     facts::{Facts, Sample},
     finding::{Finding, evidence, percent},
+    probes::of_pod,
     sent::{self, Counts},
 };
 use crate::{
@@ -189,10 +190,9 @@ fn traffic(facts: &Facts<'_>, pod: &str, before: RunTime, shut: &[Shut]) -> Vec<
         let shut = shut.iter().filter_map(|shut| counters::inside(samples, shut.from, shut.to, matches));
         Some((usual, shut.reduce(|a, b| a + b)?))
     };
-    let of_pod = |series: &str| counters::label(series, "pod").as_deref() == Some(pod);
-    let attempts = growth("gateway", &|series| {
-        counters::name(series) == "gateway_upstream_requests_total" && of_pod(series)
-    });
+    let names_pod = |series: &str| counters::label(series, "pod").as_deref() == Some(pod);
+    let attempts =
+        growth("gateway", &|series| counters::name(series) == counters::UPSTREAM && names_pod(series));
     let received = growth(pod, &|series| counters::name(series) == "firedrill_lab_requests_total");
     // What counts a request at its end counts those that had begun before.
     let time = mean_seconds(facts, before);
@@ -240,11 +240,7 @@ fn by_wire(facts: &Facts<'_>, pod: &str, before: (RunTime, RunTime), shut: &[Shu
     let count = |from: RunTime, to: RunTime| {
         let first = from.0.div_ceil(1_000_000);
         let end = (to.0 / 1_000_000).max(first);
-        let cells = facts.cells_in(None).filter(|cell| {
-            cell.key.served.pod.as_ref().is_some_and(|name| name.as_str() == pod)
-                && !cell.key.served.cache.is_answer()
-                && (first..end).contains(&u64::from(cell.key.second))
-        });
+        let cells = of_pod(facts, pod).filter(|cell| (first..end).contains(&u64::from(cell.key.second)));
         Growth { by: cells.map(|cell| cell.count as f64).sum(), seconds: (end - first) as f64 }
     };
     let usual = count(before.0, before.1);

@@ -41,15 +41,11 @@ impl Facts<'_> {
 /// Judges the one demand that is set, of the breakers that are meant.
 pub(super) fn judge(facts: &Facts<'_>, e: &BreakerExpectation) -> (Title, Finding) {
     let only = only(facts, e);
-    let (title, finding) = match &only {
-        Ok(only) => of_all(only.as_ref().unwrap_or(facts), e),
-        Err(_) => of_all(facts, e),
-    };
-    let said = [e.kind.map(BreakerKind::in_words), e.name.as_deref()];
-    let said: Vec<&str> = said.into_iter().flatten().collect();
-    let title = match said.as_slice() {
-        [] => title,
-        said => Title { title: format!("{} ({})", title.title, said.join(" ")), ..title },
+    let those = only.as_ref().ok().and_then(Option::as_ref).unwrap_or(facts);
+    let (title, finding) = of_all(those, e);
+    let title = match e.which() {
+        None => title,
+        Some(which) => Title { title: format!("{} ({which})", title.title), ..title },
     };
     (title, only.err().unwrap_or(finding))
 }

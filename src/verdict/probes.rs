@@ -5,6 +5,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
+    blind::GATEWAY,
     counters, early,
     facts::Facts,
     finding::{Finding, counted},
@@ -87,10 +88,11 @@ pub(super) fn nameless_failures(facts: &Facts<'_>, from: RunTime, to: RunTime) -
 }
 
 /// Answers of a pod itself.
-pub(super) fn of_pod<'a>(facts: &Facts<'a>, pod: &PodName) -> impl Iterator<Item = &'a Cell> {
-    facts
-        .cells_in(None)
-        .filter(move |cell| cell.key.served.pod.as_ref() == Some(pod) && !cell.key.served.cache.is_answer())
+pub(super) fn of_pod<'a>(facts: &Facts<'a>, pod: &str) -> impl Iterator<Item = &'a Cell> {
+    facts.cells_in(None).filter(move |cell| {
+        let served = &cell.key.served;
+        served.pod.as_ref().is_some_and(|name| name.as_str() == pod) && !served.cache.is_answer()
+    })
 }
 
 /// A time in which a pod was not ready that had been.
@@ -136,10 +138,7 @@ fn removed(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Fi
             Verdict::Pass if watched < limit.as_secs_f64() => {
                 Finding::inconclusive(format!("{} was not ready for only {watched:.1} s", loss.pod))
             }
-            Verdict::Pass
-                if by == "wire"
-                    && facts.blind(|source| source == "gateway", (loss.lost.not_before, until)).is_some() =>
-            {
+            Verdict::Pass if by == "wire" && facts.was_down(GATEWAY, (loss.lost.not_before, until)) => {
                 Finding::inconclusive(format!(
                     "{}, but the gateway did not answer for a while, which counts",
                     finding.why
@@ -205,8 +204,8 @@ fn last_request(facts: &Facts<'_>, loss: &Loss<'_>, until: RunTime) -> Option<La
         })
     });
     // Due after it, and answered by it all the same.
-    let later =
-        of_pod(facts, loss.pod).filter(|cell| cell.key.due() >= loss.lost.by && cell.key.due() < until);
+    let later = of_pod(facts, loss.pod.as_str())
+        .filter(|cell| cell.key.due() >= loss.lost.by && cell.key.due() < until);
     let wire =
         later.map(|cell| Seen { not_before: cell.key.due(), by: cell.last_end }).max_by_key(|seen| seen.by);
     match (counted, wire) {

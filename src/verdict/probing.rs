@@ -8,6 +8,8 @@ use super::{
     facts::{Facts, Sample},
     finding::{Finding, counted, evidence},
     model::Verdict,
+    probes::of_pod,
+    times::rank,
 };
 use crate::{
     journal::event::BreakerState,
@@ -91,11 +93,6 @@ pub(super) fn judge(
     if periods_seen == 0 {
         return Err(Finding::inconclusive("no breaker was seen half-open, so none had to probe"));
     }
-    let rank = |verdict: Verdict| match verdict {
-        Verdict::Fail | Verdict::Aborted => 2,
-        Verdict::Inconclusive => 1,
-        Verdict::Pass => 0,
-    };
     let worst = groups.iter().max_by_key(|(group, ..)| (rank(group.verdict(limit)), group.least()));
     let Some((group, name, source)) = worst else {
         let why =
@@ -180,11 +177,6 @@ fn samples_around(samples: &[Sample<'_>], period: Period) -> Option<(usize, usiz
 /// had at least so many requests. That there are none proves nothing.
 fn by_wire(facts: &Facts<'_>, pod: &str, period: Period) -> Option<u64> {
     let end = period.to.map_or(facts.end, |to| to.not_before);
-    let cells = facts.cells_in(None).filter(|cell| {
-        cell.key.served.pod.as_ref().is_some_and(|name| name.as_str() == pod)
-            && !cell.key.served.cache.is_answer()
-            && cell.key.due() >= period.from.by
-            && cell.last_end <= end
-    });
+    let cells = of_pod(facts, pod).filter(|cell| cell.key.due() >= period.from.by && cell.last_end <= end);
     Some(cells.map(|cell| cell.count).sum()).filter(|answers| *answers > 0)
 }

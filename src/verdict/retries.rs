@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    blind::GATEWAY,
     counters,
     facts::Facts,
     finding::{Finding, Rigour, counted, ratio},
@@ -46,20 +47,18 @@ fn absorbs(facts: &Facts<'_>, after: Option<&FaultId>, limit: &RatioThreshold) -
     let (t0, end) = (facts.effect(after)?, facts.fault_end(after)?);
     let one_shot = after.and_then(|id| facts.act(id)).is_some_and(|act| act.until.is_none());
     let (from, to) = (t0.by.second(), if one_shot { t0.by + FELT } else { end.not_before }.second());
-    let due = facts.cells_in(None).filter(|cell| (from..=to).contains(&cell.key.second));
-    let census = Census::of(due, matches!(facts.run_end, Some(RunEnd::Aborted)));
+    let due = || facts.cells_in(None).filter(|cell| (from..=to).contains(&cell.key.second));
+    let census = Census::of(due(), matches!(facts.run_end, Some(RunEnd::Aborted)));
     let finding = ratio(census.ok, census.attempted, limit, "request", Rigour::Reaction);
     let failures = census.failures_in_words();
     // Where no attempt failed, there was nothing to absorb.
-    let again = facts.cells_in(None).filter(|cell| (from..=to).contains(&cell.key.second));
-    let again: u64 = again.map(|cell| cell.attempts.saturating_sub(cell.attempts_stated)).sum();
+    let again: u64 = due().map(|cell| cell.attempts.saturating_sub(cell.attempts_stated)).sum();
     let at = |second: u32| RunTime(u64::from(second).saturating_mul(1_000_000));
-    let failed =
-        counters::around(facts.samples_of("gateway"), at(from), at(to.saturating_add(1)), |series| {
-            counters::name(series) == "gateway_upstream_requests_total"
-                && counters::label(series, "outcome")
-                    .is_some_and(|outcome| outcome != "ok" && outcome != "cancelled")
-        });
+    let failed = counters::around(facts.samples_of(GATEWAY), at(from), at(to.saturating_add(1)), |series| {
+        counters::name(series) == counters::UPSTREAM
+            && counters::label(series, "outcome")
+                .is_some_and(|outcome| outcome != "ok" && outcome != "cancelled")
+    });
     let failed = failed.map_or(0.0, |growth| growth.by);
     let finding = match finding.verdict {
         Verdict::Pass if again == 0 && failed == 0.0 && census.ok == census.attempted => {
@@ -123,12 +122,9 @@ fn amplification(facts: &Facts<'_>, phase: Option<&PhaseName>, limit: &RatioThre
             let what = format!("{}, but {} state none", said(figure), counted(silent, "request"));
             Finding::inconclusive(what).observed(figure, "x")
         }
-        (Some(figure), None)
-            if holds(figure)
-                && let Some(blind) = facts.blind(|source| source == "gateway", when) =>
-        {
+        (Some(figure), None) if holds(figure) && facts.was_down(GATEWAY, when) => {
             let what =
-                format!("{}, but {blind} did not answer for a while, which counts them, too", said(figure));
+                format!("{}, but {GATEWAY} did not answer for a while, which counts them, too", said(figure));
             Finding::inconclusive(what).observed(figure, "x")
         }
         (Some(figure), None) => decide(figure, holds(figure)),
@@ -160,7 +156,7 @@ struct Counted {
 }
 
 /// Envoy counts what it sent upstream, and how much of that was tried again: of
-/// the source and cluster that sent most.
+/// the source that sent most.
 fn by_envoy(facts: &Facts<'_>, (start, end): (RunTime, RunTime)) -> Option<Counted> {
     let counted = facts.samples.values().filter_map(|samples| {
         let grew =
@@ -180,8 +176,8 @@ fn by_counters(facts: &Facts<'_>, phase: Option<&PhaseName>) -> Option<Counted> 
         Some(phase) => facts.phase(phase)?,
         None => (facts.judged().0, facts.end),
     };
-    let upstream = |series: &str| counters::name(series) == "gateway_upstream_requests_total";
-    let Some(growth) = counters::around(facts.samples_of("gateway"), start, end, upstream) else {
+    let upstream = |series: &str| counters::name(series) == counters::UPSTREAM;
+    let Some(growth) = counters::around(facts.samples_of(GATEWAY), start, end, upstream) else {
         return by_envoy(facts, (start, end));
     };
     let requests = facts

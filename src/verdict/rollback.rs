@@ -110,7 +110,7 @@ impl<'a, 'f> Rollout<'a, 'f> {
     }
 
     /// When the candidate first got traffic.
-    pub(super) fn first_served(&self) -> Option<Seen> {
+    fn first_served(&self) -> Option<Seen> {
         // An answer had been routed before it ended, and after it was due.
         let wire = self.answers().min_by_key(|cell| cell.first_end).map(|cell| {
             let due = cell.key.due().max(self.started.not_before);
@@ -130,7 +130,7 @@ impl<'a, 'f> Rollout<'a, 'f> {
 
     /// Where nobody tells of it: when, by the answers, only others answered
     /// any more.
-    pub(super) fn withdrawn(&self) -> Option<Seen> {
+    fn withdrawn(&self) -> Option<Seen> {
         let last = self.last_served().filter(|_| !self.told)?;
         let (mut others, candidate) = (answers_after(self, last + GRACE), self.candidate);
         others.any(|(version, _)| version != candidate).then(|| Seen::at(last))
@@ -161,10 +161,20 @@ impl<'a, 'f> Rollout<'a, 'f> {
     }
 
     /// When the rollback was said to start.
-    pub(super) fn detected(&self) -> Option<&RolloutSeen<'a>> {
+    fn detected(&self) -> Option<&RolloutSeen<'a>> {
         self.signals
             .iter()
             .find(|signal| matches!(signal.phase, RolloutPhase::RollingBack | RolloutPhase::RolledBack))
+    }
+
+    /// When the rollback started. Where nobody says: between the first and the
+    /// last answer.
+    pub(super) fn began(&self) -> Option<Seen> {
+        let by_answers = || {
+            let (first, back) = (self.first_served()?, self.withdrawn()?);
+            Some(Seen { not_before: first.by.min(back.by), by: back.by })
+        };
+        self.detected().map(|signal| signal.seen).or_else(by_answers)
     }
 
     /// When it was said to be done.
@@ -229,10 +239,7 @@ impl<'a, 'f> Rollout<'a, 'f> {
         };
         let detected = self.detected();
         let what = format!("the rollback of {} started", self.candidate);
-        // Nobody says when: between its first and its last answer.
-        let by_answers = self.withdrawn().map(|back| Seen { not_before: first.by.min(back.by), by: back.by });
-        let seen = detected.map(|signal| signal.seen).or(by_answers);
-        let finding = within(first, seen, self.until, limit, &what);
+        let finding = within(first, self.began(), self.until, limit, &what);
         let finding = finding.on("wire", format!("{} first served at {}", self.candidate, interval(first)));
         Ok(match detected {
             Some(signal) => {
@@ -373,7 +380,6 @@ pub(super) fn answered_by<'a>(rollout: &Rollout<'a, '_>, since: RunTime) -> BTre
 /// Whether a version gave this answer: what caches and fallbacks say is none's,
 /// and what was shed or refused met none.
 fn may_be_a_versions(cell: &Cell) -> bool {
-    let served = &cell.key.served;
     let met = match cell.key.outcome {
         Outcome::Shed | Outcome::ConnectRefused | Outcome::ConnectTimeout | Outcome::Cancelled => false,
         Outcome::Ok
@@ -389,7 +395,7 @@ fn may_be_a_versions(cell: &Cell) -> bool {
         | Outcome::Malformed
         | Outcome::Mismatch => true,
     };
-    met && !served.fallback && !served.cache.is_answer()
+    met && cell.key.served.is_own()
 }
 
 /// Those answers.

@@ -5,8 +5,8 @@ use super::{
     cache::{Uses, absent},
     facts::Facts,
     finding::{Finding, counted, ms},
-    model::Verdict,
     stats,
+    times::rank,
 };
 use crate::{
     journal::{
@@ -101,14 +101,10 @@ pub(super) fn judge(facts: &Facts<'_>, limit: &RatioThreshold) -> Finding {
             CacheUse::Miss | CacheUse::Unknown | CacheUse::Collapsed | CacheUse::Bypass => {}
         }
     }
-    let rank = |finding: &Finding| match finding.verdict {
-        Verdict::Fail | Verdict::Aborted => 0,
-        Verdict::Inconclusive => 1,
-        Verdict::Pass => 2,
-    };
     let judged = all.iter().filter_map(|one| Some(one.judge(one.factor()?, limit)));
     let figure = |finding: &Finding| finding.observed.unwrap_or(f64::INFINITY);
-    let worst = judged.min_by(|a, b| rank(a).cmp(&rank(b)).then(figure(a).total_cmp(&figure(b))));
+    let worst =
+        judged.min_by(|a, b| rank(b.verdict).cmp(&rank(a.verdict)).then(figure(a).total_cmp(&figure(b))));
     let nothing = || Finding::inconclusive("no workload had both hits and misses that ended well");
     worst.unwrap_or_else(nothing).with([uses.evidence()])
 }

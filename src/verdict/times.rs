@@ -1,7 +1,10 @@
 //! Times between two sightings, each an interval.
 
 use super::{facts::Facts, finding::Finding, model::Verdict};
-use crate::units::{FaultId, RunTime, Seen, Span};
+use crate::{
+    journal::Cell,
+    units::{FaultId, RunTime, Seen, Span},
+};
 
 /// Seconds from one sighting to another: the shortest and the longest that it
 /// may have been. What came before counts as at once.
@@ -43,16 +46,32 @@ pub(super) fn within(from: Seen, to: Option<Seen>, until: RunTime, limit: Span, 
     finding.on("clock", format!("from {}, to {}", interval(from), interval(to)))
 }
 
-/// The finding that decides when all must be within the limit: a failure, or
-/// what is open, or the longest.
-pub(super) fn worst(findings: Vec<Finding>) -> Option<Finding> {
-    let rank = |finding: &Finding| match finding.verdict {
+/// When the first of these answers ended, at or after `since`. Of a cell only its
+/// first and last end are known.
+pub(super) fn first_end<'c>(cells: impl Iterator<Item = &'c Cell>, since: RunTime) -> Option<Seen> {
+    let ends = cells.filter(|cell| cell.last_end >= since).map(|cell| match cell.first_end >= since {
+        true => Seen::at(cell.first_end),
+        false => Seen { not_before: since, by: cell.last_end },
+    });
+    ends.min_by_key(|seen| seen.by)
+}
+
+/// How much a verdict decides beside others: the most decisive is the worst.
+pub(super) fn rank(verdict: Verdict) -> u8 {
+    match verdict {
         Verdict::Fail | Verdict::Aborted => 2,
         Verdict::Inconclusive => 1,
         Verdict::Pass => 0,
-    };
+    }
+}
+
+/// The finding that decides when all must be within the limit: a failure, or
+/// what is open, or the longest.
+pub(super) fn worst(findings: Vec<Finding>) -> Option<Finding> {
     let time = |finding: &Finding| finding.observed.unwrap_or(f64::INFINITY);
-    findings.into_iter().max_by(|a, b| rank(a).cmp(&rank(b)).then(time(a).total_cmp(&time(b))))
+    findings
+        .into_iter()
+        .max_by(|a, b| rank(a.verdict).cmp(&rank(b.verdict)).then(time(a).total_cmp(&time(b))))
 }
 
 /// A sighting in words.

@@ -358,9 +358,8 @@ mod tests {
     #[test]
     fn defect_serves_stale_says_so() {
         for (mode, serves) in [(CacheMode::On, false), (CacheMode::ServesStale, true)] {
-            let cache = ResponseCache::new(mode, Duration::from_millis(1), 7).expect("a cache");
+            let cache = ResponseCache::new(mode, Duration::ZERO, 7).expect("a cache");
             put(&cache, "v1", false, "a");
-            std::thread::sleep(Duration::from_millis(20));
             let hit = cache.get(&cache.key(&"v1".into(), false, &"a".into()));
             assert_eq!(hit.is_some_and(|hit| hit.ttl < 0), serves, "{mode:?}");
         }

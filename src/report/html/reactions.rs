@@ -47,7 +47,7 @@ fn row(reaction: &ReactionFigures) -> ReactionRow {
     };
     ReactionRow {
         mechanism: reactions::mechanism(reaction),
-        cause: reactions::cause(reaction).to_owned(),
+        cause: reaction.cause.as_str().to_owned(),
         times: reactions::times(reaction).into_iter().map(cell).collect(),
         text: reaction.text.replace('`', ""),
     }

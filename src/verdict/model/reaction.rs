@@ -55,6 +55,16 @@ pub enum Cause {
     Phase(PhaseName),
 }
 
+impl Cause {
+    /// The act's id, or the phase's name.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Act(id) => id.as_str(),
+            Self::Phase(phase) => phase.as_str(),
+        }
+    }
+}
+
 /// A time, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-fn slow() -> Drill {
+pub(super) fn slow() -> Drill {
     drill()
         .healthy()
         .fault("slow", 25.0, Some(40.0), &["replica-0"])
@@ -21,7 +21,7 @@ fn slow() -> Drill {
         .breaker(1.0, "replica-1", Closed)
 }
 
-fn expects(drill: Drill, e: BreakerExpectation) -> Drill {
+pub(super) fn expects(drill: Drill, e: BreakerExpectation) -> Drill {
     let e = BreakerExpectation { after: Some("slow".into()), ..e };
     drill.expect(Expectation::CircuitBreaker(e))
 }

@@ -1,11 +1,12 @@
 //! What a half-open breaker lets through, and which breaker is meant.
 
+use super::breaker::{expects, slow};
 use crate::{
     journal::{
         event::{BreakerKind::*, BreakerState::*},
         interval::{CacheUse, Outcome},
     },
-    scenario::model::{BreakerExpectation, Expectation},
+    scenario::model::BreakerExpectation,
     units::Span,
     verdict::{
         model::Verdict::*,
@@ -14,18 +15,6 @@ use crate::{
 };
 
 const PROBES: &str = r#"gateway_circuit_breaker_probes_total{name="replica-0"}"#;
-
-fn slow() -> Drill {
-    drill()
-        .healthy()
-        .fault("slow", 25.0, Some(40.0), &["replica-0"])
-        .breaker(1.0, "replica-0", Closed)
-        .breaker(1.0, "replica-1", Closed)
-}
-
-fn expects(drill: Drill, e: BreakerExpectation) -> Drill {
-    drill.expect(Expectation::CircuitBreaker(BreakerExpectation { after: Some("slow".into()), ..e }))
-}
 
 fn probes(drill: Drill) -> Drill {
     let limit = Some("<= 3".parse().expect("a threshold"));

@@ -11,8 +11,16 @@ use crate::{
     scenario::{metric::MetricExpectation, serving::AutoscalingExpectation},
     units::{FaultId, RunTime, Seen, Span},
     verdict::{
-        alert, autoscaling, breaker, facts::Facts, failover, fallback, finding::Finding, meant, metric,
-        model::Absence, probes, rollback::Rollout, states, times::within,
+        alert, autoscaling, breaker,
+        facts::Facts,
+        failover, fallback,
+        finding::Finding,
+        meant, metric,
+        model::Absence,
+        probes,
+        rollback::Rollout,
+        states,
+        times::{first_end, within},
     },
 };
 
@@ -24,7 +32,8 @@ impl Mechanism<'_> {
     pub(super) fn noticed(self, facts: &Facts<'_>, clock: &Clock) -> Measured {
         let t0 = clock.t0;
         let first = |wanted: &dyn Fn(&Cell) -> bool| {
-            measured(Ok(shown(t0, first_answer(facts, t0, wanted), facts.end)))
+            let those = facts.cells_in(None).filter(|cell| wanted(cell));
+            measured(Ok(shown(t0, first_end(those, t0.not_before), facts.end)))
         };
         let mute = |tells: &dyn Fn(&Cell) -> bool| !facts.cells_in(None).any(tells);
         match self {
@@ -51,9 +60,8 @@ impl Mechanism<'_> {
             Self::Failover(e) => match failover::Roles::of(facts, e) {
                 Ok(roles) => first(&|cell| {
                     let served = &cell.key.served;
-                    let own = !served.fallback && !served.cache.is_answer();
                     let stands_in = served.pod.as_ref().is_some_and(|pod| roles.stands_in(pod));
-                    cell.key.outcome == Outcome::Ok && own && stands_in
+                    cell.key.outcome == Outcome::Ok && served.is_own() && stands_in
                 }),
                 Err(finding) => measured(Err(finding)),
             },
@@ -74,29 +82,12 @@ fn shown(t0: Seen, first: Option<Seen>, until: RunTime) -> Finding {
     within(t0, first, until, ANY, "it")
 }
 
-/// The first answer of this kind. Of a cell only its first and last end are
-/// known.
-fn first_answer(facts: &Facts<'_>, t0: Seen, wanted: impl Fn(&Cell) -> bool) -> Option<Seen> {
-    let cells = facts.cells_in(None).filter(|cell| cell.last_end >= t0.not_before && wanted(cell));
-    let ends = cells.map(|cell| match cell.first_end >= t0.not_before {
-        true => Seen::at(cell.first_end),
-        false => Seen { not_before: t0.not_before, by: cell.last_end },
-    });
-    ends.min_by_key(|seen| seen.by)
-}
-
 fn rolls_back(facts: &Facts<'_>, id: &FaultId, t0: Seen) -> Result<Finding, Finding> {
     let rollout = Rollout::of(facts, Some(id))?;
     if let Some(promoted) = rollout.promoted() {
         return Err(promoted);
     }
-    // Where nobody says when: between its first and its last answer.
-    let by_answers = || {
-        let (first, back) = (rollout.first_served()?, rollout.withdrawn()?);
-        Some(Seen { not_before: first.by.min(back.by), by: back.by })
-    };
-    let seen = rollout.detected().map(|signal| signal.seen).or_else(by_answers);
-    Ok(shown(t0, seen, rollout.until))
+    Ok(shown(t0, rollout.began(), rollout.until))
 }
 
 fn promotes(facts: &Facts<'_>, id: &FaultId, t0: Seen) -> Result<Finding, Finding> {

@@ -1,7 +1,6 @@
 //! What has to react, and to what.
 
 use crate::{
-    journal::event::BreakerKind,
     scenario::{
         alert::AlertExpectation,
         metric::MetricExpectation,
@@ -87,11 +86,7 @@ impl<'a> Mechanism<'a> {
             }),
             Self::Failover(e) => e.to.clone(),
             Self::Promotion(_) => Some("promotion".to_owned()),
-            Self::Breaker(e) => {
-                let said = [e.kind.map(BreakerKind::in_words), e.name.as_deref()];
-                let said: Vec<&str> = said.into_iter().flatten().collect();
-                (!said.is_empty()).then(|| said.join(" "))
-            }
+            Self::Breaker(e) => e.which(),
             Self::Cache(_)
             | Self::Fallback(_)
             | Self::Shedding(_)
@@ -135,10 +130,7 @@ impl<'a> Mechanism<'a> {
     /// `circuit-breaker.slow`, `alert.slow.Errors`.
     pub(super) fn id(self, cause: &Cause) -> CheckId {
         let kind = run::name(self.kind()).replace(' ', "-");
-        let cause = match cause {
-            Cause::Act(id) => id.as_str(),
-            Cause::Phase(phase) => phase.as_str(),
-        };
+        let cause = cause.as_str();
         let name = self.name().map(|name| format!(".{name}")).unwrap_or_default();
         CheckId::new(format!("{kind}.{cause}{name}"))
     }
