@@ -84,6 +84,11 @@ impl Breakers {
         self.looked = true;
         signals
     }
+
+    /// Whether any was not closed at the last look.
+    pub(super) fn any_shut(&self) -> bool {
+        self.known.values().any(|known| known.state != BreakerState::Closed)
+    }
 }
 
 fn read(metrics: &Exposition) -> IndexMap<String, Known> {

@@ -235,13 +235,16 @@ impl Look for Watcher {
         let metrics = text(&self.http, &self.url).await.map(|text| Exposition::parse(&text));
         let now = self.clock.now();
         let Some((metrics, seen)) = self.source.heard(metrics, started, now, &self.sink) else { return };
+        let was_shut = self.breakers.any_shut();
         if let Some(found) = self.reader.breakers(&self.observed.system, &metrics) {
             for signal in self.breakers.told(found) {
                 self.tell(seen, signal).await;
             }
         }
-        // States are looked at more often than counters have to be kept.
-        if self.sampled.is_none_or(|last| started.since(last) >= SAMPLE) {
+        // States are looked at more often than counters have to be kept, but for
+        // what passes a breaker that is open, which may be so for a short time.
+        let shut = was_shut || self.breakers.any_shut();
+        if shut || self.sampled.is_none_or(|last| started.since(last) >= SAMPLE) {
             self.sampled = Some(started);
             let values = sample::values(&metrics, |_| true);
             let signal = Signal::Sample { source: self.observed.name.clone(), values };
