@@ -253,3 +253,61 @@ impl Look for Watcher {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::{Router, extract::State, routing::get};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::journal::{Event, Record, sink::Line};
+
+    /// An Envoy with one cluster, of which so many hosts are ejected.
+    async fn envoy(ejected: Arc<Mutex<u32>>) -> SocketAddr {
+        let stats = async |State(ejected): State<Arc<Mutex<u32>>>| {
+            let ejected = ejected.lock().expect("no panic");
+            format!(
+                "envoy_cluster_outlier_detection_ejections_active{{envoy_cluster_name=\"llm\"}} {ejected}\n"
+            )
+        };
+        let router = Router::new().route("/stats", get(stats)).with_state(ejected);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("it is bound");
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        address
+    }
+
+    #[tokio::test]
+    async fn every_look_at_an_open_breaker_is_kept() {
+        let ejected = Arc::new(Mutex::new(0));
+        let url = format!("http://{}/stats", envoy(Arc::clone(&ejected)).await);
+        let clock = Clock::start();
+        let (sink, mut lines) = Sink::new(clock);
+        let observed = Observed {
+            name: "front".to_owned(),
+            system: System::Envoy(url.clone()),
+            every: crate::units::Span(Duration::from_millis(250)),
+        };
+        let mut watcher = Watcher::new(observed, url, client().expect("a client"), clock, sink);
+        let mut kept = Vec::new();
+        // One look while it is closed, and one when it has closed again.
+        for now in [0, 0, 1, 1, 1, 0, 0] {
+            *ejected.lock().expect("no panic") = now;
+            // As if a sample had been kept just now: the machine may be slow.
+            watcher.sampled = watcher.sampled.map(|_| clock.now());
+            watcher.look().await;
+            let mut samples = 0;
+            while let Ok(line) = lines.try_recv() {
+                let sampled = matches!(
+                    line,
+                    Line::Event(Record { event: Event::Signal { signal: Signal::Sample { .. }, .. }, .. })
+                );
+                samples += u32::from(sampled);
+            }
+            kept.push(samples);
+        }
+        assert_eq!(kept, [1, 0, 1, 1, 1, 1, 0]);
+    }
+}
