@@ -243,6 +243,13 @@ pub struct Cell {
     pub ages_stated: u64,
     /// Misses that were forwarded while one for the same prompt was under way.
     pub overlapping_misses: u64,
+    /// Hits that were found to be what the origin answers to the same request, told
+    /// with the answer that showed it: the hit itself, or the origin's.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hits_alike: u64,
+    /// Hits that were found not to be.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hits_unlike: u64,
 }
 
 /// Journals are long: what is seldom there is left out.
@@ -274,6 +281,8 @@ impl Cell {
             oldest_hit: 0,
             ages_stated: 0,
             overlapping_misses: 0,
+            hits_alike: 0,
+            hits_unlike: 0,
         }
     }
 
@@ -298,6 +307,8 @@ impl Cell {
         self.oldest_hit = self.oldest_hit.max(other.oldest_hit);
         self.ages_stated += other.ages_stated;
         self.overlapping_misses += other.overlapping_misses;
+        self.hits_alike += other.hits_alike;
+        self.hits_unlike += other.hits_unlike;
     }
 }
 

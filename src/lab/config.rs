@@ -170,6 +170,8 @@ modes!(
     CacheMode {
         /// Now and then serves the answer to another prompt.
         WrongAnswer,
+        /// Takes requests for the same that differ in their parameters.
+        IgnoresParameters,
         /// After a rollback still serves what the withdrawn version said.
         StaleAfterRollback,
         /// Sends every concurrent miss of one key upstream.

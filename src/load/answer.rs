@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use super::origin::Words;
+
 /// Why an answer says that it is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finish {
@@ -40,6 +42,8 @@ pub(crate) struct Answer {
     pub(crate) model: Option<String>,
     /// The whole content, kept where [`Answer::keeping_text`] asked for it.
     pub(crate) text: Option<String>,
+    /// What it said, to be compared with other answers.
+    pub(crate) words: Words,
     /// What is wrong with an answer whose right one is known.
     pub(crate) mismatch: Option<String>,
     /// What an episode's next step is made of.
@@ -127,6 +131,7 @@ impl Answer {
         }
         self.last = Some(at);
         self.chunks += 1;
+        self.words.push(content.as_bytes());
         if let Some(text) = &mut self.text {
             text.push_str(content);
         }

@@ -14,13 +14,13 @@ use http::{HeaderName, HeaderValue};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    answer::Left,
+    answer::{Answer, Left},
     client::Client,
     connection::Connections,
     exchange::Exchange,
     feed::{Ask, Feed, Talk},
     misses::Misses,
-    prompts::Prompt,
+    origin::{Compared, Giver, Origins},
     protocol::Protocol,
     record::Recorder,
     request::Ended,
@@ -32,7 +32,7 @@ use crate::{
     journal::{
         Event, Sink,
         event::Exemplar,
-        interval::{CacheUse, Outcome},
+        interval::{CacheUse, Outcome, Served},
     },
     units::WorkloadName,
 };
@@ -64,6 +64,8 @@ pub(crate) struct Crew {
     pub(crate) recorder: Arc<Recorder>,
     /// Misses under way.
     pub(crate) misses: Arc<Misses>,
+    /// What the origin answered.
+    pub(crate) origins: Arc<Origins>,
     /// The run's clock.
     pub(crate) clock: Clock,
     /// For exemplars.
@@ -184,7 +186,7 @@ impl Crew {
         if let Some(log) = &self.requests {
             log.request(self.logged(claim, turn, &ended));
         }
-        self.record(shard, claim, &ask.prompt, ended);
+        self.record(shard, claim, ask, ended);
         drop(open);
         left
     }
@@ -215,7 +217,8 @@ impl Crew {
         }
     }
 
-    fn record(&self, shard: usize, claim: Claim, prompt: &Prompt, exchange: Exchange) {
+    fn record(&self, shard: usize, claim: Claim, ask: &Ask, exchange: Exchange) {
+        let prompt = &ask.prompt;
         let at = |instant| self.clock.at(instant);
         let sent = at(exchange.sent);
         let served = exchange.labels.served;
@@ -238,6 +241,10 @@ impl Crew {
                 detail: exchange.detail,
             }));
         }
+        let compared = match exchange.outcome {
+            Outcome::Ok | Outcome::Mismatch => self.compare(ask, &served, &exchange.answer),
+            _ => Compared::default(),
+        };
         let tokens = exchange.answer.tokens();
         self.recorder.ended(
             shard,
@@ -259,8 +266,25 @@ impl Crew {
                 age: exchange.labels.age,
                 sendings: exchange.attempts,
                 overlapping_miss,
+                compared,
             },
         );
+    }
+
+    /// What a whole answer to a prompt that may come again tells of a cache's hits.
+    fn compare(&self, ask: &Ask, served: &Served, answer: &Answer) -> Compared {
+        let again = ask.prompt.id.is_some() || ask.prompt.golden.is_some();
+        // A fallback is neither.
+        let giver = match served.cache.is_answer() {
+            true => Giver::Cache,
+            false => Giver::Origin,
+        };
+        match (again, served.fallback, served.version.as_ref()) {
+            (false, ..) | (_, true, _) => Compared::default(),
+            (true, false, version) => {
+                self.origins.told(self.protocol.identity(ask), version, &answer.words, giver)
+            }
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
     crew::Crew,
     feed::Feed,
     misses::Misses,
+    origin::Origins,
     progress::{Progress, Reporter},
     protocol::Protocol,
     record::Recorder,
@@ -128,7 +129,7 @@ fn squads(
         let feed = Feed::new(planned.name.as_str(), &planned.workload, dialect, base, job.plan.seed)?;
         ready.push((Arc::new(feed), Arc::new(protocol)));
     }
-    let misses = Arc::new(Misses::default());
+    let (misses, origins) = (Arc::new(Misses::default()), Arc::new(Origins::default()));
     job.plan
         .load
         .iter()
@@ -156,6 +157,7 @@ fn squads(
                 )?,
                 recorder: recorder.clone(),
                 misses: misses.clone(),
+                origins: origins.clone(),
                 clock: job.clock,
                 sink: job.sink.clone(),
                 requests: job.requests.clone(),

@@ -191,6 +191,9 @@ async fn converse(
                 answer.malformed = Some(format!("HTTP {} with an empty body", head.status));
             } else {
                 protocol.dialect.body(answer, &head.headers, &body, wanted, at);
+                if !protocol.generates {
+                    answer.words.push(&body);
+                }
             }
             if protocol.stream && answer.error.is_none() && !body.is_empty() {
                 answer.malformed =

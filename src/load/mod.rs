@@ -22,6 +22,7 @@ mod golden;
 mod grpc;
 mod lengths;
 mod misses;
+mod origin;
 mod probe;
 mod progress;
 mod prompts;

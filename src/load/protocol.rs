@@ -1,6 +1,10 @@
 //! What all requests of a workload have in common: path, headers, limits.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
@@ -103,6 +107,13 @@ impl Protocol {
             headers: [&ask.headers, extra],
             body: &ask.prompt.body,
         }
+    }
+
+    /// A hash of all that is sent for `ask`: two that are equal ask the same.
+    pub(crate) fn identity(&self, ask: &Ask) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.shape.lines(), &ask.uri, &ask.headers, &ask.prompt.body).hash(&mut hasher);
+        hasher.finish()
     }
 
     /// A text from a server, without the secret that it may have said back.

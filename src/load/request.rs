@@ -1,5 +1,6 @@
 //! A request that has ended, and whether it was good.
 
+use super::origin::Compared;
 use crate::{
     journal::interval::{Outcome, Served},
     plan::model::GoodLimits,
@@ -43,6 +44,8 @@ pub(crate) struct Ended {
     pub(crate) attempts: Option<u64>,
     /// A miss while one for the same prompt was under way.
     pub(crate) overlapping_miss: bool,
+    /// Hits that its answer makes comparable with the origin's.
+    pub(crate) compared: Compared,
 }
 
 impl Ended {
@@ -93,6 +96,7 @@ pub(crate) mod tests {
             sendings: 1,
             attempts: Some(2),
             overlapping_miss: false,
+            compared: Compared::default(),
         }
     }
 

@@ -85,6 +85,8 @@ impl Row {
             cell.ages_stated += 1;
         }
         cell.overlapping_misses += u64::from(request.overlapping_miss);
+        cell.hits_alike += u64::from(request.compared.alike);
+        cell.hits_unlike += u64::from(request.compared.unlike);
     }
 
     /// The cell that it is.

@@ -287,6 +287,9 @@ fn cache(acts: &Acts<'_>, e: &CacheExpectation) -> Result<Demands, PlanError> {
     if let Some(limit) = e.wrong {
         push("wrong".to_owned(), CacheExpectation { wrong: Some(limit), ..none.clone() });
     }
+    if let Some(limit) = e.differs {
+        push("differs".to_owned(), CacheExpectation { differs: Some(limit), ..none.clone() });
+    }
     if let Some(limit) = e.max_age {
         push("max-age".to_owned(), CacheExpectation { max_age: Some(limit), ..none.clone() });
     }

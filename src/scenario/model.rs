@@ -438,6 +438,10 @@ pub struct CacheExpectation {
     /// Share of golden prompts that hits may answer wrongly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrong: Option<RatioThreshold>,
+    /// Share of the hits that are not what the origin answers to the same request,
+    /// of those that can be compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub differs: Option<RatioThreshold>,
     /// How old a hit may be, stale or not (`Age`, RFC 9111).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<Span>,

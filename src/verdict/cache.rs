@@ -7,6 +7,7 @@ use super::{
     facts::Facts,
     finding::{Finding, Rigour, counted, evidence, latency, ratio},
     judge::Title,
+    likeness,
     model::{CheckKind, Verdict},
     rollback, speed_up, stale,
 };
@@ -43,6 +44,9 @@ pub(super) fn judge(facts: &Facts<'_>, e: &CacheExpectation) -> (Title, Finding)
         (Title { phase: Some(phase.clone()), ..title }, serves(facts, phase))
     } else if let Some(limit) = &e.wrong {
         (title("cache serves the right answer", format!("{limit} wrong")), wrong(facts, limit))
+    } else if let Some(limit) = &e.differs {
+        let expected = format!("{limit} of the hits are not what the origin answers");
+        (title("cache answers as its origin does", expected), likeness::judge(facts, limit))
     } else if let Some(limit) = e.max_age {
         (title("cache forgets in time", format!("no hit is older than {limit}")), age(facts, limit))
     } else if let Some(id) = &e.fresh_after {

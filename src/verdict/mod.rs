@@ -46,6 +46,7 @@ mod finding;
 mod generator;
 mod judge;
 mod leak;
+mod likeness;
 mod meant;
 mod metric;
 pub mod model;

@@ -49,6 +49,7 @@ pub(super) struct Answers {
     e2e_ms: u64,
     attempts: u64,
     overlapping: u64,
+    compared: (u64, u64),
     good: bool,
     delay: f64,
     length: Option<u64>,
@@ -68,6 +69,7 @@ impl Answers {
             e2e_ms: 400,
             attempts: 1,
             overlapping: 0,
+            compared: (0, 0),
             good: true,
             delay: 0.0,
             length: None,
@@ -163,6 +165,12 @@ impl Answers {
         self
     }
 
+    /// So many hits were found to be the origin's answers, and so many not to be.
+    pub(super) fn compared(mut self, alike: u64, unlike: u64) -> Self {
+        self.compared = (alike, unlike);
+        self
+    }
+
     /// Each has so many tokens.
     pub(super) fn lengths(mut self, tokens: u64) -> Self {
         self.length = Some(tokens);
@@ -208,6 +216,7 @@ impl Answers {
             cell.attempts_stated = self.count;
         }
         cell.overlapping_misses = self.overlapping;
+        (cell.hits_alike, cell.hits_unlike) = self.compared;
         if let Some(age) = self.age {
             (cell.oldest_hit, cell.ages_stated) = (age, self.count);
         }

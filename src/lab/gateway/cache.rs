@@ -92,7 +92,11 @@ impl ResponseCache {
     pub(super) fn new(mode: CacheMode, ttl: Duration, seed: u64) -> Option<Self> {
         let ttl = match mode {
             CacheMode::Off => return None,
-            CacheMode::On | CacheMode::WrongAnswer | CacheMode::SlowHits | CacheMode::ServesStale => ttl,
+            CacheMode::On
+            | CacheMode::WrongAnswer
+            | CacheMode::IgnoresParameters
+            | CacheMode::SlowHits
+            | CacheMode::ServesStale => ttl,
             CacheMode::StaleAfterRollback | CacheMode::NeverExpires => STALE_TTL.max(ttl),
             CacheMode::Stampede => STAMPEDE_TTL.min(ttl),
         };
@@ -120,6 +124,7 @@ impl ResponseCache {
             CacheMode::On
             | CacheMode::Off
             | CacheMode::WrongAnswer
+            | CacheMode::IgnoresParameters
             | CacheMode::Stampede
             | CacheMode::NeverExpires
             | CacheMode::SlowHits
@@ -128,7 +133,11 @@ impl ResponseCache {
                 Space::Version(version.clone(), purges.get(version).copied().unwrap_or(0))
             }
         };
-        Key { space, request: Arc::clone(request) }
+        let request = match self.mode {
+            CacheMode::IgnoresParameters => without_parameters(request),
+            _ => Arc::clone(request),
+        };
+        Key { space, request }
     }
 
     /// Looks an answer up.
@@ -198,6 +207,7 @@ impl ResponseCache {
             }
             CacheMode::On
             | CacheMode::Off
+            | CacheMode::IgnoresParameters
             | CacheMode::StaleAfterRollback
             | CacheMode::Stampede
             | CacheMode::NeverExpires
@@ -213,6 +223,16 @@ impl ResponseCache {
         let mut purges = self.purges.lock().unwrap_or_else(PoisonError::into_inner);
         *purges.entry(version.clone()).or_default() += 1;
     }
+}
+
+/// Defect `ignores-parameters`: what is left of a request's key. Its form is, as
+/// the wrong one would be noticed by any client.
+fn without_parameters(request: &str) -> Arc<str> {
+    const KEPT: [&str; 6] = ["model", "messages", "prompt", "input", "stream", "stream_options"];
+    let Some((path, body)) = request.split_once(' ') else { return request.into() };
+    let Ok(Value::Object(mut body)) = serde_json::from_str(body) else { return request.into() };
+    body.retain(|name, _| KEPT.contains(&name.as_str()));
+    format!("{path} {}", Value::Object(body)).into()
 }
 
 /// Whether an answer has a finish reason, no error, and its stream's end.
@@ -313,6 +333,22 @@ mod tests {
         }
         assert!(!is_whole(None, json.replace("\"stop\"", "null").as_bytes()));
         assert!(!is_whole(None, br#"{"error":{}}"#));
+    }
+
+    #[test]
+    fn defect_ignores_parameters_knows_prompts_only() {
+        let hits = |mode, other: &str| {
+            let cache = cache(mode);
+            let key = |request: &str| cache.key(&"v1".into(), false, &request.into());
+            let asked = r#"/v1/chat/completions {"messages":["a"],"temperature":0.1}"#;
+            cache.put(&key(asked), Some(SSE), "v1".into(), answer("x"), Instant::now());
+            cache.get(&key(other)).is_some()
+        };
+        let warmer = r#"/v1/chat/completions {"messages":["a"],"temperature":0.9}"#;
+        assert!(hits(CacheMode::IgnoresParameters, warmer) && !hits(CacheMode::On, warmer));
+        for other in [warmer.replace("\"a\"", "\"b\""), warmer.replace("chat/", "")] {
+            assert!(!hits(CacheMode::IgnoresParameters, &other), "{other}");
+        }
     }
 
     #[test]

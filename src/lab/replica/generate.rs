@@ -142,8 +142,9 @@ pub(super) async fn generate(
     asked: &openai::Asked,
     api: Api,
 ) -> Response {
+    let prompt = asked.prompt.iter().fold(0, |hash, token| mix(hash ^ token));
     let answer = shared.voice.answer(answer::Asked {
-        prompt: asked.prompt.iter().fold(0, |hash, token| mix(hash ^ token)),
+        prompt: asked.temperature.map_or(prompt, |temperature| mix(prompt ^ temperature.to_bits())),
         question: &asked.question,
         max_tokens: asked.max_tokens,
         ignore_eos: asked.ignore_eos,

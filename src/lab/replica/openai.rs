@@ -26,6 +26,8 @@ pub(super) struct Asked {
     pub(super) usage: bool,
     pub(super) max_tokens: u32,
     pub(super) ignore_eos: bool,
+    /// An answer at another temperature is another one.
+    pub(super) temperature: Option<f64>,
     /// The prompt as ids of tokens.
     pub(super) prompt: Vec<u64>,
     /// The text of the user's last message.
@@ -46,6 +48,7 @@ struct ChatRequest {
     max_completion_tokens: Option<u32>,
     #[serde(default)]
     ignore_eos: bool,
+    temperature: Option<f64>,
 }
 
 /// `POST /v1/completions`, as far as it is honoured.
@@ -60,6 +63,7 @@ struct CompletionRequest {
     max_tokens: Option<u32>,
     #[serde(default)]
     ignore_eos: bool,
+    temperature: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -113,6 +117,7 @@ pub(super) fn chat(body: &[u8]) -> Result<Asked, String> {
         model: request.model,
         stream: request.stream,
         ignore_eos: request.ignore_eos,
+        temperature: request.temperature,
     })
 }
 
@@ -132,6 +137,7 @@ pub(super) fn completion(body: &[u8]) -> Result<Asked, String> {
         model: request.model,
         stream: request.stream,
         ignore_eos: request.ignore_eos,
+        temperature: request.temperature,
     })
 }
 

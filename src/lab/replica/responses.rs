@@ -22,6 +22,7 @@ struct Request {
     max_output_tokens: Option<u32>,
     #[serde(default)]
     ignore_eos: bool,
+    temperature: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -49,6 +50,7 @@ pub(super) fn asked(body: &[u8]) -> Result<Asked, String> {
         model: request.model,
         stream: request.stream,
         ignore_eos: request.ignore_eos,
+        temperature: request.temperature,
     })
 }
 

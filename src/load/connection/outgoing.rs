@@ -24,6 +24,11 @@ impl Shape {
         Self { method, uri, headers, lines }
     }
 
+    /// What all of them begin with: the request line and the headers.
+    pub(crate) fn lines(&self) -> &[u8] {
+        &self.lines
+    }
+
     /// Whether something could follow the head, so that a server must learn
     /// when nothing does.
     fn states_length(&self) -> bool {

@@ -255,6 +255,7 @@ fn cache(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<CacheExpect
         fields.optional(cx, "in", |cx, node| mitigations::phase_of_stale(cx, node, of_stale));
     let serves_during = fields.optional(cx, "serves-during", phase);
     let wrong = fields.optional(cx, "wrong", share_threshold);
+    let differs = fields.optional(cx, "differs", share_threshold);
     let max_age = fields.optional(cx, "max-age", unit::<Span>);
     let fresh_after = fields.optional(cx, "fresh-after", |cx, node| act(cx, node, ActKind::Rollout));
     let overlapping_misses = fields.optional(cx, "overlapping-misses", share_threshold);
@@ -267,6 +268,7 @@ fn cache(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<CacheExpect
         phase: phase_of_stale?,
         serves_during: serves_during?,
         wrong: wrong?,
+        differs: differs?,
         max_age: max_age?,
         fresh_after: fresh_after?,
         overlapping_misses: overlapping_misses?,

@@ -95,6 +95,28 @@ fn it_serves_the_right_answer() {
 }
 
 #[test]
+fn it_answers_as_its_origin_does() {
+    let wants = |drill| {
+        expects(
+            drill,
+            CacheExpectation { differs: Some("<= 0%".parse().expect("one")), ..Default::default() },
+        )
+    };
+    let hits =
+        |alike, unlike| drill().load(0..90, of(Miss, 8)).load(0..90, of(Hit, 10).compared(alike, unlike));
+    wants(hits(8, 0)).gives(Pass);
+    assert!(wants(hits(8, 0).load(40..42, of(Hit, 1).compared(0, 1))).gives(Fail).contains("2 of 722"));
+    // An origin's answer shows it of a hit before.
+    wants(hits(8, 0).load(40..42, of(Miss, 1).compared(0, 1))).gives(Fail);
+    wants(hits(0, 0)).gives(Inconclusive);
+    assert!(wants(hits(0, 0).load(0..3, of(Hit, 9).compared(9, 0))).gives(Inconclusive).contains("only 27"));
+    wants(hits(0, 0).load(0..3, of(Hit, 9).compared(9, 1))).gives(Fail);
+    // Nothing is a cache, or nothing was kept.
+    wants(drill().healthy()).gives(Fail);
+    wants(drill().load(0..90, of(Miss, 8))).gives(Inconclusive);
+}
+
+#[test]
 fn it_is_not_blamed_for_a_version_that_is_wrong_by_itself() {
     let wrong_version = drill()
         .load(0..50, of(Hit, 4).golden())

@@ -89,6 +89,7 @@ pub(super) fn every_check(mut drill: Drill) -> Drill {
             }),
             Expectation::Cache(CacheExpectation { max_age: five, ..Default::default() }),
             Expectation::Cache(CacheExpectation { wrong: t("<= 0%"), ..Default::default() }),
+            Expectation::Cache(CacheExpectation { differs: t("<= 0%"), ..Default::default() }),
             Expectation::Cache(CacheExpectation { overlapping_misses: t("<= 5%"), ..Default::default() }),
             Expectation::Shedding(SheddingExpectation { ratio: t(">= 5%"), ..Default::default() }),
             Expectation::Shedding(SheddingExpectation { rejects: t("p95 < 50ms"), ..Default::default() }),
