@@ -20,7 +20,7 @@ const ANSWERS: usize = 8;
 const WAITING: usize = 64;
 /// Bytes from which no two requests have the same answer by chance: labels and
 /// a plain "yes" are shorter.
-const TELLING: u64 = 24;
+const TELLING: u64 = 16;
 
 /// What an answer said, piece by piece: its text, or the whole of a body that
 /// holds none.
