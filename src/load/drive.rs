@@ -89,7 +89,7 @@ pub async fn drive(job: LoadJob) -> Result<LoadSummary, LoadError> {
     let cancel = job.cancel.child_token();
     // Whoever drops this future stops the users, too.
     let _stop = cancel.clone().drop_guard();
-    let squads = squads(&job, &base, &recorder, &cancel)?;
+    let squads = squads(&job, &recorder, &cancel)?;
     raise_file_limit();
 
     let crews: Vec<Arc<Crew>> = squads.iter().map(|squad| squad.crew.clone()).collect();
@@ -118,16 +118,16 @@ pub async fn drive(job: LoadJob) -> Result<LoadSummary, LoadError> {
 
 fn squads(
     job: &LoadJob,
-    base: &Base,
     recorder: &Arc<Recorder>,
     cancel: &CancellationToken,
 ) -> Result<Vec<Squad>, LoadError> {
     let mut ready = Vec::new();
     for planned in &job.plan.workloads {
-        let protocol = Protocol::new(base, &planned.workload)?;
+        let base = Base::of(&job.to.of(&planned.workload)?)?;
+        let protocol = Protocol::new(&base, &planned.workload)?;
         let dialect = protocol.dialect.clone();
-        let feed = Feed::new(planned.name.as_str(), &planned.workload, dialect, base, job.plan.seed)?;
-        ready.push((Arc::new(feed), Arc::new(protocol)));
+        let feed = Feed::new(planned.name.as_str(), &planned.workload, dialect, &base, job.plan.seed)?;
+        ready.push((Arc::new(feed), Arc::new(protocol), base));
     }
     let (misses, origins) = (Arc::new(Misses::default()), Arc::new(Origins::default()));
     job.plan
@@ -137,7 +137,7 @@ fn squads(
             let index = job.plan.workloads.iter().position(|w| w.name == load.workload).ok_or_else(|| {
                 LoadError::NoWorkload { load: load.name.clone(), workload: load.workload.to_string() }
             })?;
-            let (feed, protocol) = ready[index].clone();
+            let (feed, protocol, base) = ready[index].clone();
             let workload = &job.plan.workloads[index].workload;
             let schedule = Schedule::of(&job.plan, load, &job.search);
             let busy = schedule.is_busy() && workload.turns().1 == Span::default();
@@ -150,7 +150,7 @@ fn squads(
                 feed,
                 protocol,
                 connections: Connections::to(
-                    base.clone(),
+                    base,
                     &workload.connection(),
                     workload.transport.connect_timeout.0,
                     busy,

@@ -48,7 +48,7 @@ pub struct ProbeAnswer {
 /// [`LoadError`] where the workload or the URL can't be used. A request that
 /// fails is no error: its outcome says how.
 pub async fn probe(to: &Destination, workload: &Workload) -> Result<ProbeAnswer, LoadError> {
-    let base = Base::of(to)?;
+    let base = Base::of(&to.of(workload)?)?;
     let protocol = Protocol::new(&base, workload)?;
     let feed = Feed::new("probe", workload, protocol.dialect.clone(), &base, 0)?;
     // New each time, so that no cache answers for the endpoint.

@@ -45,12 +45,14 @@ pub(super) fn autoscaling(e: &AutoscalingExpectation) -> Demands {
 
 pub(super) fn failover(acts: &Acts<'_>, e: &FailoverExpectation) -> Result<Demands, PlanError> {
     let (entry, after) = acts.resolved(e.after.as_ref(), ActKind::Fault, "failover")?;
-    let none = FailoverExpectation { after, to: e.to.clone(), ..Default::default() };
+    let none =
+        FailoverExpectation { after, workload: e.workload.clone(), to: e.to.clone(), ..Default::default() };
     let all = [
         ("within", e.within.map(|d| FailoverExpectation { within: Some(d), ..none.clone() })),
         ("back-within", e.back_within.map(|d| FailoverExpectation { back_within: Some(d), ..none.clone() })),
     ];
-    Ok(set(&format!("failover.{entry}"), all, Expectation::Failover))
+    let whose = e.workload.as_ref().map(|workload| format!(".{workload}")).unwrap_or_default();
+    Ok(set(&format!("failover.{entry}{whose}"), all, Expectation::Failover))
 }
 
 pub(super) fn drift(acts: &Acts<'_>, e: &DriftExpectation) -> Result<Demands, PlanError> {

@@ -45,7 +45,7 @@ async fn endpoints(plan: &Plan, to: &Destination) -> Vec<String> {
             Ok(answer) => problems.push(format!(
                 "workload `{}`: the endpoint {} answered a first request with `{}`: {}",
                 planned.name,
-                to.url,
+                to.of(&planned.workload).map_or_else(|_| to.url.clone(), |own| own.url),
                 answer.outcome.as_str(),
                 answer.detail
             )),

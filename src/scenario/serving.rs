@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units::{FaultId, PhaseName, RatioThreshold, Span};
+use crate::units::{FaultId, PhaseName, RatioThreshold, Span, WorkloadName};
 
 /// A pod must get traffic while it is ready, and at no other time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +57,9 @@ pub struct FailoverExpectation {
     /// The fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<FaultId>,
+    /// Whose users are meant: those of this workload. None: of all together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<WorkloadName>,
     /// Who serves in its place: a name, or its beginning, as answers have it
     /// (`x-served-by`). None: anybody whom the fault does not hit.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,6 +12,10 @@ use crate::units::Span;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Transport {
+    /// Where its requests go, if not to the target: the second of two clusters or
+    /// zones, `http://host:port`. Faults act on the target alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
     /// HTTP version, reuse of connections, TLS.
     #[serde(default)]
     pub connection: Connection,
@@ -33,6 +37,7 @@ pub struct Transport {
 impl Default for Transport {
     fn default() -> Self {
         Self {
+            at: None,
             connection: Connection::default(),
             auth: None,
             retries: None,

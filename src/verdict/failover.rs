@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     journal::{Cell, interval::Outcome},
-    scenario::serving::FailoverExpectation,
-    units::{PodName, RunTime, Seen, Span},
+    scenario::{model::Slo, serving::FailoverExpectation},
+    units::{PodName, RunTime, Seen, Span, WorkloadName},
 };
 
 /// Share of the answers in which others may be met that should not serve.
@@ -26,13 +26,17 @@ const LATELY: std::time::Duration = std::time::Duration::from_secs(3);
 pub(super) fn judge(facts: &Facts<'_>, e: &FailoverExpectation) -> (Title, Finding) {
     let title = |title: &str, expected: String| Title::of(CheckKind::Failover, title, expected);
     let to = e.to.as_deref().map(|to| format!(" by {to}")).unwrap_or_default();
+    let whose = e.workload.as_ref().map(|of| format!(" of `{of}`")).unwrap_or_default();
     if let Some(limit) = e.within {
         let expected = format!("served{to} in the baseline's SLOs within {limit}");
-        (title("others serve in its place", expected), fails_over(facts, e, limit).unwrap_or_else(|f| f))
+        (
+            title(&format!("others serve in its place{whose}"), expected),
+            fails_over(facts, e, limit).unwrap_or_else(|f| f),
+        )
     } else if let Some(limit) = e.back_within {
         let expected = format!("within {limit} of the fault's end");
         (
-            title("those serve again that did before", expected),
+            title(&format!("those serve again that did before{whose}"), expected),
             fails_back(facts, e, limit).unwrap_or_else(|f| f),
         )
     } else {
@@ -42,10 +46,11 @@ pub(super) fn judge(facts: &Facts<'_>, e: &FailoverExpectation) -> (Title, Findi
 
 /// Answers from who really gave them: none of a cache's, with the time when
 /// their second begins.
-fn answers<'a>(facts: &Facts<'a>) -> impl Iterator<Item = (RunTime, &'a Cell)> {
-    let ok = facts.cells_in(None).filter(|cell| {
+fn answers<'a>(facts: &Facts<'a>, whose: Option<&WorkloadName>) -> impl Iterator<Item = (RunTime, &'a Cell)> {
+    let ok = facts.cells_in(None).filter(move |cell| {
         let cached = cell.key.served.cache.is_answer();
-        cell.key.outcome == Outcome::Ok && !cached
+        let mine = whose.is_none_or(|workload| *workload == cell.key.workload);
+        cell.key.outcome == Outcome::Ok && !cached && mine
     });
     ok.map(|cell| (cell.key.due(), cell))
 }
@@ -58,6 +63,8 @@ pub(super) struct Roles<'a> {
     /// Who served before.
     before: BTreeSet<&'a PodName>,
     to: Option<&'a str>,
+    /// Of this workload's answers. None: of all.
+    whose: Option<&'a WorkloadName>,
 }
 
 impl<'a> Roles<'a> {
@@ -65,7 +72,8 @@ impl<'a> Roles<'a> {
         let effect = facts.effect(e.after.as_ref())?;
         let targets = e.after.as_ref().and_then(|id| facts.faults.get(id));
         let targets = targets.map_or(&[][..], |history| history.targets);
-        let before: BTreeSet<&PodName> = answers(facts)
+        let whose = e.workload.as_ref();
+        let before: BTreeSet<&PodName> = answers(facts, whose)
             .filter(|(_, cell)| cell.last_end < effect.not_before && !cell.key.served.fallback)
             .filter_map(|(_, cell)| cell.key.served.pod.as_ref())
             .collect();
@@ -77,7 +85,7 @@ impl<'a> Roles<'a> {
         // meant, also those that stood by.
         let same = targets.iter().any(|pod| before.contains(pod));
         let hit = if same { targets.iter().collect() } else { Vec::new() };
-        Ok(Self { hit, before, to: e.to.as_deref() })
+        Ok(Self { hit, before, to: e.to.as_deref(), whose })
     }
 
     /// Whether a pod may serve in the place of what is down.
@@ -102,7 +110,7 @@ struct Counted {
 
 fn count(facts: &Facts<'_>, roles: &Roles<'_>, from: RunTime, to: RunTime) -> Counted {
     let mut counted = Counted::default();
-    for (due, cell) in answers(facts) {
+    for (due, cell) in answers(facts, roles.whose) {
         if due < from || due >= to {
             continue;
         }
@@ -123,7 +131,13 @@ fn fails_over(facts: &Facts<'_>, e: &FailoverExpectation, limit: Span) -> Result
     let after = e.after.as_ref();
     let (t0, end) = (facts.effect(after)?, facts.fault_end(after)?);
     let roles = Roles::of(facts, e)?;
-    let slos = windows::baseline(facts);
+    // Of one workload, what is demanded of all together counts, too.
+    let own: Option<Vec<Slo>> = e.workload.as_ref().map(|workload| {
+        let all = windows::baseline(facts).into_iter();
+        let mine = all.filter(|slo| slo.workload.as_ref().is_none_or(|of| of == workload));
+        mine.map(|slo| Slo { workload: Some(workload.clone()), ..slo.clone() }).collect()
+    });
+    let slos = own.as_ref().map_or_else(|| windows::baseline(facts), |own| own.iter().collect());
     if slos.is_empty() {
         return Err(Finding::inconclusive("the first phase has no SLOs to be in"));
     }
@@ -187,7 +201,7 @@ fn fails_back(facts: &Facts<'_>, e: &FailoverExpectation, limit: Span) -> Result
     // What was due before may have waited for the end.
     let since = RunTime(end.not_before.0 / 1_000_000 * 1_000_000);
     let mine = |back: &dyn Fn(&PodName) -> bool| -> Vec<Seen> {
-        let those = answers(facts).filter(|(due, cell)| {
+        let those = answers(facts, roles.whose).filter(|(due, cell)| {
             *due >= since
                 && *due < until
                 && cell.first_end > end.not_before

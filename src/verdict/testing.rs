@@ -50,6 +50,7 @@ pub(super) struct Answers {
     attempts: u64,
     overlapping: u64,
     compared: (u64, u64),
+    workload: &'static str,
     good: bool,
     delay: f64,
     length: Option<u64>,
@@ -70,6 +71,7 @@ impl Answers {
             attempts: 1,
             overlapping: 0,
             compared: (0, 0),
+            workload: "chat",
             good: true,
             delay: 0.0,
             length: None,
@@ -171,6 +173,12 @@ impl Answers {
         self
     }
 
+    /// They are of this workload, and not of `chat`.
+    pub(super) fn workload(mut self, workload: &'static str) -> Self {
+        self.workload = workload;
+        self
+    }
+
     /// Each has so many tokens.
     pub(super) fn lengths(mut self, tokens: u64) -> Self {
         self.length = Some(tokens);
@@ -193,7 +201,7 @@ impl Answers {
         let key = CellKey {
             second,
             phase,
-            workload: "chat".into(),
+            workload: self.workload.into(),
             outcome: self.outcome,
             served: self.served.clone(),
             golden: self.golden,

@@ -7,7 +7,7 @@ use http::{
     uri::{Authority, Scheme},
 };
 
-use crate::load::LoadError;
+use crate::{load::LoadError, scenario::model::Workload};
 
 /// Where load goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,17 @@ impl From<Uri> for Destination {
 }
 
 impl Destination {
+    /// Where the requests of `workload` go, if those of others go here.
+    ///
+    /// # Errors
+    /// [`LoadError::Url`] if it has an address of its own that is no URL.
+    pub fn of(&self, workload: &Workload) -> Result<Self, LoadError> {
+        let Some(at) = &workload.transport.at else { return Ok(self.clone()) };
+        let url: Result<Uri, _> = at.parse();
+        let wrong = |_| LoadError::Url { url: at.clone(), why: "it is not a URL" };
+        url.map(Self::from).map_err(wrong)
+    }
+
     /// Host (a name or an address, without brackets) and port of its URL.
     pub fn host_and_port(&self) -> Result<(String, u16), LoadError> {
         Base::of(self).map(|base| (base.host, base.port))

@@ -12,7 +12,7 @@ use crate::{
         source::Place,
         yaml::Node,
     },
-    units::{FaultId, RatioThreshold, Span},
+    units::{FaultId, RatioThreshold, Span, WorkloadName},
 };
 
 pub(super) fn probes(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<ProbesExpectation> {
@@ -67,12 +67,20 @@ pub(super) fn autoscaling(
 pub(super) fn failover(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<FailoverExpectation> {
     let mut fields = Fields::of(cx, node, "FailoverExpectation", "who must serve in whose place")?;
     let after = after(cx, &mut fields, ActKind::Fault, true, place);
+    let known_workloads = cx.names.workloads.clone();
+    let workload =
+        fields.optional(cx, "workload", |cx, node| cx.reference(node, "workload", &known_workloads));
     let to = fields.optional(cx, "to", |cx, node| cx.identifier(node, "who serves, such as `zone-b`"));
     let within = fields.optional(cx, "within", unit::<Span>);
     let back_within = fields.optional(cx, "back-within", unit::<Span>);
     let known = fields.finish(cx);
-    let expectation =
-        FailoverExpectation { after: after?, to: to?, within: within?, back_within: back_within? };
+    let expectation = FailoverExpectation {
+        after: after?,
+        workload: workload?.map(WorkloadName),
+        to: to?,
+        within: within?,
+        back_within: back_within?,
+    };
     let any = expectation.within.is_some() || expectation.back_within.is_some();
     demands(cx, place, any || !known, "within: 5s").map(|()| expectation)
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
-    Context, Fields,
+    Context, Fields, lab,
     scalars::{boolean, unit},
     workload::span_above_zero,
 };
@@ -18,12 +18,14 @@ use crate::scenario::{
 
 /// The workload's keys that are about its transport.
 pub(super) fn transport(cx: &mut Context<'_>, fields: &mut Fields<'_>) -> Option<Transport> {
+    let at = fields.optional(cx, "at", lab::url);
     let connection = fields.or(cx, "connection", Connection::default(), connection);
     let auth = fields.optional(cx, "auth", auth);
     let retries = fields.optional(cx, "retries", retries);
     let connect_timeout = fields.or(cx, "connect-timeout", default_connect_timeout(), span_above_zero);
     let first_token_timeout = fields.optional(cx, "first-token-timeout", span_above_zero);
     Some(Transport {
+        at: at?,
         connection: connection?,
         auth: auth?,
         retries: retries?,

@@ -230,7 +230,7 @@ fn over(drill: Drill, to: Option<&str>) -> Drill {
         after: Some("zone".into()),
         to: to.map(str::to_owned),
         within: Some(Span::secs(5)),
-        back_within: None,
+        ..Default::default()
     }))
 }
 
@@ -265,13 +265,35 @@ fn somebody_else_serves_in_its_place() {
 }
 
 #[test]
+fn one_workloads_users_are_served_elsewhere() {
+    let judged = |drill: Drill| {
+        drill.expect(Expectation::Failover(FailoverExpectation {
+            after: Some("zone".into()),
+            workload: Some("chat".into()),
+            to: Some("b".to_owned()),
+            within: Some(Span::secs(5)),
+            ..Default::default()
+        }))
+    };
+    // Another workload's users are served there all the time, many more of them.
+    let others = |drill: Drill| drill.load(0..90, Answers::ok(600).pod("b-0").workload("other"));
+    let served = |by: &str| zone(others(lost().load(26..42, Answers::ok(20).pod(by))));
+    judged(served("b-0")).gives(Pass);
+    judged(served("c-0")).gives(Fail);
+    let failed = zone(others(lost().load(25..42, Answers::failed(20, Outcome::Timeout))));
+    judged(failed.clone()).gives(Fail);
+    // Of all together, so few don't show.
+    over(failed, Some("b")).gives(Pass);
+}
+
+#[test]
 fn those_serve_again_that_did_before() {
     let back = |drill: Drill| {
         drill.expect(Expectation::Failover(FailoverExpectation {
             after: Some("zone".into()),
             to: Some("b".to_owned()),
-            within: None,
             back_within: Some(Span::secs(8)),
+            ..Default::default()
         }))
     };
     let served = |until: u32| {

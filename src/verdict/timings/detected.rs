@@ -61,7 +61,8 @@ impl Mechanism<'_> {
                 Ok(roles) => first(&|cell| {
                     let served = &cell.key.served;
                     let stands_in = served.pod.as_ref().is_some_and(|pod| roles.stands_in(pod));
-                    cell.key.outcome == Outcome::Ok && served.is_own() && stands_in
+                    let mine = e.workload.as_ref().is_none_or(|of| *of == cell.key.workload);
+                    cell.key.outcome == Outcome::Ok && served.is_own() && stands_in && mine
                 }),
                 Err(finding) => measured(Err(finding)),
             },

@@ -115,7 +115,8 @@ backend llm
 
 /// HAProxy before two zones, each with one server that is set up so, and says its
 /// name on its answers; `more` is in the backend. `beside` has its metrics.
-pub(crate) fn haproxy_of_zones([a, b]: [&str; 2], [first, second]: [&str; 2], more: &str) -> Real {
+pub(crate) fn haproxy_of_zones(zones: [(&str, &str, &str); 2], more: &str) -> Real {
+    let [(first, a, first_is), (second, b, second_is)] = zones;
     let sections = format!(
         "frontend front
   bind 127.0.0.1:@port@
@@ -127,8 +128,8 @@ backend llm
   retries 2
   option redispatch 1
   {more}
-  server zone-a-0 {a} {first}
-  server zone-b-0 {b} {second}
+  server {first}-0 {a} {first_is}
+  server {second}-0 {b} {second_is}
 "
     );
     run_haproxy(&sections, "", "", "/healthz")
