@@ -209,6 +209,8 @@ modes!(
     RetryMode {
         /// No budget and many attempts.
         Storm,
+        /// Once an attempt failed, sends every request twice, for good.
+        NeverSettles,
     }
 );
 modes!(

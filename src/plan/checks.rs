@@ -368,6 +368,11 @@ fn retries(acts: &Acts<'_>, e: &RetryExpectation) -> Result<Demands, PlanError> 
         let demand = RetryExpectation { after, absorbs: Some(limit), ..RetryExpectation::default() };
         demands.push((format!("retries.{entry}.absorbs"), Expectation::Retries(demand)));
     }
+    if let Some(limit) = e.settles_within {
+        let (entry, after) = acts.resolved(e.after.as_ref(), ActKind::Fault, "retries")?;
+        let demand = RetryExpectation { after, settles_within: Some(limit), ..RetryExpectation::default() };
+        demands.push((format!("retries.{entry}.settles-within"), Expectation::Retries(demand)));
+    }
     if let Some(limit) = e.amplification {
         let phase = e.phase.as_ref().map(|phase| format!(".{phase}")).unwrap_or_default();
         let demand = RetryExpectation {

@@ -532,6 +532,9 @@ pub struct RetryExpectation {
     /// (one-shot: in the 5 s after its effect).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absorbs: Option<RatioThreshold>,
+    /// Fault's end → requests cost as few upstream attempts as before it, for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settles_within: Option<Span>,
     /// Upstream attempts per request that went upstream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amplification: Option<RatioThreshold>,

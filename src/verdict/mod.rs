@@ -63,6 +63,7 @@ mod run;
 pub(crate) mod searched;
 mod sent;
 pub mod series;
+mod settling;
 mod shedding;
 mod slo;
 mod speed_up;

@@ -130,7 +130,8 @@ fn periods(facts: &Facts<'_>, name: &str, since: RunTime) -> Vec<Period> {
     let half_open = states
         .iter()
         .enumerate()
-        .filter(|(_, (seen, state))| *state == BreakerState::HalfOpen && seen.by > since);
+        // The first that is known of it is no change: nobody saw when that began.
+        .filter(|(i, (seen, state))| *i > 0 && *state == BreakerState::HalfOpen && seen.by > since);
     half_open.map(|(i, (from, _))| Period { from: *from, to: states.get(i + 1).map(|(to, _)| *to) }).collect()
 }
 

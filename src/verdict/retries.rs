@@ -9,6 +9,7 @@ use super::{
     finding::{Finding, Rigour, counted, ratio},
     judge::Title,
     model::{CheckKind, Verdict},
+    settling,
     slo::Census,
 };
 use crate::{
@@ -37,6 +38,9 @@ pub(super) fn judge(facts: &Facts<'_>, e: &RetryExpectation) -> (Title, Finding)
     } else if let Some(limit) = &e.absorbs {
         let finding = absorbs(facts, e.after.as_ref(), limit).unwrap_or_else(|f| f);
         (title("retries absorb the fault", format!("{limit} ok while it acts")), finding)
+    } else if let Some(limit) = e.settles_within {
+        let finding = settling::judge(facts, e.after.as_ref(), limit).unwrap_or_else(|f| f);
+        (title("retries end with the fault", format!("as few attempts as before within {limit}")), finding)
     } else {
         (title("retries", String::new()), Finding::inconclusive("it demands nothing"))
     }

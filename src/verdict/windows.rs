@@ -22,7 +22,7 @@ pub(super) const WINDOW: u64 = 5;
 /// good second between two bad ones is no recovery, and one of some seconds is.
 const WINDOWS: usize = 3;
 /// Requests without which a window says nothing.
-const ENOUGH: u64 = 5;
+pub(super) const ENOUGH: u64 = 5;
 /// More seconds than this are not looked at (a week).
 const LONGEST: u64 = 7 * 24 * 3600;
 
@@ -169,6 +169,20 @@ pub(super) fn look(
     when: &str,
 ) -> Result<Windows, Finding> {
     let aborted = matches!(facts.run_end, Some(RunEnd::Aborted));
+    over(facts, (from, until), when, |cells| {
+        let each: Vec<Option<bool>> = slos.iter().map(|slo| meets(facts.plan, cells, slo, aborted)).collect();
+        if each.contains(&Some(false)) { Some(false) } else { (!each.contains(&None)).then_some(true) }
+    })
+}
+
+/// The same by anything that the requests of a window hold or don't. None: they
+/// are too few to tell.
+pub(super) fn over(
+    facts: &Facts<'_>,
+    (from, until): (RunTime, RunTime),
+    when: &str,
+    holds: impl Fn(&[&Cell]) -> Option<bool>,
+) -> Result<Windows, Finding> {
     let mut by_second: BTreeMap<u64, Vec<&Cell>> = BTreeMap::new();
     facts.cells_in(None).for_each(|cell| by_second.entry(cell.key.second.into()).or_default().push(cell));
     let from = from.0 / 1_000_000;
@@ -182,14 +196,7 @@ pub(super) fn look(
                 .range(second..second + WINDOW)
                 .flat_map(|(_, cells)| cells.iter().copied())
                 .collect();
-            let each: Vec<Option<bool>> =
-                slos.iter().map(|slo| meets(facts.plan, &cells, slo, aborted)).collect();
-            let verdict = if each.contains(&Some(false)) {
-                Some(false)
-            } else {
-                (!each.contains(&None)).then_some(true)
-            };
-            (second, verdict)
+            (second, holds(&cells))
         })
         .collect();
     let judged = windows.iter().filter(|(_, verdict)| verdict.is_some()).count();

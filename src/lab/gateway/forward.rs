@@ -35,6 +35,9 @@ const STORM_ATTEMPTS: u32 = 6;
 /// one takes, as a limit that was tuned on an idle day.
 const STORM_PATIENCE: Duration = Duration::from_millis(25);
 
+/// Defect `never-settles`: so soon each request is sent again.
+const AGAIN: Duration = Duration::from_millis(1);
+
 /// What was tried for a request.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -81,8 +84,15 @@ pub(super) async fn forward(
     let begun = match gateway.config.retries {
         RetryMode::On => in_turn(gateway, asked, role, RETRIES, tally).await,
         RetryMode::Off => in_turn(gateway, asked, role, 0, tally).await,
-        RetryMode::Storm => storm(gateway, asked, role, tally).await,
+        RetryMode::Storm => at_once(gateway, asked, role, (STORM_ATTEMPTS, STORM_PATIENCE), tally).await,
+        RetryMode::NeverSettles if gateway.unsettled.load(Ordering::Relaxed) => {
+            at_once(gateway, asked, role, (2, AGAIN), tally).await
+        }
+        RetryMode::NeverSettles => in_turn(gateway, asked, role, RETRIES, tally).await,
     };
+    if tally.last.is_some() {
+        gateway.unsettled.store(true, Ordering::Relaxed);
+    }
     match begun {
         Some(begun) => Some(begun),
         None => fallback::answer(gateway, asked, tally).await,
@@ -118,11 +128,18 @@ async fn in_turn(
     None
 }
 
-/// The defect: many attempts at once, and no budget.
-async fn storm(gateway: &Gateway, asked: &Asked, role: Role, tally: &mut Tally) -> Option<Begun> {
+/// A defect: so many attempts at once, each so long after the one before, and no
+/// budget.
+async fn at_once(
+    gateway: &Gateway,
+    asked: &Asked,
+    role: Role,
+    (most, patience): (u32, Duration),
+    tally: &mut Tally,
+) -> Option<Begun> {
     let mut running = FuturesUnordered::new();
     loop {
-        if tally.attempts < STORM_ATTEMPTS
+        if tally.attempts < most
             && let Some(ticket) = pick(gateway, role, &[], tally)
         {
             if tally.attempts > 0 {
@@ -140,7 +157,7 @@ async fn storm(gateway: &Gateway, asked: &Asked, role: Role, tally: &mut Tally) 
                 Some(Err(failure)) => tally.last = Some(failure),
                 None => {}
             },
-            () = tokio::time::sleep(STORM_PATIENCE) => {}
+            () = tokio::time::sleep(patience), if tally.attempts < most => {}
         }
     }
 }

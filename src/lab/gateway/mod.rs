@@ -73,6 +73,8 @@ struct Gateway {
     chance: Mutex<ChaCha8Rng>,
     /// The second zone has served.
     failed_over: AtomicBool,
+    /// Defect `never-settles`: an attempt failed once.
+    unsettled: AtomicBool,
 }
 
 impl Gateway {
@@ -95,6 +97,7 @@ impl Gateway {
             metrics: Arc::default(),
             chance: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
             failed_over: AtomicBool::new(false),
+            unsettled: AtomicBool::new(false),
             config,
         }
     }

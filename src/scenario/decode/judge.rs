@@ -336,14 +336,23 @@ fn shedding(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<Shedding
 
 fn retries(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<RetryExpectation> {
     let mut fields = Fields::of(cx, node, "RetryExpectation", "what retries must do")?;
-    let after = after(cx, &mut fields, ActKind::Fault, node.get("absorbs").is_some(), place);
+    let of_fault = node.get("absorbs").is_some() || node.get("settles-within").is_some();
+    let after = after(cx, &mut fields, ActKind::Fault, of_fault, place);
     let absorbs = fields.optional(cx, "absorbs", share_threshold);
+    let settles_within = fields.optional(cx, "settles-within", unit::<Span>);
     let amplification = fields.optional(cx, "amplification", unit::<RatioThreshold>);
     let phase = fields.optional(cx, "in", phase);
     let known = fields.finish(cx);
-    let expectation =
-        RetryExpectation { after: after?, absorbs: absorbs?, amplification: amplification?, phase: phase? };
-    let any = expectation.amplification.is_some() || expectation.absorbs.is_some();
+    let expectation = RetryExpectation {
+        after: after?,
+        absorbs: absorbs?,
+        settles_within: settles_within?,
+        amplification: amplification?,
+        phase: phase?,
+    };
+    let any = expectation.amplification.is_some()
+        || expectation.absorbs.is_some()
+        || expectation.settles_within.is_some();
     demands(cx, place, any || !known, "amplification: \"<= 1.5\"").map(|()| expectation)
 }
 

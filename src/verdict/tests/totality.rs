@@ -99,6 +99,11 @@ pub(super) fn every_check(mut drill: Drill) -> Drill {
             Expectation::Retries(RetryExpectation { amplification: t("<= 1.5"), ..Default::default() }),
             Expectation::Retries(RetryExpectation {
                 after: after.clone(),
+                settles_within: five,
+                ..Default::default()
+            }),
+            Expectation::Retries(RetryExpectation {
+                after: after.clone(),
                 absorbs: t(">= 95%"),
                 ..Default::default()
             }),

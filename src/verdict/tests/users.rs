@@ -189,6 +189,46 @@ fn envoys_own_counters_are_heard() {
 }
 
 #[test]
+fn retries_end_with_the_fault() {
+    let wants = |drill: Drill| {
+        drill.fault("slow", 25.0, Some(40.0), &["replica-0"]).expect(Expectation::Retries(RetryExpectation {
+            after: Some("slow".into()),
+            settles_within: Some(Span::secs(5)),
+            ..Default::default()
+        }))
+    };
+    // Each request twice, while it acts and so long after it.
+    let twice = |until| {
+        let other = drill().load(0..25, Answers::ok(20)).load(25..until, Answers::ok(20).attempts(2));
+        other.load(until..90, Answers::ok(20))
+    };
+    wants(twice(41)).gives(Pass);
+    wants(twice(55)).gives(Fail);
+    wants(twice(90)).gives(Fail);
+    // A few more than before are as few; some are not.
+    wants(twice(41).load(45..90, Answers::ok(1).attempts(2))).gives(Pass);
+    wants(twice(41).load(45..90, Answers::ok(5).attempts(2))).gives(Fail);
+    // Those that fail say nothing, and may be tried most often.
+    wants(twice(41).load(41..90, Answers::failed(10, Outcome::Timeout).silent())).gives(Inconclusive);
+    wants(drill().load(0..90, Answers::ok(20).silent())).gives(Inconclusive);
+    wants(drill().load(25..90, Answers::ok(20))).gives(Inconclusive);
+    wants(twice(41).load(0..25, Answers::failed(10, Outcome::Timeout).silent())).gives(Inconclusive);
+    // Hits cost nothing.
+    wants(twice(90).load(41..90, Answers::ok(900).cache(CacheUse::Hit).attempts(0))).gives(Fail);
+    // The gateway counts what the answers don't state.
+    let series = "gateway_upstream_requests_total{pod=\"replica-0\",outcome=\"ok\"}";
+    let counting = |each: f64| {
+        let drill = wants(twice(41));
+        (0..90).fold(drill, |drill, second| {
+            let second = f64::from(second);
+            drill.sample(second, "gateway", &[(series, second * 20.0 * each)])
+        })
+    };
+    counting(1.0).gives(Pass);
+    assert!(counting(2.0).gives(Inconclusive).contains("200%"));
+}
+
+#[test]
 fn retries_absorb_a_fault() {
     let wants = |drill: Drill, until| {
         drill.fault("kill", 25.0, until, &["replica-0"]).expect(Expectation::Retries(RetryExpectation {
