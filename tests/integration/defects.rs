@@ -38,7 +38,7 @@ impl Drill {
 
     /// The mechanism that the file's name begins with.
     fn mechanism(&self) -> &'static str {
-        const MECHANISMS: [&str; 11] = [
+        const MECHANISMS: [&str; 12] = [
             "circuit-breaker",
             "cache",
             "rollback",
@@ -50,6 +50,7 @@ impl Drill {
             "autoscaling",
             "failover",
             "drift",
+            "recovery",
         ];
         let name = self.name();
         MECHANISMS.into_iter().find(|mechanism| name.starts_with(mechanism)).expect("a known mechanism")
@@ -61,6 +62,8 @@ impl Drill {
         match self.mechanism() {
             "drift" => "chaos.0.deploy.defect=none".to_owned(),
             "circuit-breaker" => "target.lab.gateway.breaker=on".to_owned(),
+            // What keeps a service down is a mechanism that should help it.
+            "recovery" => "target.lab.gateway.retries=on".to_owned(),
             mechanism => format!("target.lab.gateway.{mechanism}=on"),
         }
     }
@@ -70,6 +73,7 @@ impl Drill {
         let text = fs::read_to_string(&self.scenario).expect("the scenario is read");
         let switch = match self.mechanism() {
             "circuit-breaker" => "breaker:".to_owned(),
+            "recovery" => "retries:".to_owned(),
             mechanism => format!("{mechanism}:"),
         };
         let other = |line: &&str| {
