@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use crate::journal::Feature;
+
 /// Why an answer says that it is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finish {
@@ -40,6 +42,8 @@ pub(crate) struct Answer {
     pub(crate) model: Option<String>,
     /// The whole content, kept where [`Answer::keeping_text`] asked for it.
     pub(crate) text: Option<String>,
+    /// A feature of each of its outputs, where it is no text.
+    pub(crate) features: Vec<Feature>,
     /// What is wrong with an answer whose right one is known.
     pub(crate) mismatch: Option<String>,
     /// What an episode's next step is made of.
