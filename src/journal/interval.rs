@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Distribution;
+use super::{Distribution, Features};
 use crate::{
     scenario::breaker::BreakerKind,
     units::{PhaseName, PodName, RunTime, Version, WorkloadName},
@@ -227,6 +227,12 @@ pub struct Cell {
     /// did not keep it.
     #[serde(default, skip_serializing_if = "Distribution::is_empty")]
     pub lengths: Distribution,
+    /// A feature of each output of the `ok` answers that are no text: the
+    /// class that it names (by name or index), or its value (in the model's
+    /// unit). An answer to a batch has several outputs. Empty in journals that
+    /// did not keep it.
+    #[serde(default, skip_serializing_if = "Features::is_empty")]
+    pub features: Features,
     /// How often they were sent: more than `count` where the load sends again
     /// what failed. 0 in journals that did not count it.
     #[serde(default)]
@@ -275,6 +281,7 @@ impl Cell {
             tokens: 0,
             wasted_tokens: 0,
             lengths: Distribution::default(),
+            features: Features::default(),
             sendings: 0,
             attempts: 0,
             attempts_stated: 0,
@@ -301,6 +308,7 @@ impl Cell {
         self.tokens += other.tokens;
         self.wasted_tokens += other.wasted_tokens;
         self.lengths.merge(&other.lengths);
+        self.features.merge(&other.features);
         self.sendings += other.sendings;
         self.attempts += other.attempts;
         self.attempts_stated += other.attempts_stated;

@@ -3,6 +3,7 @@
 
 pub mod distribution;
 pub mod event;
+pub mod features;
 pub mod folder;
 pub mod interval;
 pub mod reader;
@@ -12,6 +13,7 @@ pub mod writer;
 
 pub use distribution::Distribution;
 pub use event::{Event, Record};
+pub use features::{Feature, Features};
 pub use folder::RunFolder;
 pub use interval::{Cell, CellKey, Interval};
 pub use record::RunRecord;

@@ -280,6 +280,8 @@ pub enum VersionDefect {
     Leaks,
     /// Its answers are much shorter.
     Short,
+    /// Its classifiers say one class much more often.
+    Skewed,
     /// It ends before it is ready, again and again.
     Crashes,
     /// It is never ready.
@@ -297,6 +299,7 @@ impl VersionDefect {
         Self::Throttled,
         Self::Leaks,
         Self::Short,
+        Self::Skewed,
         Self::Crashes,
         Self::NeverReady,
     ];

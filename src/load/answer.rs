@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::origin::Words;
+use crate::journal::Feature;
 
 /// Why an answer says that it is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub(crate) struct Answer {
     pub(crate) text: Option<String>,
     /// What it said, to be compared with other answers.
     pub(crate) words: Words,
+    /// A feature of each of its outputs, where it is no text.
+    pub(crate) features: Vec<Feature>,
     /// What is wrong with an answer whose right one is known.
     pub(crate) mismatch: Option<String>,
     /// What an episode's next step is made of.

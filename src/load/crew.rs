@@ -262,6 +262,7 @@ impl Crew {
                 free: self.protocol.generates && prompt.tokens.is_none(),
                 gaps: exchange.answer.gaps,
                 tokens,
+                features: exchange.answer.features,
                 attempts: exchange.labels.attempts,
                 age: exchange.labels.age,
                 sendings: exchange.attempts,

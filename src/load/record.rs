@@ -213,7 +213,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::{super::request::tests::request, *};
-    use crate::units::Span;
+    use crate::{journal::Feature, units::Span};
 
     fn recorder() -> Recorder {
         let good = GoodLimits { ttft: Some(Span::millis(22)), ..GoodLimits::default() };
@@ -246,6 +246,21 @@ mod tests {
         assert_eq!((&cell.tpot, cell.itl.len()), (&only(20_000), 2));
         assert_eq!((cell.tokens, cell.wasted_tokens), (5, 0));
         assert_eq!((cell.attempts, cell.attempts_stated), (2, 1));
+    }
+
+    #[test]
+    fn features_are_those_of_good_answers() {
+        let recorder = recorder();
+        let cat = || vec![Feature::text("cat"), Feature::number(2.0)];
+        recorder.ended(0, Ended { features: cat(), ..request(Outcome::Ok) });
+        recorder.ended(1, Ended { features: cat(), ..request(Outcome::Ok) });
+        recorder.ended(0, Ended { features: cat(), ..request(Outcome::Mismatch) });
+        let cells = recorder.collect().cells;
+        let of = |outcome| {
+            let cells = cells.iter().filter(move |cell| cell.key.outcome == outcome);
+            cells.flat_map(|cell| cell.features.iter()).map(|(_, n)| n).collect::<Vec<_>>()
+        };
+        assert_eq!((of(Outcome::Ok), of(Outcome::Mismatch)), (vec![2, 2], vec![]));
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use super::origin::Compared;
 use crate::{
-    journal::interval::{Outcome, Served},
+    journal::{
+        Feature,
+        interval::{Outcome, Served},
+    },
     plan::model::GoodLimits,
     units::{RunTime, Span},
 };
@@ -36,6 +39,8 @@ pub(crate) struct Ended {
     pub(crate) gaps: Vec<u64>,
     /// Output tokens delivered.
     pub(crate) tokens: u64,
+    /// A feature of each of its outputs, where it is no text.
+    pub(crate) features: Vec<Feature>,
     /// How often it was sent.
     pub(crate) sendings: u32,
     /// Its age in seconds, if a cache gave it and says so.
@@ -93,6 +98,7 @@ pub(crate) mod tests {
             age: None,
             gaps: vec![40_000, 40_000],
             tokens: 5,
+            features: Vec::new(),
             sendings: 1,
             attempts: Some(2),
             overlapping_miss: false,

@@ -50,7 +50,7 @@ impl Row {
         }
     }
 
-    fn add(&mut self, request: &Ended, good: bool) {
+    fn add(&mut self, request: Ended, good: bool) {
         let since = |from: RunTime, to: RunTime| to.0.saturating_sub(from.0);
         let content_end = request.last.unwrap_or(request.ended);
         if let Some(first) = request.first {
@@ -59,8 +59,8 @@ impl Row {
         }
         self.e2e.push(since(request.scheduled, content_end));
         self.service_e2e.push(since(request.sent, content_end));
-        self.itl.extend_from_slice(&request.gaps);
         self.tpot.extend(request.tpot());
+        self.itl.extend_from_slice(&request.gaps);
         let cell = &mut self.cell;
         cell.count += 1;
         cell.good += u64::from(good);
@@ -72,6 +72,7 @@ impl Row {
                 if request.free {
                     cell.lengths.record(request.tokens);
                 }
+                request.features.into_iter().for_each(|feature| cell.features.record(feature));
             }
             _ => cell.wasted_tokens += request.tokens,
         }
@@ -147,7 +148,7 @@ impl Shard {
             served: std::mem::take(&mut request.served),
             golden: request.golden,
         };
-        self.row(key, request.ended, named).add(&request, good);
+        self.row(key, request.ended, named).add(request, good);
     }
 
     /// Takes the cells that were filled since the last time.

@@ -80,11 +80,12 @@ pub struct DriftExpectation {
     /// The rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<FaultId>,
-    /// Population stability index of the answers' lengths, the old version's
-    /// deciles as bins: under 0.1 is stable, over 0.25 has shifted.
+    /// Population stability index of the answers' lengths or features, the old
+    /// version's deciles or its classes as bins: under 0.1 is stable, over 0.25
+    /// has shifted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub psi: Option<RatioThreshold>,
-    /// Kolmogorov–Smirnov distance of the lengths' distributions, 0–1.
+    /// Kolmogorov–Smirnov distance of the same distributions, 0–1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ks: Option<RatioThreshold>,
 }

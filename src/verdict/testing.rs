@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     journal::{
-        Cell, CellKey, Event, Interval, Record, RunRecord,
+        Cell, CellKey, Event, Feature, Features, Interval, Record, RunRecord,
         event::{BreakerKind, BreakerState, Evidence, FaultStep, RolloutPhase, RunEnd, Signal},
         interval::{CacheUse, Freshness, Generator, Outcome, Served},
     },
@@ -54,6 +54,7 @@ pub(super) struct Answers {
     good: bool,
     delay: f64,
     length: Option<u64>,
+    features: Features,
     age: Option<u32>,
     silent: bool,
 }
@@ -75,6 +76,7 @@ impl Answers {
             good: true,
             delay: 0.0,
             length: None,
+            features: Features::default(),
             age: None,
             silent: false,
         }
@@ -185,6 +187,14 @@ impl Answers {
         self
     }
 
+    /// Their outputs: of each class so many a second, or, without a name, so
+    /// many that have none.
+    pub(super) fn classes(mut self, classes: &[(&str, u64)]) -> Self {
+        let feature = |class: &str| if class.is_empty() { Feature::Missing } else { Feature::text(class) };
+        self.features = classes.iter().map(|(class, n)| (feature(class), *n)).collect::<Vec<_>>().into();
+        self
+    }
+
     /// Each states this age, in seconds.
     pub(super) fn aged(mut self, seconds: u32) -> Self {
         self.age = Some(seconds);
@@ -231,6 +241,7 @@ impl Answers {
         if let Some(tokens) = self.length {
             cell.lengths.record_n(tokens, self.count);
         }
+        cell.features = self.features.clone();
         cell
     }
 }

@@ -121,6 +121,7 @@ impl Voice {
             | VersionDefect::Throttled
             | VersionDefect::Leaks
             | VersionDefect::Short
+            | VersionDefect::Skewed
             | VersionDefect::Crashes
             | VersionDefect::NeverReady => at,
         };

@@ -186,6 +186,7 @@ impl Driver {
             | VersionDefect::Throttled
             | VersionDefect::Leaks
             | VersionDefect::Short
+            | VersionDefect::Skewed
             | VersionDefect::Crashes
             | VersionDefect::NeverReady => 1.0,
         };

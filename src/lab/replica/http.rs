@@ -199,6 +199,7 @@ fn error_share(shared: &Shared) -> f64 {
         | VersionDefect::Throttled
         | VersionDefect::Leaks
         | VersionDefect::Short
+        | VersionDefect::Skewed
         | VersionDefect::Crashes
         | VersionDefect::NeverReady => 0.0,
     };

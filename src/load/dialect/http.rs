@@ -11,6 +11,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use crate::{
+    journal::Feature,
     load::{
         LoadError,
         answer::{Answer, Carried, snippet},
@@ -35,6 +36,13 @@ impl Path {
     fn find<'v>(&self, value: &'v Value) -> Option<&'v Value> {
         js_path_process(&self.query, value).ok()?.into_iter().next().map(|found| found.val())
     }
+
+    /// The feature of each value that is meant, or that there is none.
+    fn features(&self, value: &Value) -> Vec<Feature> {
+        let found = js_path_process(&self.query, value).unwrap_or_default();
+        let all: Vec<Feature> = found.into_iter().map(|found| feature(found.val())).collect();
+        if all.is_empty() { vec![Feature::Missing] } else { all }
+    }
 }
 
 /// What a value must be. What it must equal comes with the request.
@@ -53,6 +61,7 @@ pub(crate) struct Api {
     checks: Vec<(Path, Test)>,
     expect: Option<(Path, f64)>,
     version: Option<Path>,
+    feature: Option<Path>,
     carry: Vec<(String, Path)>,
     done: Option<Path>,
 }
@@ -94,6 +103,7 @@ impl Api {
                 None => None,
             },
             version: http.version.as_ref().map(path).transpose()?,
+            feature: http.feature.as_ref().map(path).transpose()?,
             carry: carry
                 .map(|(name, text)| Ok((name.clone(), Path::new(text)?)))
                 .collect::<Result<_, LoadError>>()?,
@@ -114,6 +124,7 @@ impl Api {
         self.checks.is_empty()
             && self.expect.is_none()
             && self.version.is_none()
+            && self.feature.is_none()
             && self.carry.is_empty()
             && self.done.is_none()
     }
@@ -149,6 +160,9 @@ impl Api {
     fn json(&self, answer: &mut Answer, json: &Value, right: &Right) {
         if let Some(version) = self.version.as_ref().and_then(|path| path.find(json)) {
             answer.fingerprint = Some(text(version));
+        }
+        if let Some(path) = &self.feature {
+            answer.features = path.features(json);
         }
         let mut equals = right.equals.iter();
         for (path, test) in &self.checks {
@@ -203,6 +217,30 @@ impl Api {
             }
         }
         answer.carried = Some(Carried { values, over });
+    }
+}
+
+/// What a value says: a number itself, a text or a truth its name; a list of
+/// numbers the class by their largest, a list of texts its first.
+fn feature(value: &Value) -> Feature {
+    match value {
+        Value::Number(number) => Feature::number(number.as_f64().unwrap_or(f64::NAN)),
+        Value::String(text) => Feature::text(text),
+        Value::Bool(truth) => Feature::text(if *truth { "true" } else { "false" }),
+        Value::Array(items) => match items.first() {
+            Some(Value::String(first)) => Feature::text(first),
+            Some(_) => {
+                // `null` is how NaN is written by some.
+                let numbers = items.iter().map(|item| match item {
+                    Value::Null => Some(f64::NAN),
+                    _ => item.as_f64(),
+                });
+                let numbers: Option<Vec<f64>> = numbers.collect();
+                numbers.map_or(Feature::Missing, |numbers| Feature::of_scores(&numbers))
+            }
+            None => Feature::Missing,
+        },
+        Value::Null | Value::Object(_) => Feature::Missing,
     }
 }
 
@@ -280,6 +318,36 @@ mod tests {
         assert!(read(endpoint.clone(), body, &golden(json!([0.52, 1]))).mismatch.is_some());
         assert_eq!(read(endpoint.clone(), body, &Right::default()).mismatch, None, "not golden");
         assert!(read(endpoint, "oops", &Right::default()).malformed.is_some());
+    }
+
+    #[test]
+    fn an_output_has_a_feature_where_the_path_leads() {
+        let features = |path: &str, body: &str| {
+            let answer = read(json!({"path": "/", "feature": path}), body, &Right::default());
+            assert_eq!((answer.malformed, answer.mismatch), (None, None));
+            answer.features
+        };
+        let body = r#"{"label": "cat", "score": -0.5, "ok": true, "scores": [0.1, 0.7, null], "top": ["b", "a"],
+            "batch": [[1, 0], [0, 1]], "none": null, "odd": [1, "a"]}"#;
+        for (path, wanted) in [
+            ("$.label", vec![Feature::text("cat")]),
+            ("$.score", vec![Feature::number(-0.5)]),
+            ("$.ok", vec![Feature::text("true")]),
+            ("$.scores", vec![Feature::number(1.0)]),
+            ("$.top", vec![Feature::text("b")]),
+            ("$.batch[*]", vec![Feature::number(0.0), Feature::number(1.0)]),
+        ] {
+            assert_eq!(features(path, body), wanted, "{path}");
+        }
+        for path in ["$.batch", "$.none", "$.odd", "$.other", "$"] {
+            assert_eq!(features(path, body), [Feature::Missing], "{path}");
+        }
+        assert_eq!(features("$", "7"), [Feature::number(7.0)]);
+        // Somebody has to ask.
+        assert!(read(json!({"path": "/"}), body, &Right::default()).features.is_empty());
+        assert!(
+            read(json!({"path": "/", "feature": "$.a"}), "<html>", &Right::default()).malformed.is_some()
+        );
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub(super) fn http(cx: &mut Context<'_>, node: &Node) -> Option<Http> {
     let good = fields.or(cx, "good", Good::default(), good);
     let expect = fields.optional(cx, "expect", expect);
     let version = fields.optional(cx, "version", json_path);
+    let feature = fields.optional(cx, "feature", json_path);
     let episode = fields.optional(cx, "episode", episode);
     fields.finish(cx);
     let http = Http {
@@ -56,6 +57,7 @@ pub(super) fn http(cx: &mut Context<'_>, node: &Node) -> Option<Http> {
         good: good?,
         expect: expect?,
         version: version?,
+        feature: feature?,
         episode: episode?,
     };
     let mut known = Known::of(cx, &http, node)?;

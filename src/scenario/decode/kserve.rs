@@ -3,8 +3,9 @@
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
-use super::{Context, Fields, data, endpoint, scalars::boolean};
+use super::{Context, Fields, data, endpoint, listed, nearest, scalars::boolean};
 use crate::scenario::{
+    diagnostic::Diagnostic,
     endpoint::{
         Batch, Datatype, Dim, DimName, DrawnValues, Encoding, Infer, Input, KserveGrpc, KserveV2, Output,
         Shape, Values,
@@ -67,6 +68,8 @@ fn infer(cx: &mut Context<'_>, fields: &mut Fields<'_>) -> Option<Infer> {
     let inputs = fields.required(cx, "inputs", example, |cx, node| cx.some_list(node, "inputs", input));
     let outputs = fields.or(cx, "outputs", Vec::new(), |cx, node| cx.list(node, "outputs", output));
     let allow_nan = fields.or(cx, "allow-nan", false, boolean);
+    let declared = outputs.as_deref().unwrap_or_default();
+    let feature = fields.optional(cx, "feature", |cx, node| feature(cx, node, declared));
     let headers = fields.or(cx, "headers", IndexMap::new(), endpoint::headers);
     let infer = Infer {
         model: model?,
@@ -76,6 +79,7 @@ fn infer(cx: &mut Context<'_>, fields: &mut Fields<'_>) -> Option<Infer> {
         batch: batch?,
         data: data?,
         allow_nan: allow_nan?,
+        feature: feature?,
         headers: headers?,
     };
     let mut right = true;
@@ -123,6 +127,21 @@ fn output(cx: &mut Context<'_>, node: &Node) -> Option<Output> {
     let shape = fields.optional(cx, "shape", |cx, node| shape(cx, node, &["batch", "any"]));
     fields.finish(cx);
     Some(Output { name: name?, datatype: datatype?, shape: shape? })
+}
+
+/// The name of an output: one of those that are declared, if any are.
+fn feature(cx: &mut Context<'_>, node: &Node, declared: &[Output]) -> Option<String> {
+    let text = cx.text(node, "an output's name")?;
+    let names = || declared.iter().map(|output| output.name.as_str());
+    if declared.is_empty() || names().any(|name| name == text) {
+        return Some(text);
+    }
+    let mut error = Diagnostic::error(&node.place, format!("there is no output `{text}`"));
+    if let Some(meant) = nearest(&text, names()) {
+        error = error.label(format!("did you mean `{meant}`?"));
+    }
+    cx.report(error.help(format!("there is {}", listed(names()))));
+    None
 }
 
 fn datatype(cx: &mut Context<'_>, node: &Node) -> Option<Datatype> {

@@ -42,6 +42,11 @@ pub struct Http {
     /// JSONPath of the model's version in the answer, where no header names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// JSONPath of what a new version's answers are compared with the old one's
+    /// by (`drift`): each value that is meant, of a list of numbers the index
+    /// of the largest, of a list of texts the first. None: nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feature: Option<String>,
     /// Several requests, each made of the last one's answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub episode: Option<Episode>,

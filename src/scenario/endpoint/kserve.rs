@@ -57,6 +57,11 @@ pub struct Infer {
     /// Whether outputs may hold NaN and infinities.
     #[serde(default)]
     pub allow_nan: bool,
+    /// The output that a new version's answers are compared with the old one's
+    /// by (`drift`): of each item the index of the largest value, a single
+    /// value itself, the first of several texts. None: the first output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feature: Option<String>,
     /// Further request headers (gRPC: metadata).
     #[serde(default)]
     pub headers: IndexMap<String, String>,

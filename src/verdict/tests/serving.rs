@@ -320,6 +320,14 @@ fn drifts(drill: Drill) -> Drill {
     }))
 }
 
+fn shifts(drill: Drill) -> Drill {
+    drill.expect(Expectation::Drift(DriftExpectation {
+        after: Some("bad".into()),
+        psi: Some("< 0.25".parse().expect("one")),
+        ks: None,
+    }))
+}
+
 #[test]
 fn answers_of_another_length_have_drifted() {
     let judged = |tokens: u64, seconds: std::ops::Range<u32>| {
@@ -332,4 +340,56 @@ fn answers_of_another_length_have_drifted() {
     // Nothing of the new version, or no lengths at all.
     drifts(drill().load(0..90, Answers::ok(10).lengths(100)).deploy("bad", 30.0)).gives(Inconclusive);
     drifts(drill().healthy().deploy("bad", 30.0)).gives(Inconclusive);
+}
+
+/// So many outputs of each class a second, before and of the new version.
+fn classified(old: &[(&str, u64)], new: &[(&str, u64)], until: u32) -> Drill {
+    let before = drill().load(0..90, Answers::ok(10).classes(old)).deploy("bad", 30.0);
+    before.load(32..until, Answers::ok(10).version("v2").classes(new))
+}
+
+#[test]
+fn a_class_that_is_said_more_often_has_drifted() {
+    let old = [("cat", 4), ("dog", 4), ("fox", 2)];
+    let same = || classified(&old, &old, 90);
+    shifts(same()).gives(Pass);
+    drifts(same()).gives(Pass);
+    let skewed = || classified(&old, &[("cat", 1), ("dog", 1), ("fox", 8)], 90);
+    let why = shifts(skewed()).gives(Fail);
+    assert!(why.contains("PSI 1.664") && why.contains("580 outputs of v2 against "), "{why}");
+    drifts(skewed()).gives(Fail);
+    let shown = shifts(skewed()).checked().evidence.remove(0).what;
+    assert_eq!(
+        shown,
+        "chat: shares of outputs: `fox`: 80% of v2, 20% before; `cat`: 10% of v2, 40% before; `dog`: 10% of v2, 40% before"
+    );
+    // One that never was, and one that is gone.
+    shifts(classified(&old, &[("cat", 4), ("dog", 4), ("eel", 2)], 90)).gives(Fail);
+    assert!(shifts(classified(&old, &old, 34)).gives(Inconclusive).contains("too few"));
+}
+
+#[test]
+fn an_output_that_is_missing_is_no_evidence_of_being_alike() {
+    let old = [("cat", 5), ("dog", 5)];
+    // Gone with the new version, or for a part of it.
+    shifts(classified(&old, &[("", 10)], 90)).gives(Fail);
+    shifts(classified(&old, &[("cat", 3), ("dog", 3), ("", 4)], 90)).gives(Fail);
+    // Never there.
+    let why = shifts(classified(&[("", 10)], &[("", 10)], 90)).gives(Inconclusive);
+    assert!(why.contains("had its `feature`"), "{why}");
+    let why = shifts(classified(&old, &[], 90)).gives(Inconclusive);
+    assert!(why.contains("no answer of v2 had a feature to compare"), "{why}");
+    shifts(classified(&[], &old, 90)).gives(Inconclusive);
+}
+
+#[test]
+fn lengths_and_features_are_judged_each_by_itself() {
+    let (old, other) = ([("cat", 5), ("dog", 5)], [("cat", 1), ("dog", 9)]);
+    let judged = |tokens: u64, new: &[(&str, u64)]| {
+        let before = drill().load(0..90, Answers::ok(10).lengths(100).classes(&old)).deploy("bad", 30.0);
+        shifts(before.load(32..90, Answers::ok(10).version("v2").lengths(tokens).classes(new)))
+    };
+    judged(100, &old).gives(Pass);
+    assert!(judged(100, &other).gives(Fail).contains("outputs of v2"));
+    assert!(judged(40, &old).gives(Fail).contains("answers of v2"));
 }

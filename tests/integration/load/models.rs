@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use firedrill::{
-    journal::interval::Outcome,
+    journal::{Feature, interval::Outcome},
     lab::{
         api::{Listening, ReplicaConfig, command},
         config::{ModelPreset, VersionDefect},
@@ -99,7 +99,23 @@ async fn tensors_go_and_come_as_json_as_bytes_and_over_grpc() {
         let sum = driven.sum();
         assert_eq!((sum.ttft.len(), sum.itl.len(), sum.tokens), (0, 0, 0), "an answer is whole");
         assert_eq!(sum.e2e.len(), 40);
+        // A class for each image, of batches from 1 to 4.
+        let classes: Vec<_> = sum.features.iter().map(|(feature, _)| feature.to_string()).collect();
+        assert!((40..=160).contains(&sum.features.len()) && classes.len() > 3, "{:?}", sum.features);
+        assert!(classes.iter().all(|class| (0..10).any(|known| known.to_string() == *class)), "{classes:?}");
     }
+}
+
+/// Of uniform pixels all scores are alike, so that any head start decides.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_skewed_version_is_well_and_says_another_class() {
+    let driven = drive(VersionDefect::Skewed, json!({"kserve-v2": images()}), closed(2, Some(20))).await;
+    all_ok(&driven, 20);
+    let features = driven.sum().features;
+    assert_eq!(
+        features.iter().map(|(feature, _)| feature.clone()).collect::<Vec<_>>(),
+        [Feature::number(3.0)]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,6 +128,7 @@ async fn a_grpc_stream_has_a_first_response_and_gaps() {
     all_ok(&driven, 30);
     let sum = driven.sum();
     assert_eq!((sum.ttft.len(), sum.itl.len(), sum.tokens), (30, 3 * 30, 4 * 30));
+    assert_eq!((sum.features.len(), sum.lengths.len()), (4 * 30, 30));
     assert!(sum.ttft.quantile(0.5, 0) < sum.e2e.quantile(0.5, 0));
 }
 
@@ -167,6 +184,12 @@ async fn a_wrong_label_is_a_mismatch() {
     let driven = drive(VersionDefect::None, irises(), closed(2, Some(30))).await;
     all_ok(&driven, 30);
     assert!(driven.cells().all(|cell| cell.key.golden));
+    assert!(driven.sum().features.is_empty(), "nobody named one");
+    let mut named = irises();
+    named["http"]["feature"] = json!("$.label");
+    let features = drive(VersionDefect::None, named, closed(2, Some(30))).await.sum().features;
+    let label = |name: &str| (Feature::text(name), 10);
+    assert_eq!(Vec::from(features), [label("setosa"), label("versicolor"), label("virginica")]);
     let driven = drive(VersionDefect::WrongAnswers, irises(), closed(2, Some(30))).await;
     assert_eq!(driven.summary.outcomes.get(&Outcome::Mismatch), Some(&30), "{:?}", driven.exemplars);
     assert!(driven.exemplars[0].detail.contains("$.label is `"), "{:?}", driven.exemplars);

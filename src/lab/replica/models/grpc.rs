@@ -130,7 +130,7 @@ fn response(shared: &Shared, batch: usize, scores: &[f32]) -> ModelInferResponse
 async fn whole(shared: &Shared, request: &ModelInferRequest) -> Result<ModelInferResponse, Refused> {
     let (pixels, batch) = pixels(request)?;
     shared.compute(image::time(batch)).await?;
-    Ok(response(shared, batch, &image::scores(&pixels, shared.is_wrong())))
+    Ok(response(shared, batch, &image::scores(&pixels, shared.truth())))
 }
 
 /// One image after the other; what is wrong is said in the stream.
@@ -160,7 +160,7 @@ async fn parts(
             Ok(image) => shared
                 .compute(image::time(1))
                 .await
-                .map(|()| response(&shared, 1, &image::scores(&image, shared.is_wrong()))),
+                .map(|()| response(&shared, 1, &image::scores(&image, shared.truth()))),
             Err(refused) => Err(refused),
         };
         if let Some(exchange) = &mut exchange {

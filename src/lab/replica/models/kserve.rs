@@ -78,7 +78,7 @@ pub(super) async fn infer(
         let shape = request.inputs.first().map_or(&[][..], |input| &input.shape);
         let batch = image::batch(shape, pixels.len()).map_err(Refused::bad)?;
         shared.compute(image::time(batch)).await?;
-        Ok(response(&shared, &request, batch, &image::scores(&pixels, shared.is_wrong())))
+        Ok(response(&shared, &request, batch, &image::scores(&pixels, shared.truth())))
     };
     let answer = answer.await;
     finish(exchange, answer)

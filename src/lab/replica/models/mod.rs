@@ -50,6 +50,17 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route(MODEL_STREAM_INFER, post(grpc::stream_infer))
 }
 
+/// How right a model's answers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Truth {
+    /// All of them are.
+    Right,
+    /// None is.
+    Wrong,
+    /// One class has a head start, where there are classes.
+    Skewed,
+}
+
 /// A request that is turned away.
 #[derive(Debug)]
 struct Refused {
@@ -73,9 +84,22 @@ impl Refused {
 }
 
 impl Shared {
-    /// Whether this replica's answers are wrong.
-    fn is_wrong(&self) -> bool {
-        self.config.garbage || self.config.defect == VersionDefect::WrongAnswers
+    /// How right this replica's answers are.
+    fn truth(&self) -> Truth {
+        match self.config.defect {
+            VersionDefect::WrongAnswers => Truth::Wrong,
+            _ if self.config.garbage => Truth::Wrong,
+            VersionDefect::Skewed => Truth::Skewed,
+            VersionDefect::None
+            | VersionDefect::Slow
+            | VersionDefect::Errors
+            | VersionDefect::Truncates
+            | VersionDefect::Throttled
+            | VersionDefect::Leaks
+            | VersionDefect::Short
+            | VersionDefect::Crashes
+            | VersionDefect::NeverReady => Truth::Right,
+        }
     }
 
     /// Lets the accelerator compute for as long as it takes.
@@ -123,7 +147,7 @@ async fn predict(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
     let answer = async {
         let asked: Predict = parse(&body)?;
         shared.compute(SMALL).await?;
-        let (label, scores) = classifier::classify(asked.input, shared.is_wrong());
+        let (label, scores) = classifier::classify(asked.input, shared.truth());
         Ok(Json(json!({"label": label, "scores": scores, "version": shared.config.version})).into_response())
     };
     let answer = answer.await;
@@ -145,7 +169,7 @@ async fn act(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes)
             return Err(Refused::bad("the observation is outside of the grid"));
         }
         shared.compute(SMALL).await?;
-        let (action, next) = grid::act(asked.observation, shared.is_wrong());
+        let (action, next) = grid::act(asked.observation, shared.truth() == Truth::Wrong);
         let done = next == grid::GOAL;
         Ok(Json(json!({
             "session": asked.session,

@@ -1,37 +1,40 @@
-//! The `data` of a JSON tensor: counted, not kept.
+//! The `data` of a JSON tensor: counted, and kept flat, however it is nested.
 
 use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, SeqAccess, Visitor},
+    de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
 
 use crate::scenario::endpoint::Datatype;
 
 /// Elements by their kind, in lists nested as they may be.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Elements {
     whole: usize,
     real: usize,
-    texts: usize,
     truths: usize,
     /// `null`, which is how NaN is written by some.
     pub(super) nulls: usize,
     others: usize,
+    /// Numbers, truths as 0 and 1, and `null` as NaN, as they came.
+    pub(super) numbers: Vec<f64>,
+    /// Texts, as they came.
+    pub(super) texts: Vec<String>,
 }
 
 impl Elements {
     /// All of them.
     pub(super) fn count(&self) -> usize {
-        self.whole + self.real + self.texts + self.truths + self.nulls + self.others
+        self.numbers.len() + self.texts.len() + self.others
     }
 
     /// How many can't be elements of a tensor of this type. `null` may stand
     /// for a NaN.
     pub(super) fn wrong(&self, datatype: Datatype) -> usize {
         let right = match datatype {
-            Datatype::Bytes => self.texts,
+            Datatype::Bytes => self.texts.len(),
             Datatype::Bool => self.truths + self.whole,
             _ if datatype.is_float() => self.whole + self.real + self.nulls,
             // Some servers write whole numbers as floats.
@@ -39,67 +42,78 @@ impl Elements {
         };
         self.count() - right
     }
-
-    fn add(&mut self, other: Self) {
-        self.whole += other.whole;
-        self.real += other.real;
-        self.texts += other.texts;
-        self.truths += other.truths;
-        self.nulls += other.nulls;
-        self.others += other.others;
-    }
 }
 
 impl<'de> Deserialize<'de> for Elements {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Count)
+        let mut all = Self::default();
+        Adding(&mut all).deserialize(deserializer)?;
+        Ok(all)
     }
 }
 
-struct Count;
+/// Adds what is read.
+struct Adding<'a>(&'a mut Elements);
 
-impl<'de> Visitor<'de> for Count {
-    type Value = Elements;
+impl<'de> DeserializeSeed<'de> for Adding<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Adding<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a tensor's data")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Elements, E> {
-        Ok(Elements { truths: 1, ..Elements::default() })
+    fn visit_bool<E>(self, truth: bool) -> Result<(), E> {
+        self.0.truths += 1;
+        self.0.numbers.push(f64::from(u8::from(truth)));
+        Ok(())
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Elements, E> {
-        Ok(Elements { whole: 1, ..Elements::default() })
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        self.0.whole += 1;
+        self.0.numbers.push(number as f64);
+        Ok(())
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Elements, E> {
-        Ok(Elements { whole: 1, ..Elements::default() })
+    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
+        self.0.whole += 1;
+        self.0.numbers.push(number as f64);
+        Ok(())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Elements, E> {
-        Ok(Elements { real: 1, ..Elements::default() })
+    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
+        self.0.real += 1;
+        self.0.numbers.push(number);
+        Ok(())
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Elements, E> {
-        Ok(Elements { texts: 1, ..Elements::default() })
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.0.texts.push(text.to_owned());
+        Ok(())
     }
 
-    fn visit_unit<E>(self) -> Result<Elements, E> {
-        Ok(Elements { nulls: 1, ..Elements::default() })
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.0.nulls += 1;
+        self.0.numbers.push(f64::NAN);
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Elements, A::Error> {
-        let mut all = Elements::default();
-        while let Some(item) = items.next_element::<Elements>()? {
-            all.add(item);
-        }
-        Ok(all)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Adding(self.0))?.is_some() {}
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Elements, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         while entries.next_entry::<serde::de::IgnoredAny, serde::de::IgnoredAny>()?.is_some() {}
-        Ok(Elements { others: 1, ..Elements::default() })
+        self.0.others += 1;
+        Ok(())
     }
 }
 
@@ -148,7 +162,12 @@ mod tests {
     #[test]
     fn elements_are_counted_however_they_are_nested() {
         let all = elements(r#"[[1, 2.5], [[-3], "a"], [true, null, {"x": [1]}], []]"#);
-        assert_eq!(all, Elements { whole: 2, real: 1, texts: 1, truths: 1, nulls: 1, others: 1 });
+        assert_eq!((all.whole, all.real, all.truths, all.nulls, all.others), (2, 1, 1, 1, 1));
+        assert_eq!(
+            (&all.numbers[..4], all.texts.as_slice()),
+            (&[1.0, 2.5, -3.0, 1.0][..], &["a".to_owned()][..])
+        );
+        assert!(all.numbers.len() == 5 && all.numbers[4].is_nan());
         assert_eq!(all.count(), 7);
         assert_eq!((all.wrong(Datatype::Fp32), all.wrong(Datatype::Bytes)), (3, 6));
         assert_eq!(elements("[1, 0, true]").wrong(Datatype::Bool), 0);

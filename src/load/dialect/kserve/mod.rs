@@ -1,6 +1,7 @@
 //! KServe's v2 inference protocol: tensors there, tensors back.
 
 mod elements;
+mod feature;
 mod grpc;
 mod request;
 pub(crate) mod tensor;
@@ -13,7 +14,7 @@ use serde_json::Value;
 
 use self::{
     elements::{Elements, without_nan},
-    tensor::count,
+    feature::{Content, features},
 };
 use crate::{
     load::answer::{Answer, snippet},
@@ -39,6 +40,8 @@ pub(crate) struct Kserve {
     version: Option<String>,
     outputs: Vec<Output>,
     allow_nan: bool,
+    /// The output that versions are compared by.
+    feature: Option<String>,
     wire: Wire,
 }
 
@@ -50,6 +53,7 @@ struct Came<'a> {
     shape: &'a [i64],
     /// Its elements: all, and those that are NaN or infinite.
     elements: Result<(usize, usize), String>,
+    content: Content<'a>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -77,6 +81,17 @@ struct Parameters {
     binary_data_size: Option<usize>,
 }
 
+impl<'a> Came<'a> {
+    fn of(name: &'a str, datatype: &'a str, shape: &'a [i64], content: Result<Content<'a>, String>) -> Self {
+        let counted = |content: &Content<'_>| known(datatype).and_then(|datatype| content.count(datatype));
+        let (elements, content) = match content {
+            Ok(content) => (counted(&content), content),
+            Err(why) => (Err(why), Content::Empty),
+        };
+        Self { name, datatype, shape, elements, content }
+    }
+}
+
 impl Kserve {
     /// As the scenario sets it.
     pub(crate) fn new(infer: &Infer, wire: Wire) -> Self {
@@ -85,6 +100,7 @@ impl Kserve {
             version: infer.version.clone(),
             outputs: infer.outputs.clone(),
             allow_nan: infer.allow_nan,
+            feature: infer.feature.clone(),
             wire,
         }
     }
@@ -138,23 +154,18 @@ impl Kserve {
         let mut all = Vec::with_capacity(response.outputs.len());
         for output in &response.outputs {
             let size = output.parameters.as_ref().and_then(|parameters| parameters.binary_data_size);
-            let elements = match (size, &output.data) {
+            let content = match (size, &output.data) {
                 (Some(size), _) => match raw.split_at_checked(size) {
                     Some((bytes, rest)) => {
                         raw = rest;
-                        known(&output.datatype).and_then(|datatype| count(bytes, datatype))
+                        Ok(Content::Raw(bytes))
                     }
                     None => Err(format!("{size} bytes are promised, and {} are there", raw.len())),
                 },
-                (None, Some(data)) => {
-                    known(&output.datatype).and_then(|datatype| match data.wrong(datatype) {
-                        0 => Ok((data.count(), data.nulls)),
-                        wrong => Err(format!("{wrong} elements are no {}", output.datatype)),
-                    })
-                }
+                (None, Some(data)) => Ok(Content::Json(data)),
                 (None, None) => Err("there is no data".to_owned()),
             };
-            all.push(Came { name: &output.name, datatype: &output.datatype, shape: &output.shape, elements });
+            all.push(Came::of(&output.name, &output.datatype, &output.shape, content));
         }
         if !raw.is_empty() {
             return Err(format!("{} bytes after the last output", raw.len()));
@@ -162,7 +173,7 @@ impl Kserve {
         if has_nan && !self.allow_nan {
             return Err(format!("NaN or infinity, which is no JSON, in `{}`", snippet(json)));
         }
-        self.judge(&all, batch)
+        self.judge(answer, &all, batch)
     }
 
     /// Who answered.
@@ -173,8 +184,9 @@ impl Kserve {
         }
     }
 
-    /// Whether every output is there and is as it was declared.
-    fn judge(&self, all: &[Came<'_>], batch: u32) -> Result<(), String> {
+    /// Whether every output is there and is as it was declared; then what it
+    /// says is kept.
+    fn judge(&self, answer: &mut Answer, all: &[Came<'_>], batch: u32) -> Result<(), String> {
         if all.is_empty() {
             return Err("a response without outputs".to_owned());
         }
@@ -216,6 +228,7 @@ impl Kserve {
                 }
             }
         }
+        answer.features.extend(features(all, &self.outputs, self.feature.as_deref(), batch));
         Ok(())
     }
 }

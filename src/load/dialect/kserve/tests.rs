@@ -3,7 +3,12 @@ use prost::Message as _;
 use serde_json::json;
 
 use super::{tensor::Tensor, *};
-use crate::kserve::{InferTensor, ModelInferRequest, ModelInferResponse, ModelStreamInferResponse};
+use crate::{
+    journal::Feature,
+    kserve::{
+        InferTensor, InferTensorContents, ModelInferRequest, ModelInferResponse, ModelStreamInferResponse,
+    },
+};
 
 fn kserve(wire: Wire, outputs: Value) -> Kserve {
     let infer = json!({"model": "image", "inputs": [], "outputs": outputs});
@@ -69,6 +74,47 @@ fn a_response_is_whole_with_every_output() {
     assert_eq!((answer.malformed.as_deref(), answer.error.as_deref(), answer.done), (None, None, true));
     assert_eq!(answer.fingerprint.as_deref(), Some("7"));
     assert!(answer.first.is_none() && answer.last.is_some() && answer.tokens() == 0);
+}
+
+fn features(outputs: Value, feature: Option<&str>, body: Value) -> Vec<Feature> {
+    let mut kserve = kserve(JSON, outputs);
+    kserve.feature = feature.map(str::to_owned);
+    let mut answer = Answer::default();
+    kserve.body(&mut answer, &HeaderMap::new(), body.to_string().as_bytes(), 2, Instant::now());
+    assert_eq!((answer.malformed, answer.error), (None, None));
+    answer.features
+}
+
+#[test]
+fn each_item_has_a_class_or_a_value() {
+    let number = Feature::number;
+    let body = json!({"outputs": [
+        {"name": "scores", "datatype": "FP32", "shape": [2, 3], "data": [[0.1, 0.7, 0.2], [5, -1, 2]]},
+        {"name": "value", "datatype": "FP64", "shape": [2, 1], "data": [[-1.5], [3]]},
+        {"name": "label", "datatype": "BYTES", "shape": [2], "data": ["cat", "dog"]},
+        {"name": "ranked", "datatype": "BYTES", "shape": [2, 2], "data": ["a", "b", "b", "a"]},
+        {"name": "sure", "datatype": "BOOL", "shape": [2], "data": [true, false]},
+        {"name": "nothing", "datatype": "FP32", "shape": [0], "data": []},
+    ]});
+    let of = |name: &str| features(json!([]), Some(name), body.clone());
+    assert_eq!(of("scores"), [number(1.0), number(0.0)]);
+    assert_eq!(of("value"), [number(-1.5), number(3.0)]);
+    assert_eq!(of("label"), [Feature::text("cat"), Feature::text("dog")]);
+    assert_eq!(of("ranked"), [Feature::text("a"), Feature::text("b")]);
+    assert_eq!(of("sure"), [number(1.0), number(0.0)]);
+    assert_eq!(of("nothing"), []);
+    assert_eq!(of("other"), [Feature::Missing]);
+    // Unnamed: the first that is declared, or else that came.
+    assert_eq!(features(json!([]), None, body.clone()), of("scores"));
+    assert_eq!(features(json!([{"name": "label"}, {"name": "scores"}]), None, body.clone()), of("label"));
+}
+
+#[test]
+fn what_is_no_answer_has_no_features() {
+    let body = r#"{"outputs":[{"name":"scores","datatype":"FP32","shape":[2,2],"data":[1,2,3]}]}"#;
+    assert!(read(body.as_bytes(), None).features.is_empty());
+    let (body, length) = binary(&[1.0, 2.0, 4.0, 3.0]);
+    assert_eq!(read(&body, Some(length)).features, [Feature::number(1.0), Feature::number(0.0)]);
 }
 
 #[test]
@@ -157,6 +203,7 @@ fn grpc_messages_are_read() {
     let right = response(&[1.0, 2.0, 3.0, 4.0]);
     let answer = read(right.encode_to_vec(), false);
     assert_eq!((answer.malformed, answer.fingerprint.as_deref(), answer.done), (None, Some("3"), true));
+    assert_eq!(answer.features, [Feature::number(1.0), Feature::number(1.0)]);
     assert!(read(response(&[1.0]).encode_to_vec(), false).malformed.is_some());
     assert!(read(response(&[1.0, 2.0, 3.0, f32::NAN]).encode_to_vec(), false).malformed.is_some());
     assert!(read(b"\xff\xff".to_vec(), false).malformed.is_some());
@@ -165,8 +212,45 @@ fn grpc_messages_are_read() {
     };
     let answer = read(streamed("", Some(right)), true);
     assert_eq!((answer.malformed, answer.chunks, answer.done), (None, 1, false));
+    assert_eq!(answer.features.len(), 2);
     assert_eq!(read(streamed("out of memory", None), true).error.as_deref(), Some("out of memory"));
     assert!(read(streamed("", None), true).malformed.is_some());
+}
+
+/// Tensors in the fields of their types.
+#[test]
+fn typed_contents_have_features() {
+    let output = |name: &str, datatype: &str, contents| InferTensor {
+        name: name.into(),
+        datatype: datatype.into(),
+        shape: vec![2],
+        contents: Some(contents),
+        ..InferTensor::default()
+    };
+    let contents = InferTensorContents::default;
+    let response = ModelInferResponse {
+        outputs: vec![
+            output("id", "INT64", InferTensorContents { int64_contents: vec![7, -1], ..contents() }),
+            output(
+                "label",
+                "BYTES",
+                InferTensorContents { bytes_contents: vec![b"a"[..].into(); 2], ..contents() },
+            ),
+            output("sure", "BOOL", InferTensorContents { bool_contents: vec![true, false], ..contents() }),
+        ],
+        ..ModelInferResponse::default()
+    };
+    let of = |name: &str| {
+        let mut kserve = kserve(Wire::Grpc, json!([]));
+        kserve.feature = Some(name.to_owned());
+        let mut answer = Answer::default();
+        kserve.message_came(&mut answer, &response.encode_to_vec(), false, 2, Instant::now());
+        assert_eq!(answer.malformed, None);
+        answer.features
+    };
+    assert_eq!(of("id"), [Feature::number(7.0), Feature::number(-1.0)]);
+    assert_eq!(of("label"), [Feature::text("a"), Feature::text("a")]);
+    assert_eq!(of("sure"), [Feature::number(1.0), Feature::number(0.0)]);
 }
 
 proptest! {
