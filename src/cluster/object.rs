@@ -180,15 +180,30 @@ impl ObjectRef {
     }
 
     /// Patches it, if it still is as it was `read` (a conflict, if not).
-    pub async fn patch(
+    pub async fn patch(&self, cluster: &Cluster, read: &Value, patch: Value) -> Result<Value, ClusterError> {
+        self.patch_so(cluster, read, patch, "").await
+    }
+
+    /// Asks whether it could be patched so, and changes nothing. Fields that its
+    /// kind does not know are an error.
+    pub async fn rehearse(&self, cluster: &Cluster, read: &Value, patch: Value) -> Result<(), ClusterError> {
+        match self.patch_so(cluster, read, patch, "&dryRun=All&fieldValidation=Strict").await {
+            // Not every webhook can: what it would say is then not known.
+            Err(error) if error.to_string().contains("does not support dry run") => Ok(()),
+            asked => asked.map(drop),
+        }
+    }
+
+    async fn patch_so(
         &self,
         cluster: &Cluster,
         read: &Value,
         mut patch: Value,
+        how_far: &str,
     ) -> Result<Value, ClusterError> {
         let version = read.pointer("/metadata/resourceVersion").cloned().unwrap_or_default();
         merge(&mut patch, json!({ "metadata": { "resourceVersion": version, "uid": self.uid } }));
-        let path = format!("{}?fieldManager={MANAGER}", self.path());
+        let path = format!("{}?fieldManager={MANAGER}{how_far}", self.path());
         let what = format!("patch {self}");
         let how = match self.kind {
             kind if kind.is_built_in() => "application/strategic-merge-patch+json",

@@ -90,6 +90,14 @@ impl Change {
         }
     }
 
+    /// Asks the API server whether it would take it. Nothing is changed.
+    pub(super) async fn rehearse(&self, cluster: &Cluster) -> Result<(), ClusterError> {
+        let Self { object, edits } = self;
+        let Some(read) = object.get(cluster).await? else { return Ok(()) };
+        let patch = together(edits.iter().map(|edit| edit.place.patch(object.kind, &edit.to)));
+        object.rehearse(cluster, &read, patch).await
+    }
+
     async fn apply_once(&self, cluster: &Cluster, mark: &Mark) -> Result<(), ClusterError> {
         let Self { object, edits } = self;
         let found = object.get(cluster).await?;

@@ -73,7 +73,13 @@ impl Driver for KubernetesDriver {
                 custom::rehearse(&self.cluster, &order, manifest, chaos, &self.mark(&order)).await
             }
             None if is_proxied(&order) => self.whole_service(&order, pods).await,
-            None => self.steps(&order).await.map(drop),
+            None => {
+                // What users wrote, the API server may refuse; better now than then.
+                for step in self.steps(&order).await? {
+                    step.rehearse(&self.cluster).await?;
+                }
+                Ok(())
+            }
         }
     }
 

@@ -109,6 +109,14 @@ impl Step {
         }
     }
 
+    /// Asks whether the API server would take what it changes.
+    pub(super) async fn rehearse(&self, cluster: &Cluster) -> Result<(), ClusterError> {
+        match &self.act {
+            Act::Change { change, .. } => change.rehearse(cluster).await,
+            Act::Kill { .. } | Act::Evict { .. } | Act::Stress(_) => Ok(()),
+        }
+    }
+
     /// Does it.
     pub(super) async fn inject(&mut self, cluster: &Cluster, mark: &Mark) -> Result<(), ClusterError> {
         match &mut self.act {

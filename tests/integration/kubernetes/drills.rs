@@ -133,6 +133,11 @@ fn what_is_not_allowed_or_can_not_be_had_is_said_before_anything_is_touched() {
             "  - { id: x, at: fault, deploy: { version: v2, container: nobody, image: x } }\n".to_owned(),
             "no container nobody; it has server",
         ),
+        (
+            "",
+            "  - { id: x, at: fault, deploy: { version: v2, service: llm, spec: { selector: { slot: \"no label!\" } } } }\n".to_owned(),
+            "Invalid value",
+        ),
         (", port: 81", kill("one", app()), "has no port 81; it has 80"),
     ] {
         let out = rig.run(&rig.scenario(target, &format!("chaos:\n{chaos}")));
