@@ -222,6 +222,8 @@ modes!(
         ErrorsOnly,
         /// Takes back what is as good as the stable version.
         Hasty,
+        /// Gives a new version all of the traffic before it is looked at.
+        AllAtOnce,
         /// To a version that was not the stable one.
         WrongVersion,
         /// Says done while the bad version still serves.

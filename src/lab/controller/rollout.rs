@@ -92,8 +92,12 @@ impl Rollout {
 
     /// All steps. The error says why the canary is no good.
     async fn progress(&self) -> Result<(), String> {
-        self.scale(STEPS[0]);
-        for (at, weight) in STEPS.iter().enumerate() {
+        let steps = match self.controller.config.lab.gateway.rollback {
+            RollbackMode::AllAtOnce => &STEPS[STEPS.len() - 1..],
+            _ => STEPS,
+        };
+        self.scale(steps[0]);
+        for (at, weight) in steps.iter().enumerate() {
             self.await_ready(*weight).await?;
             {
                 let mut state = self.controller.state();
@@ -103,7 +107,7 @@ impl Rollout {
             }
             publish_soon(&self.controller).await;
             // Pods for the next step warm up during this one.
-            if let Some(next) = STEPS.get(at + 1) {
+            if let Some(next) = steps.get(at + 1) {
                 self.scale(*next);
             }
             match self.controller.config.lab.gateway.rollback {
@@ -114,6 +118,7 @@ impl Rollout {
                 }
                 RollbackMode::On
                 | RollbackMode::ErrorsOnly
+                | RollbackMode::AllAtOnce
                 | RollbackMode::Late
                 | RollbackMode::WrongVersion
                 | RollbackMode::SaysDone => self.analyse().await?,
@@ -234,7 +239,11 @@ impl Rollout {
 
     async fn roll_back(&self, why: String) {
         match self.controller.config.lab.gateway.rollback {
-            RollbackMode::On | RollbackMode::Off | RollbackMode::ErrorsOnly | RollbackMode::Hasty => {}
+            RollbackMode::On
+            | RollbackMode::Off
+            | RollbackMode::ErrorsOnly
+            | RollbackMode::Hasty
+            | RollbackMode::AllAtOnce => {}
             RollbackMode::Late => tokio::time::sleep(LATE).await,
             RollbackMode::SaysDone => {
                 self.controller.state().rollout.weight = 0.0;
