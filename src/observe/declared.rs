@@ -12,6 +12,7 @@ use super::{
     breakers::Breakers,
     every,
     figures::{self, Asked},
+    haproxy,
     prometheus::Exposition,
     sample, source,
     source::Source,
@@ -33,13 +34,16 @@ use crate::{
     units::{RunTime, Seen},
 };
 
+/// Makes an exposition of a text.
+type Read = fn(&str) -> Exposition;
+
 /// How long one look may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How a source is looked at.
 enum Way {
-    /// A text of Prometheus' at this URL.
-    Exposition(String),
+    /// A text at this URL, and who reads it.
+    Exposition(String, Read),
     Figures(Asked),
     Alerts(Teller, String),
     /// Nobody is asked: the run listens there.
@@ -49,10 +53,11 @@ enum Way {
 fn way(system: &System) -> Way {
     let below = |at: &str, path: &str| format!("{}{path}", at.trim_end_matches('/'));
     match system {
-        System::Prometheus(url) | System::Haproxy(url) | System::Resilience4j(url) | System::Traefik(url) => {
-            Way::Exposition(url.clone())
+        System::Prometheus(url) | System::Resilience4j(url) | System::Traefik(url) => {
+            Way::Exposition(url.clone(), Exposition::parse)
         }
-        System::Envoy(admin) => Way::Exposition(below(admin, "/stats/prometheus")),
+        System::Haproxy(url) => Way::Exposition(url.clone(), haproxy::read),
+        System::Envoy(admin) => Way::Exposition(below(admin, "/stats/prometheus"), Exposition::parse),
         System::PrometheusQuery(query) => Way::Figures(Asked::Query(query.clone())),
         System::Redis(at) => Way::Figures(Asked::Redis(at.clone())),
         System::Nginx(url) => Way::Figures(Asked::Nginx(url.clone())),
@@ -76,8 +81,8 @@ pub async fn watch(
         let (period, name, sink) = (observed.every.0, observed.name.clone(), sink.clone());
         let http = client().ok()?;
         Some(match way(&observed.system) {
-            Way::Exposition(url) => {
-                every(period, &cancel, Watcher::new(observed, url, http, clock, sink)).boxed()
+            Way::Exposition(url, read) => {
+                every(period, &cancel, Watcher::new(observed, (url, read), http, clock, sink)).boxed()
             }
             Way::Figures(asked) => {
                 every(period, &cancel, figures::Watcher::new(name, asked, http, clock, sink)).boxed()
@@ -101,7 +106,9 @@ pub async fn preflight(all: &[Observed], metrics: &[&MetricExpectation]) -> Vec<
     for observed in all {
         let name = &observed.name;
         let found = match way(&observed.system) {
-            Way::Exposition(url) => exposition(&url).await.map(|metrics| sample::values(&metrics, |_| true)),
+            Way::Exposition(url, read) => {
+                exposition(&url, read).await.map(|metrics| sample::values(&metrics, |_| true))
+            }
             Way::Figures(asked) => figures(&asked, name).await,
             Way::Alerts(teller, url) => firing(teller, &url).await,
             Way::Webhook(at) => webhook::listen(at).await.map(|port| {
@@ -132,8 +139,8 @@ fn client() -> Result<reqwest::Client, String> {
 
 /// An exposition that shows something. Without a breaker there is none to be
 /// seen: the verdict says so.
-async fn exposition(url: &str) -> Result<Exposition, String> {
-    let metrics = Exposition::parse(&text(&client()?, url).await?);
+async fn exposition(url: &str, read: Read) -> Result<Exposition, String> {
+    let metrics = read(&text(&client()?, url).await?);
     if metrics.samples.is_empty() {
         return Err(format!("{url} shows nothing in Prometheus' text format"));
     }
@@ -164,6 +171,7 @@ pub(super) async fn text(http: &reqwest::Client, url: &str) -> Result<String, St
 struct Watcher {
     observed: Observed,
     url: String,
+    read: Read,
     http: reqwest::Client,
     clock: Clock,
     sink: Sink,
@@ -176,11 +184,17 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn new(observed: Observed, url: String, http: reqwest::Client, clock: Clock, sink: Sink) -> Self {
+    fn new(
+        observed: Observed,
+        (url, read): (String, Read),
+        http: reqwest::Client,
+        clock: Clock,
+        sink: Sink,
+    ) -> Self {
         let source = Source::expected(&observed.name);
         let (reader, breakers) = (Reader::default(), Breakers::default());
         let transitions = Transitions::of(&observed.system);
-        Self { observed, url, http, clock, sink, source, reader, breakers, transitions, sampled: None }
+        Self { observed, url, read, http, clock, sink, source, reader, breakers, transitions, sampled: None }
     }
 
     /// A change of a breaker, as exactly as the system itself tells when it was.
@@ -232,7 +246,7 @@ impl Watcher {
 impl Look for Watcher {
     async fn look(&mut self) {
         let started = self.clock.now();
-        let metrics = text(&self.http, &self.url).await.map(|text| Exposition::parse(&text));
+        let metrics = text(&self.http, &self.url).await.map(|text| (self.read)(&text));
         let now = self.clock.now();
         let Some((metrics, seen)) = self.source.heard(metrics, started, now, &self.sink) else { return };
         let was_shut = self.breakers.any_shut();
@@ -290,7 +304,8 @@ mod tests {
             system: System::Envoy(url.clone()),
             every: crate::units::Span(Duration::from_millis(250)),
         };
-        let mut watcher = Watcher::new(observed, url, client().expect("a client"), clock, sink);
+        let mut watcher =
+            Watcher::new(observed, (url, Exposition::parse), client().expect("a client"), clock, sink);
         let mut kept = Vec::new();
         // One look while it is closed, and one when it has closed again.
         for now in [0, 0, 1, 1, 1, 0, 0] {

@@ -8,6 +8,7 @@ mod alerts;
 mod breakers;
 pub mod declared;
 mod figures;
+mod haproxy;
 pub mod kubernetes;
 mod platform;
 pub mod prometheus;

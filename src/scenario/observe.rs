@@ -46,7 +46,8 @@ pub enum System {
     PrometheusQuery(PromQuery),
     /// Envoy's admin address: outlier ejection, by cluster.
     Envoy(String),
-    /// The address of HAProxy's Prometheus exporter: servers that are down.
+    /// The address of HAProxy's Prometheus exporter, or of its statistics page
+    /// as CSV (`…/stats;csv`): servers that are down.
     Haproxy(String),
     /// The address of a Resilience4j application's Prometheus exposition: its
     /// circuit breakers.
