@@ -60,7 +60,7 @@ mod rollback;
 mod run;
 #[cfg(test)]
 pub(crate) mod searched;
-mod sent;
+pub(crate) mod sent;
 pub mod series;
 mod shedding;
 mod slo;
@@ -75,6 +75,7 @@ mod testing;
 mod tests;
 mod times;
 mod timings;
+mod tries;
 mod windows;
 
 pub(crate) use budget::{lasting, times};

@@ -338,9 +338,15 @@ fn retries(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<RetryExpe
     let absorbs = fields.optional(cx, "absorbs", share_threshold);
     let amplification = fields.optional(cx, "amplification", unit::<RatioThreshold>);
     let phase = fields.optional(cx, "in", phase);
+    let name = fields.optional(cx, "name", |cx, node| cx.text(node, "a cluster's name, as Envoy has it"));
     let known = fields.finish(cx);
-    let expectation =
-        RetryExpectation { after: after?, absorbs: absorbs?, amplification: amplification?, phase: phase? };
+    let expectation = RetryExpectation {
+        after: after?,
+        absorbs: absorbs?,
+        amplification: amplification?,
+        phase: phase?,
+        name: name?,
+    };
     let any = expectation.amplification.is_some() || expectation.absorbs.is_some();
     demands(cx, place, any || !known, "amplification: \"<= 1.5\"").map(|()| expectation)
 }
