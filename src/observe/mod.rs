@@ -7,6 +7,8 @@
 mod alerts;
 mod breakers;
 pub mod declared;
+mod ejected;
+mod exposed;
 mod figures;
 mod haproxy;
 pub mod kubernetes;
