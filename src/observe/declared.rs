@@ -41,7 +41,7 @@ enum Way {
 fn way(system: &System) -> Way {
     let below = |at: &str, path: &str| format!("{}{path}", at.trim_end_matches('/'));
     match system {
-        System::Prometheus(url) | System::Resilience4j(url) | System::Traefik(url) => {
+        System::Prometheus(url) | System::Resilience4j(url) | System::Traefik(url) | System::Litellm(url) => {
             Way::Exposition(url.clone(), Exposition::parse)
         }
         System::Haproxy(url) => Way::Exposition(url.clone(), haproxy::read),

@@ -7,6 +7,7 @@
 mod alerts;
 mod breakers;
 pub mod declared;
+mod deployments;
 mod ejected;
 mod exposed;
 mod figures;

@@ -55,6 +55,9 @@ pub enum System {
     /// The address of Traefik's Prometheus exposition: circuit breakers, by
     /// service.
     Traefik(String),
+    /// The address of LiteLLM's metrics (`…/metrics`): deployments that it
+    /// leaves alone for a while.
+    Litellm(String),
     /// Redis: the figures of its `INFO`, and that it was restarted.
     Redis(HostPort),
     /// The address of nginx' `stub_status`: its figures.
@@ -102,7 +105,8 @@ impl System {
             | Self::Envoy(_)
             | Self::Haproxy(_)
             | Self::Resilience4j(_)
-            | Self::Traefik(_) => Tells::Breakers,
+            | Self::Traefik(_)
+            | Self::Litellm(_) => Tells::Breakers,
         }
     }
 
@@ -117,6 +121,7 @@ impl System {
             | Self::Haproxy(_)
             | Self::Resilience4j(_)
             | Self::Traefik(_)
+            | Self::Litellm(_)
             | Self::Redis(_)
             | Self::Nginx(_)
             | Self::Varnish(_)
