@@ -38,6 +38,7 @@ mod secret;
 mod served;
 mod shard;
 mod sse;
+mod upstreams;
 mod watch;
 
 pub use connection::Destination;

@@ -3,7 +3,7 @@
 
 use http::HeaderMap;
 
-use super::freshness;
+use super::{freshness, upstreams};
 use crate::{
     journal::interval::{CacheUse, Served},
     scenario::breaker::BreakerKind,
@@ -44,6 +44,10 @@ impl Labels {
             () if is("x-envoy-overloaded", "true") => Some(BreakerKind::Capacity),
             () => None,
         };
+        let nginx = upstreams::asked(headers);
+        let by = text("x-served-by").filter(|by| !by.is_empty());
+        // What a cache kept names who was asked once.
+        let by = by.or(nginx.by.filter(|_| cache != CacheUse::Hit));
         let named = ["x-litellm-model-group", "x-litellm-model-id"].into_iter().find_map(text);
         Self {
             named: named.map(str::to_owned),
@@ -52,7 +56,7 @@ impl Labels {
                 .map(|age| age.try_into().unwrap_or(u32::MAX)),
             served: Served {
                 version: text("x-model-version").filter(|v| !v.is_empty()).map(Version::new),
-                pod: text("x-served-by").filter(|v| !v.is_empty()).map(PodName::new),
+                pod: by.map(PodName::new),
                 cache,
                 freshness: freshness::of(headers, cache),
                 model: None,
@@ -61,7 +65,9 @@ impl Labels {
                 breaker_open: breaker.is_some(),
                 breaker_kind: breaker,
             },
-            attempts: number("x-upstream-attempts").or_else(|| number("x-envoy-attempt-count")),
+            // Of two proxies in a row each knows its own: there were at least as many.
+            attempts: number("x-upstream-attempts")
+                .or_else(|| number("x-envoy-attempt-count").max(nginx.attempts)),
             retry_after_secs: number("retry-after"),
             retry_after: headers.contains_key(http::header::RETRY_AFTER),
         }
@@ -267,6 +273,13 @@ mod tests {
         assert!(seen.served.fallback && seen.served.breaker_open && seen.retry_after);
         assert_eq!(seen.served.breaker_kind, Some(BreakerKind::StateMachine));
         assert_eq!(seen.attempts, Some(3));
+        let nginx = [("x-upstream-status", "502, 200"), ("x-upstream-addr", "10.0.0.1:80, 10.0.0.2:80")];
+        let seen = labels(&nginx);
+        assert_eq!((seen.attempts, seen.served.pod), (Some(2), Some(PodName::from("10.0.0.2:80"))));
+        let seen = labels(&[nginx[0], nginx[1], ("x-served-by", "s2"), ("x-envoy-attempt-count", "1")]);
+        assert_eq!((seen.attempts, seen.served.pod), (Some(2), Some(PodName::from("s2"))));
+        let seen = labels(&[nginx[0], nginx[1], ("x-cache-status", "HIT"), ("x-upstream-attempts", "0")]);
+        assert_eq!((seen.attempts, seen.served.pod), (Some(0), None));
         let other = labels(&[("x-litellm-attempted-fallbacks", "1"), ("x-envoy-overloaded", "true")]);
         assert!(other.served.fallback && other.served.breaker_open);
         assert_eq!(other.served.breaker_kind, Some(BreakerKind::Capacity));

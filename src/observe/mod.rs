@@ -7,7 +7,11 @@
 mod alerts;
 mod breakers;
 pub mod declared;
+mod deployments;
+mod ejected;
+mod exposed;
 mod figures;
+mod haproxy;
 pub mod kubernetes;
 mod platform;
 pub mod prometheus;

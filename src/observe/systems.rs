@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 
 use super::{
     breakers::{Entered, Known},
+    deployments::Deployments,
     prometheus::{Exposition, Sample},
 };
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
 pub(super) struct Reader {
     /// What was counted of each service up to the last look.
     services: IndexMap<String, Service>,
+    deployments: Deployments,
 }
 
 impl Reader {
@@ -41,6 +43,7 @@ impl Reader {
             System::Haproxy(_) => Some(haproxy(metrics)),
             System::Resilience4j(_) => Some(resilience4j(metrics)),
             System::Traefik(_) => Some(self.traefik(metrics)),
+            System::Litellm(_) => Some(self.deployments.breakers(metrics)),
         }
     }
 

@@ -378,6 +378,7 @@ fn retries(acts: &Acts<'_>, e: &RetryExpectation) -> Result<Demands, PlanError> 
         let demand = RetryExpectation {
             amplification: Some(limit),
             phase: e.phase.clone(),
+            name: e.name.clone(),
             ..RetryExpectation::default()
         };
         demands.push((format!("retries{phase}.amplification"), Expectation::Retries(demand)));

@@ -184,7 +184,7 @@ fn signals(input: &Input<'_>, kind: CheckKind, from: RunTime, to: RunTime) -> Ve
         | (CheckKind::CircuitBreaker, Signal::Breaker { .. })
         | (CheckKind::Rollback | CheckKind::Drift, Signal::Rollout { .. })
         | (CheckKind::Alert, Signal::Alert { .. })
-        | (CheckKind::Metric, Signal::Note { warning: true, .. })
+        | (CheckKind::Metric | CheckKind::CircuitBreaker, Signal::Note { warning: true, .. })
         | (
             CheckKind::Pods | CheckKind::Probes | CheckKind::Autoscaling | CheckKind::Failover,
             Signal::Pod { .. } | Signal::PodGone { .. } | Signal::Note { warning: true, .. },

@@ -541,6 +541,10 @@ pub struct RetryExpectation {
     /// Only in this phase. None: over the whole run.
     #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
     pub phase: Option<PhaseName>,
+    /// The cluster whose attempts count, as Envoy calls it. None: any, if all
+    /// come to the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// Pods that died must be replaced by warm ones.

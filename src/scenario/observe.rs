@@ -46,7 +46,8 @@ pub enum System {
     PrometheusQuery(PromQuery),
     /// Envoy's admin address: outlier ejection, by cluster.
     Envoy(String),
-    /// The address of HAProxy's Prometheus exporter: servers that are down.
+    /// The address of HAProxy's Prometheus exporter, or of its statistics page
+    /// as CSV (`…/stats;csv`): servers that are down.
     Haproxy(String),
     /// The address of a Resilience4j application's Prometheus exposition: its
     /// circuit breakers.
@@ -54,6 +55,9 @@ pub enum System {
     /// The address of Traefik's Prometheus exposition: circuit breakers, by
     /// service.
     Traefik(String),
+    /// The address of LiteLLM's metrics (`…/metrics`): deployments that it
+    /// leaves alone for a while.
+    Litellm(String),
     /// Redis: the figures of its `INFO`, and that it was restarted.
     Redis(HostPort),
     /// The address of nginx' `stub_status`: its figures.
@@ -101,7 +105,8 @@ impl System {
             | Self::Envoy(_)
             | Self::Haproxy(_)
             | Self::Resilience4j(_)
-            | Self::Traefik(_) => Tells::Breakers,
+            | Self::Traefik(_)
+            | Self::Litellm(_) => Tells::Breakers,
         }
     }
 
@@ -116,6 +121,7 @@ impl System {
             | Self::Haproxy(_)
             | Self::Resilience4j(_)
             | Self::Traefik(_)
+            | Self::Litellm(_)
             | Self::Redis(_)
             | Self::Nginx(_)
             | Self::Varnish(_)

@@ -61,7 +61,7 @@ mod rollback;
 mod run;
 #[cfg(test)]
 pub(crate) mod searched;
-mod sent;
+pub(crate) mod sent;
 pub mod series;
 mod settling;
 mod shedding;
@@ -77,6 +77,7 @@ mod testing;
 mod tests;
 mod times;
 mod timings;
+mod tries;
 mod windows;
 
 pub(crate) use budget::{lasting, times};

@@ -11,16 +11,15 @@ use super::{
     model::{CheckKind, Verdict},
     settling,
     slo::Census,
+    tries::{self, Counted, ENOUGH, Told, factor},
 };
 use crate::{
     journal::{event::RunEnd, interval::Outcome},
     scenario::model::RetryExpectation,
-    units::{FaultId, PhaseName, RatioThreshold, RunTime},
+    units::{FaultId, RatioThreshold, RunTime},
 };
 
-/// Requests that stated their attempts without which nothing is judged.
-const ENOUGH: u64 = 20;
-/// How far what answers state and what the gateway counts may be apart.
+/// How far what answers state and what is counted may be apart.
 const CONTRADICTION: f64 = 0.1;
 
 /// How long a one-shot fault is felt.
@@ -34,7 +33,7 @@ pub(super) fn judge(facts: &Facts<'_>, e: &RetryExpectation) -> (Title, Finding)
     };
     if let Some(limit) = &e.amplification {
         let expected = format!("{} {} attempts a request", limit.op, factor(limit.limit.0));
-        (title("retries do not multiply the load", expected), amplification(facts, e.phase.as_ref(), limit))
+        (title("retries do not multiply the load", expected), amplification(facts, e, limit))
     } else if let Some(limit) = &e.absorbs {
         let finding = absorbs(facts, e.after.as_ref(), limit).unwrap_or_else(|f| f);
         (title("retries absorb the fault", format!("{limit} ok while it acts")), finding)
@@ -63,26 +62,24 @@ fn absorbs(facts: &Facts<'_>, after: Option<&FaultId>, limit: &RatioThreshold) -
             && counters::label(series, "outcome")
                 .is_some_and(|outcome| outcome != "ok" && outcome != "cancelled")
     });
-    let failed = failed.map_or(0.0, |growth| growth.by);
     let finding = match finding.verdict {
-        Verdict::Pass if again == 0 && failed == 0.0 && census.ok == census.attempted => {
+        Verdict::Pass
+            if again == 0
+                && failed.is_none_or(|failed| failed.by == 0.0)
+                && census.ok == census.attempted =>
+        {
             Finding::inconclusive("no attempt is known to have failed, so there was nothing to absorb")
         }
         _ => finding,
     };
-    let finding = finding.on(
-        "wire",
-        format!("{} beyond the first; {failed:.0} failed, by the gateway", counted(again, "attempt")),
-    );
+    let by_gateway = failed.map(|failed| format!("; {:.0} failed, by the gateway", failed.by));
+    let beyond = format!("{} beyond the first{}", counted(again, "attempt"), by_gateway.unwrap_or_default());
+    let finding = finding.on("wire", beyond);
     Ok(finding.on("wire", format!("due from {from} s to {to} s: {} ok, {failures}", census.ok)))
 }
 
-fn factor(value: f64) -> String {
-    let text = format!("{value:.2}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-fn amplification(facts: &Facts<'_>, phase: Option<&PhaseName>, limit: &RatioThreshold) -> Finding {
+fn amplification(facts: &Facts<'_>, e: &RetryExpectation, limit: &RatioThreshold) -> Finding {
+    let phase = e.phase.as_ref();
     // Hits and rejections went nowhere; an answer that states no attempt did.
     let upstream =
         facts.cells_in(phase).filter(|cell| cell.attempts > 0 && !cell.key.served.cache.is_answer());
@@ -94,7 +91,7 @@ fn amplification(facts: &Facts<'_>, phase: Option<&PhaseName>, limit: &RatioThre
         .map(|cell| cell.count.saturating_sub(cell.attempts_stated))
         .sum();
     let wire = (stated >= ENOUGH).then(|| attempts as f64 / stated as f64);
-    let gateway = by_counters(facts, phase);
+    let told = tries::told(facts, e, limit);
     let when = phase.and_then(|phase| facts.phase(phase)).unwrap_or_else(|| facts.judged());
     let holds = |figure: f64| limit.op.holds(figure, limit.limit.0);
     let said = |figure: f64| format!("{} attempts a request", factor(figure));
@@ -105,13 +102,15 @@ fn amplification(facts: &Facts<'_>, phase: Option<&PhaseName>, limit: &RatioThre
         };
         finding.observed(figure, "x")
     };
-    let finding = match (wire, gateway) {
-        (Some(wire), Some(counted)) => {
+    let finding = match (wire, &told) {
+        (_, Told::Unclear(why)) => Finding::inconclusive(why.clone()),
+        (Some(wire), Told::Counted(counted)) => {
             let apart = (wire - counted.figure).abs() / wire.max(counted.figure).max(f64::MIN_POSITIVE);
             let finding = if holds(wire) != holds(counted.figure) && apart > CONTRADICTION {
                 Finding::inconclusive(format!(
-                    "answers state {}, the gateway counted {}: they contradict each other",
+                    "answers state {}, {} counted {}: they contradict each other",
                     said(wire),
+                    counted.whose,
                     factor(counted.figure)
                 ))
                 .observed(wire, "x")
@@ -122,81 +121,30 @@ fn amplification(facts: &Facts<'_>, phase: Option<&PhaseName>, limit: &RatioThre
         }
         // Those that say nothing may have been tried most often: who gives up first
         // hears of no attempt.
-        (Some(figure), None) if holds(figure) && silent as f64 > CONTRADICTION * (stated + silent) as f64 => {
+        (Some(figure), Told::Nobody)
+            if holds(figure) && silent as f64 > CONTRADICTION * (stated + silent) as f64 =>
+        {
             let what = format!("{}, but {} state none", said(figure), counted(silent, "request"));
             Finding::inconclusive(what).observed(figure, "x")
         }
-        (Some(figure), None) if holds(figure) && facts.was_down(GATEWAY, when) => {
+        (Some(figure), Told::Nobody) if holds(figure) && facts.was_down(GATEWAY, when) => {
             let what =
                 format!("{}, but {GATEWAY} did not answer for a while, which counts them, too", said(figure));
             Finding::inconclusive(what).observed(figure, "x")
         }
-        (Some(figure), None) => decide(figure, holds(figure)),
-        (None, Some(counted)) => decide(counted.figure, holds(counted.figure)),
-        (None, None) => Finding::inconclusive(format!(
+        (Some(figure), Told::Nobody) => decide(figure, holds(figure)),
+        (None, Told::Counted(counted)) => decide(counted.figure, holds(counted.figure)),
+        (None, Told::Nobody) => Finding::inconclusive(format!(
             "too few answers state their upstream attempts: {stated}, {ENOUGH} are needed"
         )),
     };
     let finding = finding
         .on("wire", format!("{} stated by {}", counted(attempts, "attempt"), counted(stated, "answer")));
-    match gateway {
-        Some(Counted { figure, attempts, requests }) => finding.on(
-            "gateway /metrics",
-            format!(
-                "{attempts:.0} upstream requests for {requests} that missed the cache: {}",
-                factor(figure)
-            ),
+    match told {
+        Told::Counted(Counted { figure, attempts, requests, source, which, .. }) => finding.on(
+            format!("{source} /metrics"),
+            format!("{attempts:.0} upstream requests for {requests} {which}: {}", factor(figure)),
         ),
-        None => finding,
+        Told::Nobody | Told::Unclear(_) => finding,
     }
-}
-
-/// The same by the gateway's counters.
-#[derive(Clone, Copy)]
-struct Counted {
-    figure: f64,
-    attempts: f64,
-    requests: u64,
-}
-
-/// Envoy counts what it sent upstream, and how much of that was tried again: of
-/// the source that sent most.
-fn by_envoy(facts: &Facts<'_>, (start, end): (RunTime, RunTime)) -> Option<Counted> {
-    let counted = facts.samples.values().filter_map(|samples| {
-        let grew =
-            |metric: &str| counters::around(samples, start, end, |series| counters::name(series) == metric);
-        let (all, again) =
-            (grew("envoy_cluster_upstream_rq_total")?, grew("envoy_cluster_upstream_rq_retry")?);
-        let requests = (all.by - again.by).max(0.0);
-        let counted =
-            Counted { figure: all.by / requests.max(1.0), attempts: all.by, requests: requests as u64 };
-        (counted.requests >= ENOUGH).then_some(counted)
-    });
-    counted.max_by(|a, b| a.attempts.total_cmp(&b.attempts))
-}
-
-fn by_counters(facts: &Facts<'_>, phase: Option<&PhaseName>) -> Option<Counted> {
-    let (start, end) = match phase {
-        Some(phase) => facts.phase(phase)?,
-        None => (facts.judged().0, facts.end),
-    };
-    let upstream = |series: &str| counters::name(series) == counters::UPSTREAM;
-    let Some(growth) = counters::around(facts.samples_of(GATEWAY), start, end, upstream) else {
-        return by_envoy(facts, (start, end));
-    };
-    let requests = facts
-        .cells_in(phase)
-        .filter(|cell| {
-            let from_cache = cell.key.served.cache.is_answer();
-            let went_nowhere = cell.attempts == 0 && cell.attempts_stated == cell.count;
-            let rejected = cell.key.outcome == Outcome::Shed && cell.attempts == 0;
-            !from_cache && !went_nowhere && !rejected
-        })
-        .map(|cell| cell.count)
-        .sum::<u64>();
-    (requests >= ENOUGH && growth.by > 0.0).then(|| Counted {
-        figure: growth.by / requests as f64,
-        attempts: growth.by,
-        requests,
-    })
 }

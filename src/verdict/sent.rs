@@ -5,6 +5,17 @@ use super::{
     facts::{Facts, Sample},
 };
 
+const HAPROXY: &str = "haproxy_server_sessions_total";
+/// What Envoy sent to each cluster, and how much of that again.
+pub(super) const ENVOY_SENT: &str = "envoy_cluster_upstream_rq_total";
+pub(super) const ENVOY_AGAIN: &str = "envoy_cluster_upstream_rq_retry";
+const RESILIENCE4J: &str = "resilience4j_circuitbreaker_calls_seconds_count";
+
+/// Whether a series, whatever its labels, is such a counter.
+pub(crate) fn is_counter(series: &str) -> bool {
+    matches!(counters::name(series), HAPROXY | ENVOY_SENT | ENVOY_AGAIN | RESILIENCE4J)
+}
+
 /// When a counter counts a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Counts {
@@ -19,16 +30,14 @@ pub(super) enum Counts {
 pub(super) fn tells(series: &str, breaker: &str) -> Option<Counts> {
     let label = |name: &str| counters::label(series, name);
     let (its, counts) = match counters::name(series) {
-        "haproxy_server_sessions_total" => {
+        HAPROXY => {
             let its = label("proxy")
                 .zip(label("server"))
                 .is_some_and(|(proxy, server)| breaker.split_once('/') == Some((&*proxy, &*server)));
             (its, Counts::Sent)
         }
-        "envoy_cluster_upstream_rq_total" => {
-            (label("envoy_cluster_name").as_deref() == Some(breaker), Counts::Sent)
-        }
-        "resilience4j_circuitbreaker_calls_seconds_count" => {
+        ENVOY_SENT => (label("envoy_cluster_name").as_deref() == Some(breaker), Counts::Sent),
+        RESILIENCE4J => {
             let let_in = matches!(label("kind").as_deref(), Some("successful" | "failed" | "ignored"));
             (label("name").as_deref() == Some(breaker) && let_in, Counts::Ended)
         }
@@ -80,6 +89,8 @@ mod tests {
             (r#"up{name="llm"}"#, "llm", None),
         ] {
             assert_eq!(tells(series, breaker), told, "{series}");
+            assert_eq!(is_counter(series), series != r#"up{name="llm"}"#, "{series}");
         }
+        assert!(is_counter(r#"envoy_cluster_upstream_rq_retry{envoy_cluster_name="up"}"#));
     }
 }

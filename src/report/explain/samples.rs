@@ -12,7 +12,7 @@ use crate::{
     report::{Input, text},
     scenario::model::Expectation,
     units::{FaultId, PodName, RunTime, series},
-    verdict::model::CheckVerdict,
+    verdict::{model::CheckVerdict, sent},
 };
 
 /// Series that are shown: those that changed most.
@@ -77,10 +77,7 @@ impl<'a> Wanted<'a> {
                 "firedrill_lab_requests_total" => {
                     pods.is_empty() || pods.iter().any(|of| of.as_str() == source)
                 }
-                "haproxy_server_sessions_total"
-                | "envoy_cluster_upstream_rq_total"
-                | "resilience4j_circuitbreaker_calls_seconds_count" => true,
-                _ => false,
+                _ => sent::is_counter(bare),
             },
             Self::Endpoints => {
                 matches!(bare, "kubernetes_endpoint_ready" | "kubernetes_endpoints_ready")

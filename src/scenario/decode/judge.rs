@@ -342,6 +342,7 @@ fn retries(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<RetryExpe
     let settles_within = fields.optional(cx, "settles-within", unit::<Span>);
     let amplification = fields.optional(cx, "amplification", unit::<RatioThreshold>);
     let phase = fields.optional(cx, "in", phase);
+    let name = fields.optional(cx, "name", |cx, node| cx.text(node, "a cluster's name, as Envoy has it"));
     let known = fields.finish(cx);
     let expectation = RetryExpectation {
         after: after?,
@@ -349,6 +350,7 @@ fn retries(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<RetryExpe
         settles_within: settles_within?,
         amplification: amplification?,
         phase: phase?,
+        name: name?,
     };
     let any = expectation.amplification.is_some()
         || expectation.absorbs.is_some()

@@ -14,13 +14,14 @@ use crate::{
 /// More often is a load of its own.
 const LEAST: Span = Span::millis(50);
 
-const SYSTEMS: [&str; 12] = [
+const SYSTEMS: [&str; 13] = [
     "prometheus",
     "prometheus-query",
     "envoy",
     "haproxy",
     "resilience4j",
     "traefik",
+    "litellm",
     "redis",
     "nginx",
     "varnish",
@@ -73,6 +74,7 @@ fn source(cx: &mut Context<'_>, node: &Node) -> Option<Observed> {
         "envoy" => System::Envoy(url(cx, node)?),
         "haproxy" => System::Haproxy(url(cx, node)?),
         "traefik" => System::Traefik(url(cx, node)?),
+        "litellm" => System::Litellm(url(cx, node)?),
         "redis" => System::Redis(store(cx, node)?),
         "nginx" => System::Nginx(url(cx, node)?),
         "varnish" => System::Varnish(instance(cx, node)?),

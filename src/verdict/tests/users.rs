@@ -229,6 +229,38 @@ fn retries_end_with_the_fault() {
 }
 
 #[test]
+fn which_cluster_is_meant_matters_where_they_differ() {
+    // One cluster serves the load, and another is asked half as often.
+    let counting = |name: Option<&str>, other: f64| {
+        let told = |drill: Drill, when, n: f64| {
+            let figures = [
+                (r#"envoy_cluster_upstream_rq_total{envoy_cluster_name="model"}"#, n),
+                (r#"envoy_cluster_upstream_rq_retry{envoy_cluster_name="model"}"#, 0.0),
+                (r#"envoy_cluster_upstream_rq_total{envoy_cluster_name="auth"}"#, n / 2.0 * other),
+                (r#"envoy_cluster_upstream_rq_retry{envoy_cluster_name="auth"}"#, n / 2.0 * (other - 1.0)),
+            ];
+            drill.sample(when, "front", &figures)
+        };
+        let silent = drill().load(0..90, Answers::ok(20).silent());
+        let drill = told(told(silent, 0.0, 10.0), 90.5, 1810.0);
+        let amplification = Some("<= 1.5".parse().expect("one"));
+        let name = name.map(str::to_owned);
+        drill.expect(Expectation::Retries(RetryExpectation { amplification, name, ..Default::default() }))
+    };
+    let check = counting(None, 1.25).checked();
+    assert_eq!((check.verdict, check.observed), (Pass, Some(1.0)));
+    let shown: Vec<_> = check.evidence.iter().filter(|one| one.source == "front /metrics").collect();
+    assert_eq!(shown.len(), 1);
+    assert_eq!(shown[0].what, "1800 upstream requests for 1800 to cluster model: 1");
+    let why = counting(None, 3.0).gives(Inconclusive);
+    assert!(why.contains("auth of front has 3 attempts") && why.contains("`name:`"), "{why}");
+    counting(Some("model"), 3.0).gives(Pass);
+    counting(Some("auth"), 3.0).gives(Fail);
+    let why = counting(Some("gone"), 1.0).gives(Inconclusive);
+    assert!(why.contains("cluster gone"), "{why}");
+}
+
+#[test]
 fn retries_absorb_a_fault() {
     let wants = |drill: Drill, until| {
         drill.fault("kill", 25.0, until, &["replica-0"]).expect(Expectation::Retries(RetryExpectation {

@@ -1,45 +1,78 @@
-//! Alerts of a real Prometheus, while the way to a service's upstream is cut.
+//! Alerts of a real Prometheus and a real Alertmanager, while the way to a
+//! service's upstream is cut.
 
 use firedrill::verdict::model::Verdict::{Fail, Inconclusive, Pass};
 
 use super::{Site, tell_apart};
 use crate::real::{
     child::free_ports,
-    servers::{alertmanager, haproxy, prometheus, prometheus_telling},
+    servers::{alertmanager, alertmanager_with, haproxy, prometheus, prometheus_telling},
 };
+
+/// Who is asked whether an alert fires.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Asked {
+    Prometheus,
+    /// And the Alertmanager that it tells.
+    Both,
+    /// That Alertmanager alone, which tells nobody as something else fires.
+    Inhibited,
+    /// An Alertmanager alone, which is not told.
+    Untold,
+}
 
 #[test]
 #[ignore = "needs scripts/real-servers"]
 fn an_alert_that_fires_and_is_resolved_is_told_from_one_that_does_not() {
     let many = "expr: \"sum(rate(haproxy_frontend_http_responses_total{code='5xx'}[3s])) > 1\"";
     let cases = [
-        (many.to_owned(), [Pass, Pass, Pass]),
+        (many.to_owned(), Asked::Both, [Pass, Pass, Pass]),
         // It waits for longer than the errors last.
-        (format!("{many}, for: 1m"), [Fail, Inconclusive, Pass]),
+        (format!("{many}, for: 1m"), Asked::Prometheus, [Fail, Inconclusive, Pass]),
         // Whoever is called stays called.
-        (format!("{many}, keep_firing_for: 1m"), [Pass, Fail, Pass]),
+        (format!("{many}, keep_firing_for: 1m"), Asked::Prometheus, [Pass, Fail, Pass]),
         // Nobody heeds what is always there.
-        ("expr: \"vector(1)\"".to_owned(), [Inconclusive, Fail, Fail]),
+        ("expr: \"vector(1)\"".to_owned(), Asked::Prometheus, [Inconclusive, Fail, Fail]),
+        // It fires all the same.
+        (format!("{many} }}, {{ alert: Watchdog, expr: \"vector(1)\""), Asked::Inhibited, [Pass, Pass, Pass]),
+        (many.to_owned(), Asked::Untold, [Fail, Inconclusive, Pass]),
     ];
-    let start = |(rule, _): &(String, _)| {
+    let inhibits = "inhibit_rules: [{ source_matchers: ['alertname=\"Watchdog\"'], target_matchers: ['alertname=\"HighErrorRate\"'] }]\n";
+    let start = |(rule, asked, _): &(String, Asked, _)| {
         let mut metrics = 0;
         let site = Site::cut_off("prometheus-alert.yaml", |upstream| {
             let front = haproxy(upstream, "");
             metrics = front.beside;
             front
         });
-        let watcher = prometheus(metrics, rule);
-        let at = watcher.url.clone();
-        site.with(watcher).set("observe.prometheus.prometheus-alerts", at)
+        if *asked == Asked::Prometheus {
+            let watcher = prometheus(metrics, rule);
+            let at = watcher.url.clone();
+            return site.with(watcher).set("observe.prometheus.prometheus-alerts", at);
+        }
+        let [nobody] = free_ports();
+        let more = if *asked == Asked::Inhibited { inhibits } else { "" };
+        let manager = alertmanager_with(nobody, ", group_wait: 0s", "", more);
+        let watcher = match asked {
+            Asked::Untold => prometheus(metrics, rule),
+            _ => prometheus_telling(metrics, rule, &manager),
+        };
+        let by_prometheus = format!("{{ name: prometheus, prometheus-alerts: \"{}\" }}", watcher.url);
+        let by_manager = format!("{{ name: manager, alertmanager: \"{}\" }}", manager.url);
+        let observed = match asked {
+            Asked::Both => format!("[{by_prometheus}, {by_manager}]"),
+            _ => format!("[{by_manager}]"),
+        };
+        site.with(watcher).with(manager).set("observe", observed)
     };
-    tell_apart(&cases, start, |(rule, verdicts), told| {
+    tell_apart(&cases, start, |(rule, asked, verdicts), told| {
         let checks = [
             "alert.cut.HighErrorRate.fires-within",
             "alert.cut.HighErrorRate.resolves-within",
             "alert.HighErrorRate.quiet-in.baseline",
         ];
         let wanted: Vec<_> = checks.into_iter().zip(*verdicts).collect();
-        told.must(rule, &wanted);
+        told.must(&format!("{asked:?}: {rule}"), &wanted);
     });
 }
 

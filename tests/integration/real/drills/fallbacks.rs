@@ -11,11 +11,11 @@ use crate::real::servers::{LITELLM_KEY, litellm_before, llama, nginx_with, origi
 fn nginx_that_passes_a_silent_server_by_is_told_from_one_that_does_not() {
     let next = "proxy_next_upstream error timeout; proxy_next_upstream_tries 2;";
     let cases = [
-        ("max_fails=1 fail_timeout=2s", next, [Pass, Pass]),
-        // Each second request waits for it first.
-        ("max_fails=0", next, [Pass, Fail]),
+        ("max_fails=1 fail_timeout=2s", next, [Pass, Pass, Pass, Pass]),
+        // Each second request waits for it first, and is sent twice.
+        ("max_fails=0", next, [Pass, Fail, Pass, Fail]),
         // Who meets it fails.
-        ("max_fails=0", "proxy_next_upstream off;", [Fail, Fail]),
+        ("max_fails=0", "proxy_next_upstream off;", [Fail, Fail, Fail, Pass]),
     ];
     let start = |(server, next, _): &(&str, &str, _)| {
         let spare = origin();
@@ -25,14 +25,17 @@ fn nginx_that_passes_a_silent_server_by_is_told_from_one_that_does_not() {
                 spare.address()
             );
             let location = format!(
-                "    location / {{ proxy_pass http://llm; proxy_connect_timeout 300ms; proxy_read_timeout 300ms; {next} }}"
+                "    location / {{ proxy_pass http://llm; proxy_connect_timeout 300ms; proxy_read_timeout 300ms; {next}\n      \
+                 add_header X-Upstream-Status $upstream_status always;\n      add_header X-Upstream-Addr $upstream_addr always; }}"
             );
             nginx_with(&http, &location)
         });
         site.with(spare)
     };
-    tell_apart(&cases, start, |(server, next, [availability, latency]), told| {
-        let wanted = [("slo.availability.fault", *availability), ("slo.e2e.fault", *latency)];
+    let checks =
+        ["slo.availability.fault", "slo.e2e.fault", "retries.hang.absorbs", "retries.fault.amplification"];
+    tell_apart(&cases, start, |(server, next, verdicts), told| {
+        let wanted: Vec<_> = checks.into_iter().zip(*verdicts).collect();
         told.must(&format!("{server} {next}"), &wanted);
     });
 }

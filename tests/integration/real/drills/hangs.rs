@@ -50,22 +50,26 @@ fn resilience4j_whose_bulkhead_is_full_is_told_from_one_that_has_none() {
 #[test]
 #[ignore = "needs scripts/real-servers"]
 fn litellm_that_leaves_what_hangs_alone_is_told_from_one_that_asks_again() {
-    let (availability, fast) = ("slo.availability.fault", "slo.e2e.fault");
+    let checks = ["slo.availability.fault", "slo.e2e.fault", "circuit-breaker.hang.opens-within"];
     let cases = [
-        ("num_retries: 2, allowed_fails: 1, cooldown_time: 30", vec![(availability, Pass), (fast, Pass)]),
+        ("num_retries: 2, allowed_fails: 1, cooldown_time: 30", [Pass, Pass, Pass]),
         // Each second request waits first.
-        ("num_retries: 2, disable_cooldowns: true", vec![(availability, Pass), (fast, Fail)]),
+        ("num_retries: 2, disable_cooldowns: true", [Pass, Fail, Fail]),
         // It waits, and fails.
-        ("num_retries: 0, disable_cooldowns: true", vec![(availability, Fail), (fast, Fail)]),
+        ("num_retries: 0, disable_cooldowns: true", [Fail, Fail, Fail]),
     ];
     let start = |(router, _): &(&str, _)| {
         let (hangs, well) = (llama(), llama());
         let way = way(&hangs);
         let front = litellm_of_two(way.address(), well.address(), router);
         let site = Site::behind("litellm-cooldown.yaml", front, way).with(hangs).with(well);
-        site.env("LITELLM_KEY", LITELLM_KEY)
+        let metrics = format!("{}/metrics", site.url());
+        site.env("LITELLM_KEY", LITELLM_KEY).set("observe.front.litellm", metrics)
     };
-    tell_apart(&cases, start, |(router, wanted), told| told.must(router, wanted));
+    tell_apart(&cases, start, |(router, verdicts), told| {
+        let wanted: Vec<_> = checks.into_iter().zip(*verdicts).collect();
+        told.must(router, &wanted);
+    });
 }
 
 #[test]

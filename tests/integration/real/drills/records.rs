@@ -70,4 +70,14 @@ fn envoy_counted_as_many_ejections_as_the_drill() {
     let stats = get(&format!("{admin}/stats?filter=outlier_detection.ejections_enforced_total"));
     let counted = stats.trim().rsplit(' ').next().and_then(|n| n.parse::<usize>().ok());
     assert_eq!(counted, Some(opened), "{stats}: {told}");
+    // Its admin tells which host that was, and when it is back.
+    let notes: Vec<_> = told.events.1.iter().filter(|event| event["signal"] == "note").collect();
+    let host = format!("{} of cluster llm is ejected", site.up[1].address());
+    let of = |reason: &str| notes.iter().filter(|note| note["reason"] == reason).collect::<Vec<_>>();
+    let (out, back) = (of("Ejected"), of("LetBack"));
+    assert!(!out.is_empty() && out.iter().all(|note| note["text"] == *host), "{notes:?}");
+    assert!(
+        back.len() == out.len() && back.iter().all(|note| note["text"] == *format!("{host} no more")),
+        "{notes:?}"
+    );
 }

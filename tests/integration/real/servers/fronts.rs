@@ -36,7 +36,8 @@ fn run_haproxy(sections: &str, upstream: &str, server: &str, ready: &'static str
         let [port, metrics] = free_ports();
         let text = format!(
             "global\n  nbthread 1\ndefaults\n  mode http\n  timeout connect 500ms\n  timeout client 5s\n  timeout server 2s\n\
-             frontend metrics\n  bind 127.0.0.1:@metrics@\n  http-request use-service prometheus-exporter if {{ path /metrics }}\n{sections}"
+             frontend metrics\n  bind 127.0.0.1:@metrics@\n  http-request use-service prometheus-exporter if {{ path /metrics }}\n  \
+             stats enable\n  stats uri /stats\n{sections}"
         );
         let holes: [(&str, &dyn ToString); 4] =
             [("port", &port), ("metrics", &metrics), ("upstream", &upstream), ("server", &server)];
@@ -99,7 +100,7 @@ listen store
 }
 
 /// HAProxy before an upstream, whose server is set up as `server` says;
-/// `beside` has its metrics.
+/// `beside` has its metrics and its statistics page.
 pub(crate) fn haproxy(upstream: &str, server: &str) -> Real {
     let sections = "frontend front
   bind 127.0.0.1:@port@

@@ -23,7 +23,7 @@ pub(crate) use self::{
         LITELLM_KEY, litellm, litellm_before, litellm_cached, litellm_of_two, llama, llama_with, mlserver,
         triton,
     },
-    monitors::{alertmanager, prometheus, prometheus_telling},
+    monitors::{alertmanager, alertmanager_with, prometheus, prometheus_telling},
     registry::{mlflow, mlflow_app},
 };
 use super::child::{Child, loopback};

@@ -99,13 +99,15 @@ pub(crate) fn litellm_cached(large: &str, cache: &str) -> Real {
     run_litellm(&with_settings(&model("large", large), &format!("drop_params: true, {cache}")))
 }
 
-/// LiteLLM before two deployments of a `large` model, with these settings of
-/// its router (YAML).
+/// LiteLLM before two deployments of a `large` model, `first` and `second`, with
+/// these settings of its router (YAML). Its metrics are under `/metrics`.
 pub(crate) fn litellm_of_two(first: &str, second: &str, router: &str) -> Real {
-    let models = model("large", first) + &model("large", second);
+    let deployment = |at, id| format!("{}    model_info: {{ id: {id} }}\n", model("large", at));
+    let (first, second) = (deployment(first, "first"), deployment(second, "second"));
     run_litellm(&format!(
-        "model_list:\n{models}router_settings: {{ {router} }}\n\
-         litellm_settings: {{ telemetry: false, drop_params: true, request_timeout: 1 }}\n"
+        "model_list:\n{first}{second}router_settings: {{ {router} }}\n\
+         litellm_settings: {{ telemetry: false, drop_params: true, request_timeout: 1, callbacks: [prometheus], \
+         require_auth_for_metrics_endpoint: false }}\n"
     ))
 }
 

@@ -22,6 +22,11 @@ pub(crate) fn prometheus_telling(metrics: u16, rule: &str, manager: &Real) -> Re
 /// Alertmanager, whose receiver `drill` is a webhook at this port; `route` and
 /// `hook` are more YAML of the route and of the webhook.
 pub(crate) fn alertmanager(webhook: u16, route: &str, hook: &str) -> Real {
+    alertmanager_with(webhook, route, hook, "")
+}
+
+/// The same with more of its configuration (YAML).
+pub(crate) fn alertmanager_with(webhook: u16, route: &str, hook: &str, more: &str) -> Real {
     let home = home("alertmanager");
     start(|folder| {
         let [port] = free_ports();
@@ -29,7 +34,7 @@ pub(crate) fn alertmanager(webhook: u16, route: &str, hook: &str) -> Real {
         let config = format!(
             "route: {{ receiver: drill, group_by: [alertname], group_interval: 1s, repeat_interval: 1h{route} }}\n\
              receivers:\n- {{ name: nobody }}\n\
-             - {{ name: drill, webhook_configs: [{{ url: \"http://127.0.0.1:{webhook}/\"{hook} }}] }}\n"
+             - {{ name: drill, webhook_configs: [{{ url: \"http://127.0.0.1:{webhook}/\"{hook} }}] }}\n{more}"
         );
         fs::write(folder.join("alertmanager.yaml"), config).expect("the configuration is written");
         // Its templates are looked for in /usr/share, and it is not installed.
