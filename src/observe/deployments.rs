@@ -58,7 +58,7 @@ impl Deployments {
             let first = fresh(if self.looked { Counted::default() } else { counted });
             let was = self.known.get(id).copied().unwrap_or(first);
             // It was started again, and knows of nothing.
-            let again = counted.cooled < was.counted.cooled || counted.answered < was.counted.answered;
+            let again = counted.cooled < was.counted.cooled;
             let was = if again { fresh(Counted::default()) } else { was };
             let answers = counted.answered > was.counted.answered;
             let state = match was.state {

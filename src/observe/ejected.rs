@@ -99,11 +99,13 @@ struct Status {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
 enum Address {
-    SocketAddress { address: String, port_value: u16 },
+    #[serde(rename = "socket_address")]
+    Socket { address: String, port_value: u16 },
+    #[serde(rename = "pipe")]
     Pipe { path: String },
-    EnvoyInternalAddress { server_listener_name: String },
+    #[serde(rename = "envoy_internal_address")]
+    Internal { server_listener_name: String },
 }
 
 #[derive(Deserialize, Default)]
@@ -126,12 +128,12 @@ fn out(text: &str) -> Result<BTreeSet<Host>, String> {
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::SocketAddress { address, port_value } if address.contains(':') => {
+            Self::Socket { address, port_value } if address.contains(':') => {
                 write!(f, "[{address}]:{port_value}")
             }
-            Self::SocketAddress { address, port_value } => write!(f, "{address}:{port_value}"),
+            Self::Socket { address, port_value } => write!(f, "{address}:{port_value}"),
             Self::Pipe { path } => write!(f, "unix:{path}"),
-            Self::EnvoyInternalAddress { server_listener_name } => f.write_str(server_listener_name),
+            Self::Internal { server_listener_name } => f.write_str(server_listener_name),
         }
     }
 }

@@ -1,6 +1,10 @@
 //! `observe:`: sources of signals beside those that a target brings with it.
 
-use std::{fmt, net::SocketAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{Ipv6Addr, SocketAddr},
+    str::FromStr,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -170,7 +174,11 @@ impl FromStr for HostPort {
         let authority: http::uri::Authority = authority.parse().map_err(|_| error())?;
         let port = authority.port_u16().or(port).filter(|port| *port > 0).ok_or_else(error)?;
         let host = authority.host();
-        if host.is_empty() || authority.as_str().contains('@') {
+        let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && !host.contains(['[', ']', ':']),
+        };
+        if !is_host || authority.as_str().contains('@') {
             return Err(error());
         }
         Ok(Self(format!("{host}:{port}")))
@@ -198,6 +206,7 @@ mod tests {
             "redis://:secret@store:6379",
             "http://a:1",
             "redis://a/1",
+            "redis://.[:]",
         ] {
             assert_eq!(of(text), None, "{text}");
         }
