@@ -9,6 +9,7 @@ mod breakers;
 pub mod declared;
 mod deployments;
 mod ejected;
+mod ejections;
 mod exposed;
 mod figures;
 mod haproxy;

@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use super::{
     breakers::{Entered, Known},
     deployments::Deployments,
+    ejections::Ejections,
     prometheus::{Exposition, Sample},
 };
 use crate::{
@@ -21,6 +22,7 @@ pub(super) struct Reader {
     /// What was counted of each service up to the last look.
     services: IndexMap<String, Service>,
     deployments: Deployments,
+    ejections: Ejections,
 }
 
 impl Reader {
@@ -50,7 +52,7 @@ impl Reader {
     /// Outlier ejection and, beside it, the capacity breaker: it is open while
     /// its count of rejections grows. (Its gauges are back at 0 after a burst.)
     fn envoy(&mut self, metrics: &Exposition) -> IndexMap<String, Known> {
-        let mut all = ejecting(metrics);
+        let mut all = self.ejections.breakers(metrics);
         for sample in metrics.named("envoy_cluster_upstream_rq_pending_overflow") {
             let Some(name) = sample.label("envoy_cluster_name") else { continue };
             // Newer versions count apart what is too much at once, and what waits.
@@ -122,20 +124,6 @@ fn known(kind: BreakerKind, state: BreakerState, opened: f64) -> Known {
     Known { kind, state, entered: Entered { open: opened as u64, ..Entered::default() } }
 }
 
-/// A cluster with ejected hosts is open, whatever it does with the others.
-fn ejecting(metrics: &Exposition) -> IndexMap<String, Known> {
-    const ACTIVE: &str = "envoy_cluster_outlier_detection_ejections_active";
-    const TOTAL: &str = "envoy_cluster_outlier_detection_ejections_enforced_total";
-    let all = metrics.named(ACTIVE).filter_map(|sample| {
-        let name = sample.label("envoy_cluster_name")?;
-        let total = metrics.named(TOTAL).find(|one| one.label("envoy_cluster_name") == Some(name));
-        let total = total.map_or(0.0, |one| one.value);
-        let state = if sample.value > 0.0 { BreakerState::Open } else { BreakerState::Closed };
-        Some((name.to_owned(), known(Outlier, state, total)))
-    });
-    all.collect()
-}
-
 /// A server that is down gets nothing: its breaker is open.
 fn haproxy(metrics: &Exposition) -> IndexMap<String, Known> {
     const STATUS: &str = "haproxy_server_status";
@@ -194,26 +182,6 @@ mod tests {
                 other => panic!("{other:?}"),
             })
             .collect()
-    }
-
-    #[test]
-    fn envoy_ejects_and_lets_back_between_two_looks() {
-        let system = System::Envoy(String::new());
-        let text = |active: u32, total: u32| {
-            format!(
-                "envoy_cluster_outlier_detection_ejections_active{{envoy_cluster_name=\"llm\"}} {active}\n\
-                 envoy_cluster_outlier_detection_ejections_enforced_total{{envoy_cluster_name=\"llm\"}} {total}\n"
-            )
-        };
-        let mut breakers = <(Reader, Breakers)>::default();
-        let llm = |state| ("llm".to_owned(), state);
-        assert_eq!(told(&mut breakers, &system, &text(0, 3)), [llm(Closed)]);
-        assert_eq!(told(&mut breakers, &system, &text(1, 4)), [llm(Open)]);
-        assert_eq!(told(&mut breakers, &system, &text(0, 4)), [llm(Closed)]);
-        assert_eq!(told(&mut breakers, &system, &text(0, 5)), [llm(Open), llm(Closed)]);
-        assert_eq!(told(&mut breakers, &system, &text(1, 6)), [llm(Open)]);
-        // Back and ejected again since.
-        assert_eq!(told(&mut breakers, &system, &text(1, 7)), [llm(Closed), llm(Open)]);
     }
 
     #[test]
