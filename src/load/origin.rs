@@ -133,9 +133,9 @@ impl Origins {
             Giver::Cache => {}
         }
         known.compare(|said| match whose.get(&said) {
-            None => false,
             Some(Whose::One(of)) => *of != asked,
-            Some(Whose::Several) => true,
+            // What is said to many may be said to anybody.
+            Some(Whose::Several) | None => false,
         })
     }
 }
@@ -223,6 +223,9 @@ mod tests {
         // Of many questions the answer is yes.
         let yes = [("A", "no", Origin), ("B", "yes", Origin), ("A", "yes", Cache)];
         assert_eq!(told(&yes)[2], (0, 0));
+        // It refuses many, and sometimes this one.
+        let refused = [("A", "x", Origin), ("B", LONG, Origin), ("C", LONG, Origin), ("A", LONG, Cache)];
+        assert_eq!(told(&refused)[3], (0, 0));
     }
 
     #[test]
