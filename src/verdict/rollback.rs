@@ -119,11 +119,13 @@ impl<'a, 'f> Rollout<'a, 'f> {
         let said = self
             .signals
             .iter()
-            .find(|signal| signal.weight > 0.0 && signal.candidate == Some(self.candidate));
-        // Nobody saw it answer: it may have begun to as soon as it was asked for.
-        let said = said.map(|signal| match wire {
-            Some(_) => signal.seen,
-            None => Seen { not_before: self.started.not_before.min(signal.seen.by), by: signal.seen.by },
+            .find(|signal| signal.weight > 0.0 && signal.candidate == Some(self.candidate))
+            .map(|signal| signal.seen);
+        // Not before it was asked for, however long ago the last look was. Where nobody
+        // saw it answer, it may have begun to at once.
+        let said = said.map(|Seen { not_before, by }| {
+            let asked = self.started.not_before.min(by);
+            Seen { not_before: if wire.is_some() { not_before.max(asked) } else { asked }, by }
         });
         wire.into_iter().chain(said).min_by_key(|seen| seen.by)
     }
