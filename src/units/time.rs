@@ -82,4 +82,11 @@ impl Seen {
     pub fn at(instant: RunTime) -> Self {
         Self { not_before: instant, by: instant }
     }
+
+    /// The same with its ends in order: one whose ends are the wrong way round, as a
+    /// damaged journal may have it, is as wide as both.
+    #[must_use]
+    pub fn in_order(self) -> Self {
+        Self { not_before: self.not_before.min(self.by), by: self.not_before.max(self.by) }
+    }
 }

@@ -117,7 +117,7 @@ impl<'a> Facts<'a> {
         for line in &record.events {
             match &line.event {
                 Event::Fault { id, step } => facts.faults.entry(id).or_default().add(line.at, step),
-                Event::Signal { seen, signal } => facts.signals.push((*seen, signal)),
+                Event::Signal { seen, signal } => facts.signals.push((seen.in_order(), signal)),
                 Event::Dropped { records } => facts.dropped = facts.dropped.saturating_add(*records),
                 Event::RunStarted { .. }
                 | Event::PhaseStarted { .. }
