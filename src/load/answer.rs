@@ -43,8 +43,8 @@ pub(crate) struct Answer {
     pub(crate) model: Option<String>,
     /// The whole content, kept where [`Answer::keeping_text`] asked for it.
     pub(crate) text: Option<String>,
-    /// What it said, to be compared with other answers.
-    pub(crate) words: Words,
+    /// What it said, where it is compared with other answers.
+    pub(crate) words: Option<Words>,
     /// A feature of each of its outputs, where it is no text.
     pub(crate) features: Vec<Feature>,
     /// What is wrong with an answer whose right one is known.
@@ -134,7 +134,9 @@ impl Answer {
         }
         self.last = Some(at);
         self.chunks += 1;
-        self.words.push(content.as_bytes());
+        if let Some(words) = &mut self.words {
+            words.push(content.as_bytes());
+        }
         if let Some(text) = &mut self.text {
             text.push_str(content);
         }

@@ -272,20 +272,13 @@ impl Crew {
         );
     }
 
-    /// What a whole answer to a prompt that may come again tells of a cache's hits.
+    /// What a whole answer tells of a cache's hits. A fallback's tells nothing.
     fn compare(&self, ask: &Ask, served: &Served, answer: &Answer) -> Compared {
-        let again = ask.prompt.id.is_some() || ask.prompt.golden.is_some();
-        // A fallback is neither.
-        let giver = match served.cache.is_answer() {
-            true => Giver::Cache,
-            false => Giver::Origin,
+        let Some(words) = answer.words.as_ref().filter(|_| !served.fallback) else {
+            return Compared::default();
         };
-        match (again, served.fallback, served.version.as_ref()) {
-            (false, ..) | (_, true, _) => Compared::default(),
-            (true, false, version) => {
-                self.origins.told(self.protocol.identity(ask), version, &answer.words, giver)
-            }
-        }
+        let giver = if served.cache.is_answer() { Giver::Cache } else { Giver::Origin };
+        self.origins.told(self.protocol.identity(ask), served.version.as_ref(), words, giver)
     }
 }
 

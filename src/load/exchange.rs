@@ -12,6 +12,7 @@ use super::{
     content::Content,
     feed::{Ask, Feed, Wanted},
     grpc,
+    origin::Words,
     protocol::Protocol,
     served::Labels,
     sse,
@@ -90,15 +91,14 @@ pub(crate) async fn exchange(
 ) -> Exchange {
     let prompt = &ask.prompt;
     let golden = prompt.golden.and_then(|index| feed.golden(index));
+    let keeps_text = golden.is_some() || prompt.keeps_text;
+    let mut answer = if keeps_text { Answer::keeping_text() } else { Answer::default() };
+    answer.words = prompt.may_come_again().then(Words::default);
     let mut seen = Seen {
         first_byte: None,
         status: None,
         labels: Labels::default(),
-        answer: if golden.is_some() || prompt.keeps_text {
-            Answer::keeping_text()
-        } else {
-            Answer::default()
-        },
+        answer,
         refusal: String::new(),
         complete: None,
         connecting: false,
@@ -191,8 +191,8 @@ async fn converse(
                 answer.malformed = Some(format!("HTTP {} with an empty body", head.status));
             } else {
                 protocol.dialect.body(answer, &head.headers, &body, wanted, at);
-                if !protocol.generates {
-                    answer.words.push(&body);
+                if let (false, Some(words)) = (protocol.generates, &mut answer.words) {
+                    words.push(&body);
                 }
             }
             if protocol.stream && answer.error.is_none() && !body.is_empty() {

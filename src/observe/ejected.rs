@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::prometheus::Exposition;
+use super::{
+    ejections::{ACTIVE, TOTAL},
+    prometheus::Exposition,
+};
 use crate::{journal::event::Signal, scenario::observe::System};
 
 /// What changes with each ejection, and with each end of one.
-const COUNTED: [&str; 2] = [
-    "envoy_cluster_outlier_detection_ejections_active",
-    "envoy_cluster_outlier_detection_ejections_enforced_total",
-];
+const COUNTED: [&str; 2] = [ACTIVE, TOTAL];
 
 /// A cluster and the address of one of its hosts.
 type Host = (String, String);
@@ -56,25 +56,22 @@ impl Hosts {
             Err(_) if self.missed => return Vec::new(),
             Err(why) => {
                 self.missed = true;
-                return vec![self.note(
-                    "NoHosts",
-                    format!("which hosts are ejected is not told: {why}"),
-                    true,
-                )];
+                return vec![self.note("NoHosts", format!("which hosts are ejected is not told: {why}"))];
             }
         };
         let before = std::mem::replace(&mut self.out, out);
-        let gone = self.out.difference(&before).map(|(cluster, host)| {
-            self.note("Ejected", format!("{host} of cluster {cluster} is ejected"), true)
-        });
+        let gone = self
+            .out
+            .difference(&before)
+            .map(|(cluster, host)| self.note("Ejected", format!("{host} of cluster {cluster} is ejected")));
         let back = before.difference(&self.out).map(|(cluster, host)| {
-            self.note("LetBack", format!("{host} of cluster {cluster} is ejected no more"), true)
+            self.note("LetBack", format!("{host} of cluster {cluster} is ejected no more"))
         });
         gone.chain(back).collect()
     }
 
-    fn note(&self, reason: &str, text: String, warning: bool) -> Signal {
-        Signal::Note { about: self.about.clone(), reason: reason.to_owned(), text, warning }
+    fn note(&self, reason: &str, text: String) -> Signal {
+        Signal::Note { about: self.about.clone(), reason: reason.to_owned(), text, warning: true }
     }
 }
 

@@ -9,8 +9,9 @@ use super::{
 };
 use crate::journal::event::{BreakerKind, BreakerState};
 
-const ACTIVE: &str = "envoy_cluster_outlier_detection_ejections_active";
-const TOTAL: &str = "envoy_cluster_outlier_detection_ejections_enforced_total";
+/// Hosts that are ejected, and ejections so far, of a cluster.
+pub(super) const ACTIVE: &str = "envoy_cluster_outlier_detection_ejections_active";
+pub(super) const TOTAL: &str = "envoy_cluster_outlier_detection_ejections_enforced_total";
 
 /// How often each cluster was opened, look by look: Envoy counts ejections of
 /// hosts, and of a cluster that is open already one more opens nothing.

@@ -11,10 +11,10 @@ use super::{
     model::{CheckKind, Verdict},
     settling,
     slo::Census,
-    tries::{self, Counted, ENOUGH, Told, factor},
+    tries::{self, Attempts, Counted, ENOUGH, Told, factor},
 };
 use crate::{
-    journal::{event::RunEnd, interval::Outcome},
+    journal::event::RunEnd,
     scenario::model::RetryExpectation,
     units::{FaultId, RatioThreshold, RunTime},
 };
@@ -80,17 +80,9 @@ fn absorbs(facts: &Facts<'_>, after: Option<&FaultId>, limit: &RatioThreshold) -
 
 fn amplification(facts: &Facts<'_>, e: &RetryExpectation, limit: &RatioThreshold) -> Finding {
     let phase = e.phase.as_ref();
-    // Hits and rejections went nowhere; an answer that states no attempt did.
-    let upstream =
-        facts.cells_in(phase).filter(|cell| cell.attempts > 0 && !cell.key.served.cache.is_answer());
-    let (attempts, stated) =
-        upstream.fold((0u64, 0u64), |(a, s), cell| (a + cell.attempts, s + cell.attempts_stated));
-    let silent: u64 = facts
-        .cells_in(phase)
-        .filter(|cell| !cell.key.served.cache.is_answer() && cell.key.outcome != Outcome::Shed)
-        .map(|cell| cell.count.saturating_sub(cell.attempts_stated))
-        .sum();
-    let wire = (stated >= ENOUGH).then(|| attempts as f64 / stated as f64);
+    let attempts = Attempts::of(facts.cells_in(phase));
+    let stated = attempts.stated;
+    let wire = (stated >= ENOUGH).then(|| attempts.each());
     let told = tries::told(facts, e, limit);
     let when = phase.and_then(|phase| facts.phase(phase)).unwrap_or_else(|| facts.judged());
     let holds = |figure: f64| limit.op.holds(figure, limit.limit.0);
@@ -119,12 +111,8 @@ fn amplification(facts: &Facts<'_>, e: &RetryExpectation, limit: &RatioThreshold
             };
             finding.error(wire.min(counted.figure), Some(wire.max(counted.figure)))
         }
-        // Those that say nothing may have been tried most often: who gives up first
-        // hears of no attempt.
-        (Some(figure), Told::Nobody)
-            if holds(figure) && silent as f64 > CONTRADICTION * (stated + silent) as f64 =>
-        {
-            let what = format!("{}, but {} state none", said(figure), counted(silent, "request"));
+        (Some(figure), Told::Nobody) if holds(figure) && !attempts.is_known() => {
+            let what = format!("{}, but {} state none", said(figure), counted(attempts.silent, "request"));
             Finding::inconclusive(what).observed(figure, "x")
         }
         (Some(figure), Told::Nobody) if holds(figure) && facts.was_down(GATEWAY, when) => {
@@ -139,7 +127,7 @@ fn amplification(facts: &Facts<'_>, e: &RetryExpectation, limit: &RatioThreshold
         )),
     };
     let finding = finding
-        .on("wire", format!("{} stated by {}", counted(attempts, "attempt"), counted(stated, "answer")));
+        .on("wire", format!("{} stated by {}", counted(attempts.made, "attempt"), counted(stated, "answer")));
     match told {
         Told::Counted(Counted { figure, attempts, requests, source, which, .. }) => finding.on(
             format!("{source} /metrics"),

@@ -9,6 +9,7 @@ use super::{
     finding::{Finding, counted, evidence, percent},
     model::Verdict,
     times::within,
+    tries::{Attempts, ENOUGH},
     windows,
 };
 use crate::{
@@ -16,46 +17,8 @@ use crate::{
     units::{FaultId, RunTime, Span},
 };
 
-/// Requests that stated their attempts without which nothing is judged.
-const ENOUGH: u64 = 20;
 /// How many more attempts than before are as few.
 const MORE: f64 = 1.1;
-/// Share of a window's requests that may state no attempts.
-const SILENT: f64 = 0.1;
-
-/// Upstream attempts, as answers state them.
-#[derive(Default)]
-struct Attempts {
-    made: u64,
-    stated: u64,
-    silent: u64,
-}
-
-impl Attempts {
-    /// Hits and rejections went nowhere.
-    fn of<'c>(cells: impl Iterator<Item = &'c Cell>) -> Self {
-        let mut all = Self::default();
-        for cell in cells.filter(|cell| !cell.key.served.cache.is_answer()) {
-            if cell.attempts > 0 {
-                all.made += cell.attempts;
-                all.stated += cell.attempts_stated;
-            }
-            if cell.key.outcome != Outcome::Shed {
-                all.silent += cell.count.saturating_sub(cell.attempts_stated);
-            }
-        }
-        all
-    }
-
-    fn each(&self) -> f64 {
-        self.made as f64 / self.stated.max(1) as f64
-    }
-
-    /// Those that say nothing may have been tried most often.
-    fn is_known(&self) -> bool {
-        self.silent as f64 <= SILENT * (self.stated + self.silent) as f64
-    }
-}
 
 /// Judges how long after a fault's end it takes until requests cost as few
 /// attempts as in the first phase, for good.

@@ -1,4 +1,5 @@
-//! How often requests were sent upstream, by the counters of who sent them.
+//! How often requests were sent upstream, as answers state it and by the counters
+//! of who sent them.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +10,54 @@ use super::{
     sent::{ENVOY_AGAIN, ENVOY_SENT},
 };
 use crate::{
-    journal::interval::Outcome,
+    journal::{Cell, interval::Outcome},
     scenario::model::RetryExpectation,
     units::{RatioThreshold, RunTime},
 };
 
 /// Requests without which nothing is judged.
 pub(super) const ENOUGH: u64 = 20;
+
+/// Share of the requests that may state no attempts.
+const SILENT: f64 = 0.1;
+
+/// Upstream attempts, as answers state them.
+#[derive(Default)]
+pub(super) struct Attempts {
+    pub(super) made: u64,
+    /// Answers that state them, and went upstream.
+    pub(super) stated: u64,
+    /// Requests that state none.
+    pub(super) silent: u64,
+}
+
+impl Attempts {
+    /// Hits and rejections went nowhere; an answer that states no attempt did.
+    pub(super) fn of<'c>(cells: impl Iterator<Item = &'c Cell>) -> Self {
+        let mut all = Self::default();
+        for cell in cells.filter(|cell| !cell.key.served.cache.is_answer()) {
+            if cell.attempts > 0 {
+                all.made += cell.attempts;
+                all.stated += cell.attempts_stated;
+            }
+            if cell.key.outcome != Outcome::Shed {
+                all.silent += cell.count.saturating_sub(cell.attempts_stated);
+            }
+        }
+        all
+    }
+
+    /// Attempts a request.
+    pub(super) fn each(&self) -> f64 {
+        self.made as f64 / self.stated.max(1) as f64
+    }
+
+    /// Those that say nothing may have been tried most often: who gives up first
+    /// hears of no attempt.
+    pub(super) fn is_known(&self) -> bool {
+        self.silent as f64 <= SILENT * (self.stated + self.silent) as f64
+    }
+}
 
 /// What counters tell.
 pub(super) enum Told {

@@ -45,6 +45,13 @@ pub(crate) struct Prompt {
     pub(crate) keeps_text: bool,
 }
 
+impl Prompt {
+    /// Whether a cache may have seen it before.
+    pub(crate) fn may_come_again(&self) -> bool {
+        self.id.is_some() || self.golden.is_some()
+    }
+}
+
 /// Which prompt of a source.
 #[derive(Debug, Clone, Copy)]
 struct Place<'a> {

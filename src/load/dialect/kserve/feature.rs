@@ -30,7 +30,7 @@ pub(super) enum Content<'a> {
 
 /// Elements as they are compared.
 enum Values<'a> {
-    Numbers(Vec<f64>),
+    Numbers(Cow<'a, [f64]>),
     Texts(Vec<Cow<'a, str>>),
 }
 
@@ -57,7 +57,7 @@ impl Content<'_> {
             Self::Json(data) if datatype == Datatype::Bytes => {
                 Some(Values::Texts(data.texts.iter().map(|text| Cow::Borrowed(text.as_str())).collect()))
             }
-            Self::Json(data) => Some(Values::Numbers(data.numbers.clone())),
+            Self::Json(data) => Some(Values::Numbers(Cow::Borrowed(&data.numbers))),
             Self::Typed(contents) => typed(contents, datatype).ok(),
             Self::Empty => None,
         }
@@ -193,7 +193,7 @@ mod tests {
 
     fn numbers(datatype: Datatype, bytes: &[u8]) -> Vec<f64> {
         match raw(bytes, datatype) {
-            Values::Numbers(all) => all,
+            Values::Numbers(all) => all.into_owned(),
             Values::Texts(all) => panic!("{all:?}"),
         }
     }
