@@ -123,6 +123,13 @@ impl Answer {
         Left { text: self.text.take(), carried: self.carried.take() }
     }
 
+    /// A piece of what it is compared by: of its text, or of a body that holds none.
+    pub(crate) fn says(&mut self, piece: &[u8]) {
+        if let Some(words) = &mut self.words {
+            words.push(piece);
+        }
+    }
+
     /// A piece of content came at `at`.
     pub(crate) fn token(&mut self, content: &str, at: Instant) {
         match self.last {
@@ -134,9 +141,7 @@ impl Answer {
         }
         self.last = Some(at);
         self.chunks += 1;
-        if let Some(words) = &mut self.words {
-            words.push(content.as_bytes());
-        }
+        self.says(content.as_bytes());
         if let Some(text) = &mut self.text {
             text.push_str(content);
         }

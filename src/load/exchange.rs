@@ -191,8 +191,8 @@ async fn converse(
                 answer.malformed = Some(format!("HTTP {} with an empty body", head.status));
             } else {
                 protocol.dialect.body(answer, &head.headers, &body, wanted, at);
-                if let (false, Some(words)) = (protocol.generates, &mut answer.words) {
-                    words.push(&body);
+                if !protocol.generates {
+                    answer.says(&body);
                 }
             }
             if protocol.stream && answer.error.is_none() && !body.is_empty() {

@@ -65,6 +65,9 @@ pub(crate) async fn read(
         pulse.beat(at);
         let fed = frames.feed(bytes, |message| {
             messages += 1;
+            if !protocol.generates {
+                seen.answer.says(message);
+            }
             protocol.dialect.message(&mut seen.answer, message, protocol.stream, wanted, at);
         });
         if let Some(first) = seen.answer.first {
