@@ -147,8 +147,9 @@ fn drills() -> Vec<Drill> {
     let seeds: Vec<u64> = seeds.split(',').map(|seed| seed.trim().parse().expect("a seed")).collect();
     let only = env::var("FIREDRILL_ONLY").unwrap_or_default();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/defects");
-    let mut files: Vec<_> =
-        fs::read_dir(folder).expect("the defect scenarios").flatten().map(|f| f.path()).collect();
+    let files = fs::read_dir(folder).expect("the defect scenarios").flatten().map(|file| file.path());
+    // Beside them lie the datasets that they send.
+    let mut files: Vec<_> = files.filter(|file| file.extension().is_some_and(|is| is == "yaml")).collect();
     files.sort();
     let mut drills = Vec::new();
     let mut healthy = BTreeSet::new();
