@@ -8,7 +8,7 @@ use super::interval::Outcome;
 pub use crate::scenario::breaker::BreakerKind;
 use crate::{
     plan::capacity::StepResult,
-    units::{FaultId, PhaseName, PodName, Rate, RunTime, Seen, Version, WorkloadName},
+    units::{FaultId, PhaseName, PodName, Rate, RolloutName, RunTime, Seen, Version, WorkloadName},
 };
 
 /// The journal's format version.
@@ -240,6 +240,9 @@ pub enum Signal {
     },
     /// A rollout changed (or was first seen).
     Rollout {
+        /// What it is of. None in the lab, and in journals that did not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<RolloutName>,
         /// Its phase.
         phase: RolloutPhase,
         /// The version that is stable now.

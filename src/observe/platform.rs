@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use crate::{
     journal::event::Signal,
     lab::api::{PodStatus, RolloutStatus},
-    units::PodName,
+    units::{PodName, RolloutName},
 };
 
 /// What was last seen.
@@ -29,7 +29,7 @@ impl Platform {
         signals.extend(gone.map(|name| Signal::PodGone { name: name.clone() }));
         self.pods = pods;
         if self.rollout.as_ref() != Some(&rollout) {
-            signals.push(of_rollout(rollout.clone()));
+            signals.push(of_rollout(None, rollout.clone()));
             self.rollout = Some(rollout);
         }
         signals
@@ -47,9 +47,9 @@ fn of_pod(pod: PodStatus) -> Signal {
 }
 
 /// Where a rollout is, as a signal.
-pub(super) fn of_rollout(rollout: RolloutStatus) -> Signal {
+pub(super) fn of_rollout(of: Option<RolloutName>, rollout: RolloutStatus) -> Signal {
     let RolloutStatus { phase, stable, candidate, weight, reason } = rollout;
-    Signal::Rollout { phase, stable, candidate, weight, reason }
+    Signal::Rollout { of, phase, stable, candidate, weight, reason }
 }
 
 #[cfg(test)]

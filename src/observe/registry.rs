@@ -22,7 +22,7 @@ use crate::{
         model::{Deploy, Deployed},
         outside::MlflowAlias,
     },
-    units::Version,
+    units::{RolloutName, Version},
 };
 
 /// Between two looks: a registry is no place for many.
@@ -82,7 +82,8 @@ impl Look for Watcher {
         let standing = self.standing.of(now, ours, word);
         if self.told.as_ref() != Some(&standing) {
             self.told = Some(standing.clone());
-            source::tell(&self.sink, seen, of_rollout(standing));
+            let of = RolloutName::new(self.alias.to_string());
+            source::tell(&self.sink, seen, of_rollout(Some(of), standing));
         }
     }
 }

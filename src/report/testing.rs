@@ -279,6 +279,7 @@ fn signals(health: Health) -> Vec<(f64, Signal)> {
         out.extend(states.map(|(t, state)| (t + shift, breaker(name, state))));
     }
     let rollout = |phase, weight, reason: &str| Signal::Rollout {
+        of: None,
         phase,
         stable: "v1".into(),
         candidate: Some("v2".into()),

@@ -66,11 +66,12 @@ fn signal_in_words(signal: &Signal) -> Option<String> {
         Signal::Alert { source, name, firing } => {
             format!("alert {name} {}, says {source}", if *firing { "fires" } else { "is quiet" })
         }
-        Signal::Rollout { phase, stable, candidate, weight, reason } => {
+        Signal::Rollout { of, phase, stable, candidate, weight, reason } => {
             let candidate =
                 candidate.as_ref().map_or(String::new(), |v| format!(", {v} at {:.0} %", weight * 100.0));
             let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
-            format!("rollout {}: stable {stable}{candidate}{reason}", rollout(*phase))
+            let of = of.as_ref().map_or(String::new(), |of| format!(" of {of}"));
+            format!("rollout{of} {}: stable {stable}{candidate}{reason}", rollout(*phase))
         }
         Signal::Source { source, up: false, why } => format!("{source} does not answer: {why}"),
         Signal::Source { source, up: true, .. } => format!("{source} answers"),

@@ -1,5 +1,6 @@
 //! The scenario file: its types, its diagnostics, its JSON Schema.
 
+mod act;
 pub mod alert;
 pub mod breaker;
 pub mod chaos;
@@ -9,6 +10,7 @@ mod decode;
 mod diagnostic;
 pub mod endpoint;
 mod executor;
+mod expectation;
 pub mod kubernetes;
 mod load;
 pub mod metric;

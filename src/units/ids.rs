@@ -59,6 +59,10 @@ id!(
     Version
 );
 id!(
+    /// What a rollout is of: `Deployment llm in shop`, an alias of a registry.
+    RolloutName
+);
+id!(
     /// A check of the verdict, unique within a run.
     CheckId
 );

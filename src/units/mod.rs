@@ -11,7 +11,7 @@ mod time;
 
 pub use figure::FigureThreshold;
 pub use human::{ParseUnitError, Rate, Ratio, Span};
-pub use ids::{CheckId, FaultId, PhaseName, PodName, Version, WorkloadName};
+pub use ids::{CheckId, FaultId, PhaseName, PodName, RolloutName, Version, WorkloadName};
 pub use step::RateStep;
 pub use threshold::{Comparison, LatencyThreshold, Quantile, RatioThreshold};
 pub use time::{RunTime, Seen};

@@ -14,7 +14,7 @@ use crate::{
         Plan,
         model::{PlannedAct, PlannedAction},
     },
-    units::{FaultId, PhaseName, PodName, RunTime, Seen, Version},
+    units::{FaultId, PhaseName, PodName, RolloutName, RunTime, Seen, Version},
 };
 
 /// What is known about a run, by subject.
@@ -90,6 +90,7 @@ impl FaultHistory<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RolloutSeen<'a> {
     pub(super) seen: Seen,
+    pub(super) of: Option<&'a RolloutName>,
     pub(super) phase: RolloutPhase,
     pub(super) stable: &'a Version,
     pub(super) candidate: Option<&'a Version>,
@@ -142,9 +143,10 @@ impl<'a> Facts<'a> {
                 Signal::Breaker { name, state, .. } => {
                     self.breakers.entry(name).or_default().push((seen, *state));
                 }
-                Signal::Rollout { phase, stable, candidate, weight, reason } => {
+                Signal::Rollout { of, phase, stable, candidate, weight, reason } => {
                     self.rollouts.push(RolloutSeen {
                         seen,
+                        of: of.as_ref(),
                         phase: *phase,
                         stable,
                         candidate: candidate.as_ref(),

@@ -90,6 +90,13 @@ impl<'a, 'f> Rollout<'a, 'f> {
         let until = later.min().unwrap_or(facts.end);
         let signals =
             facts.rollouts.iter().filter(|signal| signal.seen.by > requested && signal.seen.by <= until);
+        let home = match &facts.plan.target {
+            Target::Kubernetes(target) => target.namespace.as_str(),
+            Target::Lab(_) | Target::Url(_) => "",
+        };
+        // What is told of another one's is none of this.
+        let own = deploy.rollout(home);
+        let signals = signals.filter(|signal| signal.of.is_none() || signal.of == own.as_ref());
         let told = match (&deploy.of, &facts.plan.target) {
             (Some(Deployed::Command(_)), _) | (None, Target::Kubernetes(_)) => false,
             (Some(_) | None, _) => true,

@@ -14,7 +14,7 @@ use crate::{
     },
     plan::{Plan, model::PlannedAction},
     scenario::model::Objective,
-    units::{FaultId, LatencyThreshold, PodName, RunTime, Seen, Version},
+    units::{FaultId, LatencyThreshold, PodName, RolloutName, RunTime, Seen, Version},
 };
 
 /// More seconds than this are not drawn (a day).
@@ -168,6 +168,9 @@ pub struct FaultBar {
 /// A state of the rollout that lasted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RolloutBand {
+    /// What is rolled out, where more than one thing may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<RolloutName>,
     /// Its phase.
     pub phase: RolloutPhase,
     /// The stable version.
@@ -377,10 +380,12 @@ fn rollout_bands(facts: &Facts<'_>) -> Vec<RolloutBand> {
     let mut bands: Vec<RolloutBand> = Vec::new();
     for seen in &facts.rollouts {
         let start = seen.seen.by.as_secs_f64();
-        if let Some(last) = bands.last_mut() {
+        // What is told of one goes on while another one is told of.
+        if let Some(last) = bands.iter_mut().rev().find(|band| band.of.as_ref() == seen.of) {
             last.end = start;
         }
         bands.push(RolloutBand {
+            of: seen.of.cloned(),
             phase: seen.phase,
             stable: seen.stable.clone(),
             candidate: seen.candidate.cloned(),

@@ -25,7 +25,7 @@ use crate::{
         model::{Deploy, Deployed, Expectation, Objective, Slo, Target, Unsteady},
         outside::{DeployCommand, Program},
     },
-    units::{CheckId, FaultId, PhaseName, PodName, RunTime, Seen, Span, Version},
+    units::{CheckId, FaultId, PhaseName, PodName, RolloutName, RunTime, Seen, Span, Version},
 };
 
 /// Seconds on the run's clock.
@@ -392,11 +392,21 @@ impl Drill {
     }
 
     pub(super) fn rollout(self, when: f64, phase: RolloutPhase, stable: &str, weight: f64) -> Self {
+        self.rollout_of(None, when, phase, stable, weight)
+    }
+
+    /// The same of an object that has a name.
+    pub(super) fn rollout_of(
+        self,
+        of: Option<RolloutName>,
+        when: f64,
+        phase: RolloutPhase,
+        stable: &str,
+        weight: f64,
+    ) -> Self {
         let candidate = (phase != RolloutPhase::Stable).then(|| Version::from("v2"));
-        self.signal(
-            when,
-            Signal::Rollout { phase, stable: stable.into(), candidate, weight, reason: "because".into() },
-        )
+        let (stable, reason) = (stable.into(), "because".into());
+        self.signal(when, Signal::Rollout { of, phase, stable, candidate, weight, reason })
     }
 
     pub(super) fn pod(self, when: f64, name: &str, ready: bool) -> Self {

@@ -171,6 +171,20 @@ fn drills() -> Vec<Drill> {
     drills
 }
 
+/// Cheap, and run with every change: the matrix itself takes minutes.
+#[test]
+fn each_defect_drill_is_a_scenario_with_a_cure() {
+    for drill in drills() {
+        let mut command = Command::new(exe());
+        command.arg("validate").arg(&drill.scenario);
+        if let Some(heal) = &drill.heal {
+            command.args(["--set", heal]);
+        }
+        let out = command.output().expect("the program starts");
+        assert!(out.status.success(), "{drill:?}: {}", String::from_utf8_lossy(&out.stderr));
+    }
+}
+
 #[test]
 #[ignore = "takes minutes"]
 fn defect_matrix() {

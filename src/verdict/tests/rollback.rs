@@ -6,7 +6,7 @@ use crate::{
         interval::{CacheUse, Outcome},
     },
     scenario::model::{Expectation, RollbackExpectation},
-    units::Span,
+    units::{RolloutName, Span},
     verdict::{
         model::Verdict::*,
         testing::{Answers, Drill, drill, some_fault},
@@ -77,6 +77,27 @@ fn what_nobody_tells_of_is_judged_by_the_answers() {
     restores(wrong).gives(Fail);
     // Nobody ever answered as v2.
     completes(deployed()).gives(Fail);
+}
+
+#[test]
+fn what_is_told_of_another_rollout_is_none_of_this() {
+    let other = || Some(RolloutName::from("Deployment other in shop"));
+    let absent = || rollout().load(57..90, Answers::ok(2).version("v2"));
+    let back = absent().rollout_of(other(), 62.0, RollingBack, "v1", 0.0).rollout_of(
+        other(),
+        63.0,
+        RolledBack,
+        "v1",
+        0.0,
+    );
+    for check in [detects(back.clone()), completes(back)] {
+        assert!(check.gives(Fail).contains("not observed"));
+    }
+    // Nor does it hinder.
+    let promoted = good().rollout_of(other(), 61.0, Promoted, "v2", 1.0);
+    for check in [detects(promoted.clone()), completes(promoted.clone()), restores(promoted)] {
+        check.gives(Pass);
+    }
 }
 
 #[test]

@@ -157,6 +157,7 @@ fn signals() -> impl Strategy<Value = Signal> {
             0.0..1.0
         )
             .prop_map(|(phase, stable, candidate, weight)| Signal::Rollout {
+                of: None,
                 phase,
                 stable: stable.as_str().into(),
                 candidate: Some(candidate.as_str().into()),

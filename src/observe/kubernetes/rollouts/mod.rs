@@ -32,6 +32,7 @@ use crate::{
     journal::Sink,
     lab::api::RolloutStatus,
     scenario::model::Deploy,
+    units::RolloutName,
 };
 
 /// Between two reads.
@@ -42,6 +43,8 @@ struct Deploys {
     kind: Kind,
     namespace: String,
     name: String,
+    /// What its signals call it.
+    rollout: RolloutName,
     versions: Vec<Deploy>,
 }
 
@@ -50,14 +53,14 @@ fn all_of(deploys: &[Deploy], home: &str) -> Vec<Deploys> {
     let mut all: Vec<Deploys> = Vec::new();
     for deploy in deploys {
         let Some((kind, name)) = deploy.of.as_ref().and_then(deployed) else { continue };
-        let namespace = deploy.namespace.as_deref().unwrap_or(home);
-        let known = |one: &&mut Deploys| one.kind == kind && one.namespace == namespace && one.name == name;
-        match all.iter_mut().find(known) {
+        let Some(rollout) = deploy.rollout(home) else { continue };
+        match all.iter_mut().find(|one| one.rollout == rollout) {
             Some(known) => known.versions.push(deploy.clone()),
             None => all.push(Deploys {
                 kind,
-                namespace: namespace.to_owned(),
+                namespace: deploy.namespace.as_deref().unwrap_or(home).to_owned(),
                 name: name.to_owned(),
+                rollout,
                 versions: vec![deploy.clone()],
             }),
         }
@@ -75,13 +78,14 @@ pub(super) async fn watch(
     cancel: &CancellationToken,
 ) {
     let watchers =
-        all_of(deploys, namespace).into_iter().map(|Deploys { kind, namespace, name, versions }| {
+        all_of(deploys, namespace).into_iter().map(|Deploys { kind, namespace, name, rollout, versions }| {
             let watcher = Watcher {
                 source: Source::expected(&format!("rollout of {namespace}/{name}")),
                 cluster: cluster.clone(),
                 kind,
                 namespace,
                 name,
+                rollout,
                 versions: Versions(versions),
                 clock,
                 sink,
@@ -99,6 +103,7 @@ struct Watcher<'a> {
     kind: Kind,
     namespace: String,
     name: String,
+    rollout: RolloutName,
     versions: Versions,
     clock: Clock,
     sink: &'a Sink,
@@ -118,7 +123,7 @@ impl Look for Watcher<'_> {
         // A controller that has not looked yet says nothing.
         let Some(standing) = standing.filter(|standing| self.told.as_ref() != Some(standing)) else { return };
         self.told = Some(standing.clone());
-        tell(self.sink, seen, of_rollout(standing));
+        tell(self.sink, seen, of_rollout(Some(self.rollout.clone()), standing));
     }
 }
 

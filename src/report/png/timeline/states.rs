@@ -1,6 +1,6 @@
 //! Lanes with states: breakers, the rollout, pods, blind spots.
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use super::{Pen, area_key, curves::steps};
 use crate::{
@@ -96,10 +96,14 @@ pub(super) fn rollout(pen: &mut Pen<'_>) {
         .collect();
     let size = pen.layout.text;
     let top = pen.begin("Rollout", "answers by version", &keys[..keys.len().min(4)]);
-    let strip = if bands.is_empty() { 0.0 } else { size * 1.5 };
-    let height = pen.at_least(52.0, keys.len().min(4) + 1) - strip;
-    for band in merged(bands) {
-        phase(pen, &band, top, size * 1.3);
+    // One below the other, where several things are rolled out.
+    let of: IndexSet<_> = bands.iter().map(|band| &band.of).collect();
+    let strip = size * 1.5 * of.len() as f64;
+    let height = pen.at_least(52.0, keys.len().min(4) + 1).max(strip + 26.0) - strip;
+    for (row, of) in of.into_iter().enumerate() {
+        for band in merged(bands.iter().filter(|band| band.of == *of)) {
+            phase(pen, &band, top + size * 1.5 * row as f64, size * 1.3);
+        }
     }
     let (plot, scale) = (top + strip, Scale::linear(1.0, 2).with_ticks(vec![0.0, 1.0]));
     let y = |value: f64| plot + height * (1.0 - scale.at(value));
@@ -119,7 +123,7 @@ pub(super) fn rollout(pen: &mut Pen<'_>) {
 }
 
 /// Bands of one phase after another are one.
-fn merged(bands: &[RolloutBand]) -> Vec<RolloutBand> {
+fn merged<'b>(bands: impl Iterator<Item = &'b RolloutBand>) -> Vec<RolloutBand> {
     let mut merged: Vec<RolloutBand> = Vec::new();
     for band in bands {
         match merged.last_mut() {

@@ -1,5 +1,7 @@
 //! Lanes of what lasts: faults, breakers, the rollout, pods, blind spots.
 
+use indexmap::IndexMap;
+
 use super::{Buckets, layer};
 use crate::{
     journal::event::RolloutPhase,
@@ -7,6 +9,7 @@ use crate::{
         text,
         timeline::{Chart, Kind, Lane, Mark, Row, Scale, Shape, Texture, Tone},
     },
+    units::RolloutName,
     verdict::{
         Series,
         series::{FaultBar, RolloutBand},
@@ -109,11 +112,17 @@ pub(super) fn breakers(series: &Series) -> Option<Lane> {
 
 /// The rollout's phases.
 pub(super) fn rollout(series: &Series) -> Option<Lane> {
-    let marks: Vec<Mark> = series.rollout.iter().map(rollout_mark).collect();
-    if marks.is_empty() {
-        return None;
+    let mut of: IndexMap<_, Vec<Mark>> = IndexMap::new();
+    for band in &series.rollout {
+        of.entry(&band.of).or_default().push(rollout_mark(band));
     }
-    rows("rollout", "Rollout", vec![Row { name: "phase".to_owned(), note: String::new(), marks }])
+    let several = of.len() > 1;
+    let name = |of: &Option<RolloutName>| match of {
+        Some(of) if several => of.to_string(),
+        Some(_) | None => "phase".to_owned(),
+    };
+    let rollouts = of.into_iter().map(|(of, marks)| Row { name: name(of), note: String::new(), marks });
+    rows("rollout", "Rollout", rollouts.collect())
 }
 
 fn rollout_mark(band: &RolloutBand) -> Mark {

@@ -4,7 +4,7 @@
 use firedrill::verdict::model::Verdict::{Fail, Inconclusive, Pass};
 
 use super::{Site, tell_apart};
-use crate::real::servers::{LITELLM_KEY, envoy, litellm_of_two, llama, resilience4j, way};
+use crate::real::servers::{LITELLM_KEY, envoy, litellm_of_two, llama, origin, resilience4j, way};
 
 /// Sites whose breaker lets so many requests at once through, told apart.
 fn capacities_told_apart(start: impl Fn(u32) -> Site) {
@@ -72,21 +72,55 @@ fn litellm_that_leaves_what_hangs_alone_is_told_from_one_that_asks_again() {
     });
 }
 
+/// Envoy's retry policy, with so many retries.
+fn again(n: u32) -> String {
+    format!(
+        "retry_policy: {{ retry_on: \"reset,connect-failure,5xx\", num_retries: {n}, per_try_timeout: 0.3s }}"
+    )
+}
+
+/// So many retries as there are.
+const FREE: &str = "circuit_breakers: { thresholds: [{ max_retries: 1000 }] }";
+
 #[test]
 #[ignore = "needs scripts/real-servers"]
 fn envoy_whose_retries_have_a_budget_is_told_from_one_that_storms() {
-    let retries = |n: u32| {
-        format!(
-            "retry_policy: {{ retry_on: \"reset,connect-failure,5xx\", num_retries: {n}, per_try_timeout: 0.3s }}"
-        )
-    };
     let budget = "circuit_breakers: { thresholds: [{ retry_budget: { budget_percent: { value: 10 }, min_retry_concurrency: 1 } }] }";
-    let free = "circuit_breakers: { thresholds: [{ max_retries: 1000 }] }";
-    let cases = [(retries(2), budget, Pass), (retries(2), free, Fail), (retries(5), free, Fail)];
+    let cases = [(again(2), budget, Pass), (again(2), FREE, Fail), (again(5), FREE, Fail)];
     let start = |(route, cluster, _): &(String, &str, _)| {
         Site::cut_off("envoy-retries.yaml", |upstream| envoy(upstream, cluster, route, ""))
     };
     tell_apart(&cases, start, |(route, cluster, verdict), told| {
         told.must(&format!("{route} {cluster}"), &[("retries.fault.amplification", *verdict)]);
+    });
+}
+
+#[test]
+#[ignore = "needs scripts/real-servers"]
+fn envoy_with_two_clusters_is_judged_by_the_one_that_is_meant() {
+    let amplification = "retries.fault.amplification";
+    let cases = [(None, Inconclusive), (Some("llm"), Fail), (Some("calm"), Inconclusive)];
+    let start = |(name, _): &(Option<&str>, _)| {
+        let origin = origin();
+        let way = way(&origin);
+        // Gets a copy of each request, and answers all of them.
+        let port = origin.address().rsplit(':').next().expect("an address has a port");
+        let address = format!("{{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}");
+        let endpoints = format!("[{{ lb_endpoints: [{{ endpoint: {{ address: {address} }} }}] }}]");
+        let calm = format!(
+            "{{ name: calm, type: STATIC, load_assignment: {{ cluster_name: calm, endpoints: {endpoints} }} }}"
+        );
+        let route = format!("request_mirror_policies: [{{ cluster: calm }}], {}", again(2));
+        let front = envoy(way.address(), &format!("{FREE}\n  - {calm}"), &route, "");
+        let site = Site::behind("envoy-retries.yaml", front, way).with(origin);
+        let admin = site.beside();
+        let site = site.set("observe.front.envoy", admin);
+        match name {
+            Some(name) => site.set("expect.0.retries.name", *name),
+            None => site,
+        }
+    };
+    tell_apart(&cases, start, |(name, verdict), told| {
+        told.must(&format!("{name:?}"), &[(amplification, *verdict)]);
     });
 }
