@@ -224,6 +224,10 @@ impl std::fmt::Display for Evidence {
     }
 }
 
+/// The reason of a note that a source has no rule for an alert, whose name is the
+/// text: its silence says nothing.
+pub const NO_RULE: &str = "NoSuchRule";
+
 /// What observers notice, in the terms of the mechanisms.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "signal", rename_all = "kebab-case")]

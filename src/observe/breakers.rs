@@ -56,13 +56,19 @@ impl Entered {
 }
 
 impl Breakers {
-    /// What changed since the last look.
+    /// What changed since the last look. The gateway's counters of a breaker begin
+    /// with it.
     pub(super) fn changes(&mut self, metrics: &Exposition) -> Vec<Signal> {
-        self.told(read(metrics))
+        self.take(read(metrics), self.looked)
     }
 
-    /// The same of breakers that were read elsewhere.
+    /// The same of breakers that were read elsewhere: what their counters say at the
+    /// first look may be of long ago, whenever that is.
     pub(super) fn told(&mut self, found: IndexMap<String, Known>) -> Vec<Signal> {
+        self.take(found, false)
+    }
+
+    fn take(&mut self, found: IndexMap<String, Known>, fresh: bool) -> Vec<Signal> {
         let mut signals = Vec::new();
         for (name, now) in found {
             let before = self.known.insert(name.clone(), now);
@@ -73,7 +79,7 @@ impl Breakers {
                     None => vec![],
                 },
                 // It came since the last look, and so did its transitions.
-                None if self.looked && now.entered.total() > 0 => {
+                None if fresh && now.entered.total() > 0 => {
                     path(BreakerState::Closed, now.state, now.entered)
                 }
                 None => vec![now.state],

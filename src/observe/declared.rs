@@ -50,7 +50,9 @@ fn way(system: &System) -> Way {
         System::Redis(at) => Way::Figures(Asked::Redis(at.clone())),
         System::Nginx(url) => Way::Figures(Asked::Nginx(url.clone())),
         System::Varnish(instance) => Way::Figures(Asked::Varnish(instance.clone())),
-        System::PrometheusAlerts(at) => Way::Alerts(Teller::Prometheus, below(at, "/api/v1/alerts")),
+        System::PrometheusAlerts(at) => {
+            Way::Alerts(Teller::Prometheus, below(at, "/api/v1/rules?type=alert"))
+        }
         System::Alertmanager(at) => Way::Alerts(Teller::Alertmanager, below(at, "/api/v2/alerts")),
         System::AlertWebhook(at) => Way::Webhook(*at),
     }
@@ -143,7 +145,7 @@ async fn figures(asked: &Asked, name: &str) -> Result<IndexMap<String, f64>, Str
 /// Alerts are no figures.
 async fn firing(teller: Teller, url: &str) -> Result<IndexMap<String, f64>, String> {
     let text = text(&client()?, url).await?;
-    alerts::firing(teller, &text).map(|_| IndexMap::new())
+    alerts::read(teller, &text).map(|_| IndexMap::new())
 }
 
 /// What a source answers. The error is in words.

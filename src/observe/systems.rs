@@ -218,6 +218,10 @@ mod tests {
         assert_eq!(told(&mut breakers, &system, &text(0, 1)), [s1(Open)]);
         assert_eq!(told(&mut breakers, &system, &text(1, 1)), [s1(Closed)]);
         assert_eq!(told(&mut breakers, &system, &text(1, 2)), [s1(Open), s1(Closed)], "between two looks");
+        // A slot that is filled has counted since long ago.
+        let filled = "haproxy_server_status{proxy=\"llm\",server=\"s2\",state=\"UP\"} 1\n\
+                      haproxy_server_check_up_down_total{proxy=\"llm\",server=\"s2\"} 7\n";
+        assert_eq!(told(&mut breakers, &system, filled), [("llm/s2".to_owned(), Closed)]);
     }
 
     #[test]

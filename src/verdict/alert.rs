@@ -10,7 +10,7 @@ use super::{
     times::{interval, within, worst},
 };
 use crate::{
-    journal::event::Signal,
+    journal::event::{NO_RULE, Signal},
     scenario::alert::AlertExpectation,
     units::{PhaseName, Seen, Span},
 };
@@ -39,6 +39,12 @@ fn told<'f>(facts: &'f Facts<'_>, e: &AlertExpectation) -> Result<Vec<(&'f str, 
     let of = facts.alerts.iter().filter(|((name, _), _)| *name == e.name);
     let all: Vec<_> = of.map(|((_, source), states)| (*source, states.as_slice())).collect();
     if all.is_empty() {
+        if let Some(source) = without_rule(facts, e) {
+            return Err(Finding::inconclusive(format!(
+                "{source} has no rule `{}`: nothing can fire",
+                e.name
+            )));
+        }
         return Err(Finding::inconclusive(format!(
             "no source of alerts answered, so nothing is known of {}",
             e.name
@@ -47,9 +53,26 @@ fn told<'f>(facts: &'f Facts<'_>, e: &AlertExpectation) -> Result<Vec<(&'f str, 
     Ok(all)
 }
 
+/// A source that says that it has no rule of this name.
+fn without_rule<'f>(facts: &'f Facts<'_>, e: &AlertExpectation) -> Option<&'f str> {
+    facts.signals.iter().find_map(|(_, signal)| match signal {
+        Signal::Note { about, reason, text, .. } if reason == NO_RULE && *text == e.name => {
+            Some(about.as_str())
+        }
+        _ => None,
+    })
+}
+
 pub(super) fn fires(facts: &Facts<'_>, e: &AlertExpectation, limit: Span) -> Result<Finding, Finding> {
     let t0 = facts.effect(e.after.as_ref())?;
-    let all = told(facts, e)?;
+    let all = match (told(facts, e), without_rule(facts, e)) {
+        // What is not there can't fire: that is sure.
+        (Err(_), Some(source)) => {
+            let why = format!("{source} has no rule `{}`, so it can't fire", e.name);
+            return Ok(Finding::fail(why.clone()).on(source, why));
+        }
+        (told, _) => told?,
+    };
     if let Some((source, _)) = all.iter().find(|(_, states)| states::at(states, t0.not_before) == Some(true))
     {
         let why = format!("{} fired already when the fault acted, says {source}", e.name);
@@ -67,7 +90,8 @@ pub(super) fn fires(facts: &Facts<'_>, e: &AlertExpectation, limit: Span) -> Res
         let why = format!("{blind} did not answer for a while, so {} may have fired in time", e.name);
         return Err(Finding::inconclusive(why));
     }
-    let finding = within(t0, first.map(|(seen, _)| seen), facts.end, limit, &format!("{} fired", e.name));
+    let what = format!("{} fired", e.name);
+    let finding = facts.reacts(e.after.as_ref(), t0, first.map(|(seen, _)| seen), limit, &what);
     Ok(match first {
         Some((seen, source)) => finding.on(source, format!("{} fires at {}", e.name, interval(seen))),
         None => all.iter().fold(finding, |finding, (source, _)| {

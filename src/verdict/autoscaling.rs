@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    autoscaler, counters,
+    autoscaler,
+    blind::watches_pods,
+    counters,
     facts::Facts,
     finding::{Finding, counted},
     judge::Title,
@@ -115,8 +117,7 @@ pub(super) fn scales_out(
             format!("{} were ready before the phase, so nothing had to follow", counted(usual, "replica"));
         return Err(Finding::inconclusive(why));
     }
-    let enough = steps.iter().find(|(seen, count)| seen.by > start && *count >= wanted);
-    let seen = enough.map(|(seen, _)| *seen).filter(|seen| seen.by <= end);
+    let seen = states::stays(&steps, start, end, |count| *count >= wanted).filter(|seen| seen.by <= end);
     let by = seen.map_or(end, |seen| seen.by);
     let rolls = facts.plan.timeline.iter().filter(|act| matches!(act.action, PlannedAction::Deploy(_)));
     let rolls = rolls.filter_map(|act| Some((act, facts.faults.get(&act.id)?.effect?)));
@@ -130,6 +131,7 @@ pub(super) fn scales_out(
     let most = steps.iter().filter(|(seen, _)| seen.by > start && seen.by <= end).map(|(_, count)| *count);
     let most = most.max().unwrap_or(usual).max(usual);
     let finding = within(Seen::at(start), seen, end, limit, &what);
+    let finding = facts.if_watched(finding, watches_pods, end);
     let own = autoscaler::told(facts, start, end);
     Ok(finding.on("controller", format!("{usual} before {}, {most} at most in it", e.phase)).with(own))
 }
@@ -164,6 +166,7 @@ fn scales_in(facts: &Facts<'_>, e: &AutoscalingExpectation, limit: Span) -> Resu
     let back = states::settled(&steps, end, until, |count| *count <= usual).filter(|seen| seen.by <= until);
     let what = format!("no more than {} were ready", counted(usual, "replica"));
     let finding = within(Seen::at(end), back, until, limit, &what);
+    let finding = facts.if_watched(finding, watches_pods, until);
     let at = back.map_or("never by the end".to_owned(), |seen| format!("at {}", interval(seen)));
     Ok(finding.on("controller", format!("{usual} before {}, {now} at its end, {usual} again {at}", e.phase)))
 }

@@ -1,6 +1,6 @@
 //! Times in which a source did not answer: what it says of them, nobody knows.
 
-use super::{facts::Facts, states};
+use super::{facts::Facts, finding::Finding, model::Verdict, states};
 use crate::{
     journal::event::Signal,
     units::{RunTime, Seen},
@@ -8,6 +8,19 @@ use crate::{
 
 /// The lab's gateway, which counts what it sends and tells of its breakers.
 pub(super) const GATEWAY: &str = "gateway";
+
+/// Who tells of a lab's pods and rollouts.
+const CONTROLLER: &str = "controller";
+
+/// Whether a source tells of pods, or of a Service's endpoints.
+pub(super) fn watches_pods(source: &str) -> bool {
+    source == CONTROLLER || source.starts_with("pods in ") || source.starts_with("endpoints of ")
+}
+
+/// Whether a source tells of rollouts.
+pub(super) fn watches_rollouts(source: &str) -> bool {
+    source == CONTROLLER || source.starts_with("rollout of ") || source.starts_with("alias ")
+}
 
 impl<'a> Facts<'a> {
     /// The first source that may tell of breakers and did not answer at some time
@@ -28,6 +41,31 @@ impl<'a> Facts<'a> {
         });
         let down: Vec<(Seen, bool)> = told.collect();
         states::met(&down, (from, to), self.end, |down| *down).is_some()
+    }
+
+    /// The same finding; but that something never came is not known where those who
+    /// would have told of it did not answer to the end.
+    pub(super) fn if_watched(
+        &self,
+        finding: Finding,
+        tells: impl Fn(&str) -> bool,
+        until: RunTime,
+    ) -> Finding {
+        let came = finding.error.is_some_and(|(_, high)| high.is_some());
+        if finding.verdict != Verdict::Fail || came {
+            return finding;
+        }
+        let mut sources = self.signals.iter().filter_map(|(_, signal)| match signal {
+            Signal::Source { source, up: false, .. } if tells(source) => Some(source),
+            _ => None,
+        });
+        match sources.find(|source| self.was_down(source, (until, until))) {
+            Some(source) => {
+                let why = format!("{}, but {source} did not answer to the end", finding.why);
+                Finding { verdict: Verdict::Inconclusive, why, ..finding }
+            }
+            None => finding,
+        }
     }
 
     /// Whether a source may tell of breakers: it was declared, or is the lab's

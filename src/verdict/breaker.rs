@@ -1,24 +1,26 @@
 //! Circuit breakers: open in time, fail fast, let nothing through, close
 //! again, and stay closed where nothing is wrong.
 
+use std::time::Duration;
+
 use super::{
     facts::Facts,
-    finding::{Finding, Rigour, counted, evidence, latency},
+    finding::{Finding, counted, evidence},
     judge::Title,
     leak,
     model::{CheckKind, Verdict},
+    rejections,
     states::{self, Met},
     times::{interval, within},
 };
 use crate::{
-    journal::{
-        Distribution,
-        event::{BreakerState, Evidence},
-        interval::Outcome,
-    },
+    journal::event::{BreakerState, Evidence},
     scenario::model::BreakerExpectation,
     units::{FaultId, PhaseName, RunTime, Seen, Span},
 };
+
+/// How long before the fault a breaker that opens without it is noticed.
+const BEFORE: Duration = Duration::from_secs(5);
 
 /// Judges the one demand that is set.
 pub(super) fn judge(facts: &Facts<'_>, e: &BreakerExpectation) -> (Title, Finding) {
@@ -27,11 +29,8 @@ pub(super) fn judge(facts: &Facts<'_>, e: &BreakerExpectation) -> (Title, Findin
     if let Some(limit) = e.opens_within {
         (title("breaker opens", format!("within {limit}")), opens(facts, after, limit).unwrap_or_else(|f| f))
     } else if let Some(limit) = &e.fails_fast {
-        let finding = rejections(facts, after).map(|(rejections, how)| {
-            let shown = latency(&rejections, 0, limit, "rejection", Rigour::Reaction);
-            shown.on("wire", format!("{} {how}", counted(rejections.len(), "rejection")))
-        });
-        (title("open breaker fails fast", limit.to_string()), finding.unwrap_or_else(|f| f))
+        let finding = rejections::judge(facts, after, limit).unwrap_or_else(|f| f);
+        (title("open breaker fails fast", limit.to_string()), finding)
     } else if let Some(limit) = &e.leaks {
         let finding = leak::judge(facts, after, limit).unwrap_or_else(|f| f);
         (title("open breaker lets nothing through", format!("{limit} of the usual traffic")), finding)
@@ -64,7 +63,7 @@ pub(super) fn opens(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> 
     let mut open_already = Vec::new();
     for name in &names {
         let states = &facts.breakers[name];
-        if states::at(states, t0.not_before).is_some_and(|state| state != BreakerState::Closed) {
+        if was_open(states, t0) {
             open_already.push(*name);
         }
         let opened =
@@ -76,14 +75,15 @@ pub(super) fn opens(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> 
         }
     }
     let rejected = first_rejection(facts, t0);
-    if let Some((seen, name)) = first {
-        let finding = within(t0, Some(seen), facts.end, limit, &format!("breaker {name} opened"));
+    if let Some((seen, name)) = first.filter(|(_, name)| !open_already.contains(name)) {
+        let finding = facts.reacts(after, t0, Some(seen), limit, &format!("breaker {name} opened"));
         return Ok(finding
             .on("breakers", format!("breaker {name} open at {}", interval(seen)))
             .with(rejected.1));
     }
     if !open_already.is_empty() {
-        let why = format!("{} was open already when the fault acted", open_already.join(", "));
+        let why =
+            format!("{} was open already when the fault acted, or just before", open_already.join(", "));
         return Err(Finding::inconclusive(why));
     }
     let in_time = (t0.not_before, t0.by + limit.0);
@@ -96,9 +96,18 @@ pub(super) fn opens(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> 
             );
             return Err(Finding::inconclusive(why).with(rejected.1));
         }
+        let earlier = rejected_before(facts, t0);
+        if earlier > 0 {
+            let why = format!(
+                "{} rejected by an open breaker already in the {} before the fault acted",
+                counted(earlier, "request was"),
+                Span(BEFORE)
+            );
+            return Err(Finding::inconclusive(why).with(rejected.1));
+        }
         // Only the latest instant at which it was open is known.
         let seen = Seen { not_before: t0.not_before, by: rejection };
-        return Ok(within(t0, Some(seen), facts.end, limit, "a breaker rejected").with(rejected.1));
+        return Ok(facts.reacts(after, t0, Some(seen), limit, "a breaker rejected").with(rejected.1));
     }
     let what = if names.is_empty() { "any breaker showed itself" } else { "a breaker opened" };
     if names.is_empty() && !facts.has_samples() {
@@ -108,8 +117,28 @@ pub(super) fn opens(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> 
     if let Some(blind) = blind {
         return Err(Finding::inconclusive(format!("{blind} did not answer for a while: it may have opened")));
     }
-    let finding = within(t0, None, facts.end, limit, what);
+    let finding = facts.reacts(after, t0, None, limit, what);
     Ok(finding.on("breakers", format!("{} seen, none opened", counted(names.len() as u64, "breaker"))))
+}
+
+/// Whether a breaker was open when the fault acted, or had just been: what opens
+/// without a cause says nothing by opening.
+fn was_open(states: &[(Seen, BreakerState)], t0: Seen) -> bool {
+    let since = t0.not_before - BEFORE;
+    let just = states
+        .iter()
+        .any(|(seen, state)| *state == BreakerState::Open && seen.by > since && seen.by <= t0.not_before);
+    just || states::at(states, t0.not_before).is_some_and(|state| state != BreakerState::Closed)
+}
+
+/// Requests that an open breaker rejected just before the fault acted.
+fn rejected_before(facts: &Facts<'_>, t0: Seen) -> u64 {
+    let since = t0.not_before - BEFORE;
+    let before = facts.cells_in(None).filter(|cell| facts.rejects(cell));
+    before
+        .filter(|cell| cell.first_end < t0.not_before && cell.last_end >= since)
+        .map(|cell| cell.count)
+        .sum()
 }
 
 /// The first rejection by an open breaker on the wire.
@@ -117,53 +146,6 @@ fn first_rejection(facts: &Facts<'_>, t0: Seen) -> (Option<RunTime>, Option<Evid
     let rejected = facts.cells_in(None).filter(|cell| facts.rejects(cell));
     let first = rejected.filter(|cell| cell.first_end >= t0.not_before).map(|cell| cell.first_end).min();
     (first, first.map(|at| evidence("wire", format!("first rejection by an open breaker at {at}"))))
-}
-
-/// Latencies of rejections by an open breaker, after the fault if one is named,
-/// and how it is known that they are such: they say so themselves, or they
-/// were due in whole seconds in which a breaker was open.
-fn rejections(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<(Distribution, &'static str), Finding> {
-    let since = match after {
-        Some(_) => facts.effect(after)?.not_before,
-        None => RunTime::ZERO,
-    };
-    let mut rejections = Distribution::default();
-    let cells = facts.cells_in(None).filter(|cell| facts.rejects(cell) && cell.last_end >= since);
-    cells.for_each(|cell| rejections.merge(&cell.service_e2e));
-    if !rejections.is_empty() {
-        return Ok((rejections, "by an open breaker"));
-    }
-    let open = open_seconds(facts, after, since);
-    if !open.is_empty() && open.iter().all(std::ops::Range::is_empty) {
-        let why = "a breaker was open, but never for the whole of a second on the run's clock, and what is \
-                   rejected says of itself nothing: let it stay open for two seconds or longer";
-        return Err(Finding::inconclusive(why));
-    }
-    let failed = facts.cells_in(None).filter(|cell| cell.key.outcome != Outcome::Ok);
-    let failed = failed.filter(|cell| open.iter().any(|seconds| seconds.contains(&cell.key.second)));
-    failed.for_each(|cell| rejections.merge(&cell.service_e2e));
-    if rejections.is_empty() {
-        return Err(Finding::inconclusive("no request was rejected by an open breaker"));
-    }
-    Ok((rejections, "while a breaker was open, by its own word: that it rejected them is inferred"))
-}
-
-/// Whole seconds in which a breaker that guards the fault's targets was surely
-/// open, after `since`: a range for each time that it opened, which may be empty.
-fn open_seconds(facts: &Facts<'_>, after: Option<&FaultId>, since: RunTime) -> Vec<std::ops::Range<u32>> {
-    let mut all = Vec::new();
-    for name in guarding(facts, after) {
-        let states = &facts.breakers[name];
-        for (i, (seen, state)) in states.iter().enumerate() {
-            if *state != BreakerState::Open {
-                continue;
-            }
-            let from = seen.by.max(since);
-            let to = states.get(i + 1).map_or(facts.end, |(next, _)| next.not_before);
-            all.push(from.as_secs_f64().ceil() as u32..to.as_secs_f64().floor() as u32);
-        }
-    }
-    all
 }
 
 fn closes(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
@@ -184,6 +166,7 @@ fn closes(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Fin
         let closed = states::settled(&facts.breakers[name], t0.not_before, quiet_until, |state| {
             *state == BreakerState::Closed
         });
+        let closed = closed.filter(|seen| seen.by <= quiet_until);
         if closed.is_none() && facts.gone(name).is_some() {
             continue;
         }

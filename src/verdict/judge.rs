@@ -7,7 +7,7 @@ use super::{
     finding::Finding,
     generator,
     model::{CheckKind, CheckVerdict, FORMAT, RunVerdict},
-    reactions, run, slo, timings,
+    others, reactions, run, slo, timings,
 };
 use crate::{
     journal::{Cell, RunRecord},
@@ -85,7 +85,10 @@ fn judge_check(facts: &Facts<'_>, check: &Check) -> CheckVerdict {
             let title = "load generator keeps up".to_owned();
             (Title { kind: CheckKind::Generator, title, expected, phase: None }, generator::judge(facts))
         }
-        Subject::Expectation(expectation) => reactions::judge(facts, expectation),
+        Subject::Expectation(expectation) => {
+            let (title, finding) = reactions::judge(facts, expectation);
+            (title, others::doubt(facts, expectation, finding))
+        }
         Subject::Capacity { slos, .. } => capacity::judge(facts, slos),
     };
     let finding = generator::doubt(facts, &check.subject, finding);

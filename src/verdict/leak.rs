@@ -53,19 +53,39 @@ struct Traffic {
     source: String,
     usual: Growth,
     shut: Growth,
-    /// Requests that were let in before and are counted at their end.
+    /// Requests that may have been let in before and are counted at their end.
     begun: f64,
+    /// How long a request takes until it is counted, in seconds.
+    lag: f64,
 }
 
 impl Traffic {
-    /// Requests that the breaker had to stop.
+    /// Requests that the breaker had to stop, and that would have been counted.
     fn stopped(&self) -> f64 {
-        self.usual.rate() * self.shut.seconds
+        self.usual.rate() * (self.shut.seconds - self.lag).max(0.0)
     }
 
-    /// Requests that came through, less those that may.
-    fn leaked(&self, probes: u32) -> f64 {
-        (self.shut.by - f64::from(probes) - self.begun).max(0.0)
+    fn shown(&self, name: &str, probes: u32) -> String {
+        let ((least, most), stopped) = (self.leaked(probes), self.stopped());
+        let range =
+            if most - least < 0.05 { format!("{most:.1}") } else { format!("{least:.1} to {most:.1}") };
+        let begun = if self.begun > 0.0 {
+            format!(" and up to {:.0} begun before", self.begun)
+        } else {
+            String::new()
+        };
+        format!(
+            "{name}: {range} of {stopped:.1} requests that its breaker had to stop in {:.1} s, without {probes} \
+             probes{begun}",
+            self.shut.seconds
+        )
+    }
+
+    /// Requests that came through, less those that may: as few and as many as it
+    /// may have been.
+    fn leaked(&self, probes: u32) -> (f64, f64) {
+        let less = |begun: f64| (self.shut.by - f64::from(probes) - begun).max(0.0);
+        (less(self.begun), less(0.0))
     }
 }
 
@@ -80,7 +100,7 @@ pub(super) fn judge(
     limit: &RatioThreshold,
 ) -> Result<Finding, Finding> {
     let (since, until) = acting(facts, after)?;
-    let mut shares: Vec<(f64, Counter, String)> = Vec::new();
+    let mut shares: Vec<Share> = Vec::new();
     let mut shown = Vec::new();
     let mut opened = false;
     // Whether of some only what arrived was counted.
@@ -93,49 +113,66 @@ pub(super) fn judge(
         let before = if after.is_some() { since } else { first.from - SETTLE };
         let mut by = Vec::new();
         for traffic in traffic(facts, name, before, &shut) {
-            let (leaked, stopped) = (traffic.leaked(probes), traffic.stopped());
-            let source = &traffic.source;
-            shown.push(evidence(
-                source.clone(),
-                format!(
-                    "{name}: {leaked:.1} of {stopped:.1} requests that its breaker had to stop in {:.1} s, without \
-                     {probes} probes and {:.1} begun before",
-                    traffic.shut.seconds, traffic.begun
-                ),
-            ));
+            let ((least, most), stopped) = (traffic.leaked(probes), traffic.stopped());
+            shown.push(evidence(traffic.source.clone(), traffic.shown(name, probes)));
             if stopped >= STOPPED {
                 by.push(traffic.counter);
-                shares.push((leaked / stopped, traffic.counter, format!("{name}, by {source}")));
+                shares.push(Share {
+                    least: least / stopped,
+                    most: most / stopped,
+                    counter: traffic.counter,
+                    whose: format!("{name}, by {}", traffic.source),
+                });
             }
         }
         unsent |= !by.is_empty() && !by.contains(&Counter::Gateway);
     }
-    let breaks = |share: f64| !limit.op.holds(share, limit.limit.0);
-    let most = |wanted: &dyn Fn(Counter) -> bool| {
-        let of = shares.iter().filter(|(_, counter, _)| wanted(*counter));
-        of.max_by(|a, b| a.0.total_cmp(&b.0))
+    let finding = match decide(&shares, limit, unsent) {
+        Some(finding) => finding,
+        None if opened => {
+            Finding::inconclusive("open breakers had too little traffic to stop, or nothing counted it")
+        }
+        None => Finding::inconclusive("no breaker was open for longer than a second while the fault acted"),
     };
+    Ok(finding.with(shown))
+}
+
+/// What went past an open breaker, as a share of its usual traffic.
+struct Share {
+    least: f64,
+    most: f64,
+    counter: Counter,
+    whose: String,
+}
+
+/// None: nothing was counted.
+fn decide(shares: &[Share], limit: &RatioThreshold, unsent: bool) -> Option<Finding> {
+    let breaks = |share: f64| !limit.op.holds(share, limit.limit.0);
     let said = |share: f64, whose: &str| {
         format!("{} of the usual traffic went past the open breaker of {whose}", percent(share))
     };
-    let finding = if let Some((share, _, whose)) = most(&|counter| counter != Counter::Pod)
-        && breaks(*share)
-    {
-        Finding::fail(format!("{}, not {limit}", said(*share, whose))).observed(*share, "ratio")
-    } else if let Some((share, _, whose)) = most(&|counter| counter != Counter::Wire) {
-        let said = said(*share, whose);
-        match (breaks(*share), unsent) {
-            (true, _) => Finding::inconclusive(format!("{said}, which neither gateway nor wire confirm")),
-            (false, true) => Finding::inconclusive(format!("{said}, but nobody counted all that was sent")),
-            (false, false) => Finding::pass(said),
-        }
-        .observed(*share, "ratio")
-    } else if opened {
-        Finding::inconclusive("open breakers had too little traffic to stop, or nothing counted it")
-    } else {
-        Finding::inconclusive("no breaker was open for longer than a second while the fault acted")
+    let of = |wanted: &dyn Fn(Counter) -> bool, by: &dyn Fn(&Share) -> f64| {
+        let of = shares.iter().filter(|share| wanted(share.counter));
+        of.max_by(|a, b| by(a).total_cmp(&by(b))).map(|share| (by(share), &share.whose))
     };
-    Ok(finding.with(shown))
+    let least = of(&|counter| counter != Counter::Pod, &|share| share.least);
+    if let Some((share, whose)) = least.filter(|(share, _)| breaks(*share)) {
+        let why = format!("{}, not {limit}", said(share, whose));
+        return Some(Finding::fail(why).observed(share, "ratio"));
+    }
+    let (share, whose) = of(&|counter| counter != Counter::Wire, &|share| share.least)?;
+    if breaks(share) {
+        let why = format!("{}, which neither gateway nor wire confirm", said(share, whose));
+        return Some(Finding::inconclusive(why).observed(share, "ratio"));
+    }
+    let (share, whose) = of(&|counter| counter != Counter::Wire, &|share| share.most)?;
+    let said = said(share, whose);
+    let finding = match (breaks(share), unsent) {
+        (true, _) => Finding::inconclusive(format!("{said}, unless they had begun before it opened")),
+        (false, true) => Finding::inconclusive(format!("{said}, but nobody counted all that was sent")),
+        (false, false) => Finding::pass(said),
+    };
+    Some(finding.observed(share, "ratio"))
 }
 
 /// From when until when a leak is one: while the fault acts. What it held
@@ -195,16 +232,15 @@ fn traffic(facts: &Facts<'_>, pod: &str, before: RunTime, shut: &[Shut]) -> Vec<
         growth("gateway", &|series| counters::name(series) == counters::UPSTREAM && names_pod(series));
     let received = growth(pod, &|series| counters::name(series) == "firedrill_lab_requests_total");
     // What counts a request at its end counts those that had begun before.
-    let time = mean_seconds(facts, before);
+    let (time, under_way) = (mean_seconds(facts, before), under_way(facts, shut));
+    let shut_often = shut.len() as f64;
     let counted = |counter, counts: Counts, source: &str, (usual, shut): (Growth, Growth)| Traffic {
         counter,
         source: format!("{source} /metrics"),
         usual,
         shut,
-        begun: match counts {
-            Counts::Ended => usual.rate() * time,
-            Counts::Sent => 0.0,
-        },
+        begun: if counts == Counts::Ended { under_way.max(usual.rate() * time) } else { 0.0 },
+        lag: if counts == Counts::Ended { time * shut_often } else { 0.0 },
     };
     let others = sent::sources(facts, pod).into_iter().filter_map(|(source, counts)| {
         let within =
@@ -222,6 +258,19 @@ fn traffic(facts: &Facts<'_>, pod: &str, before: RunTime, shut: &[Shut]) -> Vec<
     .flatten()
     .chain(others)
     .collect()
+}
+
+/// Requests that were due before a breaker opened and may have ended while it was
+/// shut: of a cell, only the first and the last end are known. Others than its own
+/// may be among them.
+fn under_way(facts: &Facts<'_>, shut: &[Shut]) -> f64 {
+    let cells = facts.cells_in(None).filter(|cell| {
+        let while_shut = |shut: &Shut| {
+            cell.key.due() + SETTLE <= shut.from && cell.first_end <= shut.to && cell.last_end >= shut.from
+        };
+        cell.key.served.is_own() && shut.iter().any(while_shut)
+    });
+    cells.map(|cell| cell.count as f64).sum()
 }
 
 /// How long requests usually take, in seconds.
@@ -247,5 +296,5 @@ fn by_wire(facts: &Facts<'_>, pod: &str, before: (RunTime, RunTime), shut: &[Shu
     let shut = shut.iter().map(|shut| count(shut.from, shut.to)).fold(Growth::default(), |a, b| a + b);
     let counted = usual.by > 0.0 && shut.seconds > 0.0;
     let source = "wire".to_owned();
-    counted.then_some(Traffic { counter: Counter::Wire, source, usual, shut, begun: 0.0 })
+    counted.then_some(Traffic { counter: Counter::Wire, source, usual, shut, begun: 0.0, lag: 0.0 })
 }

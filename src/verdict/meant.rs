@@ -60,6 +60,14 @@ fn of_all(facts: &Facts<'_>, e: &BreakerExpectation) -> (Title, Finding) {
     (title, probing::judge(facts, e.after.as_ref(), limit).unwrap_or_else(|f| f))
 }
 
+/// Whether a breaker is the one that is called so: a capacity breaker has its
+/// cluster's name and a word more, which its kind stands for.
+fn is_named(name: &str, wanted: &str, kind: Option<BreakerKind>) -> bool {
+    let rest = name.strip_prefix(wanted);
+    let its_capacity = kind == Some(BreakerKind::Capacity) && matches!(rest, Some(" capacity" | " bulkhead"));
+    rest == Some("") || its_capacity
+}
+
 /// The facts without the breakers that are not meant. None: all are. Or else
 /// why nobody can tell them apart.
 pub(super) fn only<'a>(facts: &Facts<'a>, e: &BreakerExpectation) -> Result<Option<Facts<'a>>, Finding> {
@@ -70,7 +78,7 @@ pub(super) fn only<'a>(facts: &Facts<'a>, e: &BreakerExpectation) -> Result<Opti
     let mut others = Vec::new();
     for &(seen, signal) in &facts.signals {
         let Signal::Breaker { name, state, kind } = signal else { continue };
-        if e.name.as_ref().is_some_and(|wanted| wanted != name) {
+        if e.name.as_ref().is_some_and(|wanted| !is_named(name, wanted, e.kind)) {
             others.push(name.as_str());
             continue;
         }

@@ -29,6 +29,7 @@ pub(super) fn promotes(rollout: &Rollout<'_, '_>, limit: Span) -> Result<Finding
     let what = format!("{candidate} became the stable version");
     let finding = within(rollout.started, promoted.map(|signal| signal.seen), rollout.until, limit, &what);
     let Some(promoted) = promoted else {
+        let finding = rollout.if_watched(finding);
         return Ok(rollout.with_last_word(finding.on("controller", "no promotion was seen")));
     };
     let finding =

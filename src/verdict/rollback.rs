@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
+    blind::watches_rollouts,
     facts::{Facts, RolloutSeen},
     finding::{Finding, counted},
     judge::Title,
@@ -114,6 +115,11 @@ impl<'a, 'f> Rollout<'a, 'f> {
                 && cell.last_end >= from
                 && cell.key.due() < until
         })
+    }
+
+    /// The same finding, where somebody told of the rollout to its end.
+    pub(super) fn if_watched(&self, finding: Finding) -> Finding {
+        self.facts.if_watched(finding, watches_rollouts, self.until)
     }
 
     /// When the candidate first got traffic.
@@ -249,6 +255,7 @@ impl<'a, 'f> Rollout<'a, 'f> {
         let detected = self.detected();
         let what = format!("the rollback of {} started", self.candidate);
         let finding = within(first, self.began(), self.until, limit, &what);
+        let finding = self.if_watched(finding);
         let finding = finding.on("wire", format!("{} first served at {}", self.candidate, interval(first)));
         Ok(match detected {
             Some(signal) => {
@@ -265,6 +272,7 @@ impl<'a, 'f> Rollout<'a, 'f> {
         let what = format!("{} served no more", self.candidate);
         let Some(back) = self.rolled_back() else {
             let finding = within(self.started, None, self.until, limit, &what);
+            let finding = self.if_watched(finding);
             return Ok(self.with_last_word(finding.on("controller", "no rollback was completed")));
         };
         let (late, last) = self.served_since(back.by + GRACE);

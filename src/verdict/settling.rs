@@ -5,7 +5,7 @@
 use super::{
     blind::GATEWAY,
     counters,
-    facts::Facts,
+    facts::{Facts, FaultHistory},
     finding::{Finding, counted, evidence, percent},
     model::Verdict,
     times::within,
@@ -25,7 +25,10 @@ const MORE: f64 = 1.1;
 pub(super) fn judge(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
     let (effect, end) = (facts.effect(after)?, facts.fault_end(after)?);
     let until = facts.undisturbed_until(end.by, after);
-    let before = facts.cells_in(None).filter(|cell| cell.last_end < effect.not_before);
+    // Before anything was broken: an earlier fault's storm is not usual.
+    let begins = facts.faults.values().filter_map(FaultHistory::begins);
+    let first = begins.min().map_or(effect.not_before, |first| first.min(effect.not_before));
+    let before = facts.cells_in(None).filter(|cell| cell.last_end < first);
     let usual = Attempts::of(before);
     if usual.stated < ENOUGH || !usual.is_known() {
         let why = format!(

@@ -1,5 +1,7 @@
 //! States that something was seen to enter, one after the other.
 
+use std::time::Duration;
+
 use crate::units::{RunTime, Seen};
 
 /// The state at an instant, as far as was seen by then.
@@ -18,6 +20,25 @@ pub(super) fn settled<S>(
     states.iter().enumerate().find_map(|(i, (seen, state))| {
         let again = states[i + 1..].iter().any(|(next, state)| !rest(state) && next.by <= until);
         (rest(state) && seen.by > since && !again).then_some(*seen)
+    })
+}
+
+/// How long a state must last to have come to stay: who falls over again at once
+/// never stood.
+const STAYS: Duration = Duration::from_secs(10);
+
+/// When a state of `rest` was entered after `since` that came to stay: no other
+/// follows it soon, or before `until`.
+pub(super) fn stays<S>(
+    states: &[(Seen, S)],
+    since: RunTime,
+    until: RunTime,
+    rest: impl Fn(&S) -> bool,
+) -> Option<Seen> {
+    states.iter().enumerate().find_map(|(i, (seen, state))| {
+        let soon = until.min(seen.by + STAYS);
+        let left = states[i + 1..].iter().any(|(next, state)| !rest(state) && next.by <= soon);
+        (rest(state) && seen.by > since && !left).then_some(*seen)
     })
 }
 

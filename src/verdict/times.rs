@@ -118,11 +118,12 @@ impl Facts<'_> {
         after.and_then(|id| self.act(id)).is_some_and(|act| act.until.is_some())
     }
 
-    /// When the next act after `time` was first seen to have an effect, or
-    /// the end of the judged load: up to here the run is not disturbed again.
+    /// When the next act after `time` was first seen to have an effect, or may
+    /// have had one, or the end of the judged load: up to here the run is not
+    /// disturbed again.
     pub(super) fn undisturbed_until(&self, time: RunTime, except: Option<&FaultId>) -> RunTime {
         let next = self.faults.iter().filter(|(id, _)| Some(**id) != except);
-        let next = next.filter_map(|(_, history)| history.effect).map(|seen| seen.not_before);
+        let next = next.filter_map(|(_, history)| history.begins());
         let (_, end) = self.judged();
         next.filter(|&effect| effect >= time).min().unwrap_or(end).min(end)
     }

@@ -1,7 +1,7 @@
 //! Alerts.
 
 use crate::{
-    journal::event::Signal,
+    journal::event::{NO_RULE, Signal},
     scenario::{
         alert::AlertExpectation,
         model::Expectation,
@@ -45,6 +45,26 @@ fn it_has_to_fire_in_time() {
     // Nobody tells of alerts.
     let silent = drill().healthy().fault("cut", 25.0, Some(40.0), &["replica-0"]);
     fires(silent).gives(Inconclusive);
+}
+
+#[test]
+fn what_comes_after_the_next_act_may_be_its_doing() {
+    let next = || cut().fault("next", 27.0, Some(60.0), &["replica-1"]);
+    fires(next().alert(26.0, "Errors", true)).gives(Pass);
+    fires(next().alert(28.0, "Errors", true)).gives(Inconclusive);
+}
+
+#[test]
+fn an_alert_that_no_rule_has_is_neither_quiet_nor_resolved() {
+    let typo = || {
+        let (about, text) = ("prometheus".to_owned(), "Errors".to_owned());
+        let note = Signal::Note { about, reason: NO_RULE.to_owned(), text, warning: true };
+        drill().healthy().fault("cut", 25.0, Some(40.0), &["replica-0"]).signal(1.0, note)
+    };
+    assert!(fires(typo()).gives(Fail).contains("no rule `Errors`"));
+    assert!(resolves(typo()).gives(Inconclusive).contains("no rule `Errors`"));
+    let quiet = AlertExpectation { quiet_in: Some("baseline".into()), ..Default::default() };
+    assert!(expects(typo(), quiet).gives(Inconclusive).contains("no rule `Errors`"));
 }
 
 #[test]

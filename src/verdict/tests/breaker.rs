@@ -119,7 +119,7 @@ fn it_fails_fast() {
     fails_fast(900).gives(Fail);
     let none =
         BreakerExpectation { fails_fast: Some("p95 < 50ms".parse().expect("one")), ..Default::default() };
-    assert!(expects(slow(), none).gives(Inconclusive).contains("no request was rejected"));
+    assert!(expects(slow(), none).gives(Inconclusive).contains("no request is known to have been rejected"));
 }
 
 #[test]
@@ -199,8 +199,14 @@ fn it_lets_nothing_through() {
 
 #[test]
 fn probes_and_what_had_begun_are_no_leak() {
-    lets_through(counted(shut(), ATTEMPTS, 0.0, 12.0)).gives(Pass);
+    lets_through(counted(shut(), ATTEMPTS, 0.0, 10.0)).gives(Pass);
+    // Some of them may have begun before, and need not.
+    let why = lets_through(counted(shut(), ATTEMPTS, 0.0, 12.0)).gives(Inconclusive);
+    assert!(why.contains("unless they had begun"), "{why}");
     lets_through(counted(shut(), ATTEMPTS, 0.0, 15.0)).gives(Fail);
+    // Answers show that as many were under way.
+    let under_way = shut().load(25..27, Answers::ok(10).delayed(3.0));
+    lets_through(counted(under_way, ATTEMPTS, 0.0, 15.0)).gives(Inconclusive);
 }
 
 #[test]
@@ -212,7 +218,8 @@ fn what_is_counted_when_it_is_sent_had_not_begun_before() {
     lets_through(counted(long(), sessions, 0.0, 0.0)).gives(Pass);
     // As many as had begun, had they been counted at their end.
     lets_through(counted(long(), sessions, 1.5, 0.0)).gives(Fail);
-    lets_through(counted(long(), calls, 1.5, 0.0)).gives(Pass);
+    lets_through(counted(long(), calls, 1.5, 0.0)).gives(Inconclusive);
+    lets_through(counted(long(), calls, 0.0, 0.0)).gives(Pass);
 }
 
 #[test]
@@ -287,4 +294,94 @@ fn it_stays_closed_where_nothing_is_wrong() {
     quiet(slow().breaker(10.0, "replica-1", Open).breaker(13.0, "replica-1", Closed)).gives(Fail);
     quiet(slow().breaker(20.2, "replica-1", Open)).gives(Inconclusive);
     quiet(drill().healthy()).gives(Inconclusive);
+}
+
+#[test]
+fn what_takes_longer_than_the_breaker_is_open_is_not_counted_by_then() {
+    let calls = ("app", r#"resilience4j_circuitbreaker_calls_seconds_count{name="replica-0",kind="ok"}"#);
+    let calls = (calls.0, calls.1.replace("ok", "successful"));
+    let bare = || drill().load(0..90, Answers::ok(20).e2e(12_000));
+    let long = || bare().fault("slow", 25.0, Some(40.0), &["replica-0"]).breaker(1.0, "replica-0", Closed);
+    let open = |drill: Drill| drill.breaker(27.0, "replica-0", Open).breaker(38.0, "replica-0", Closed);
+    lets_through(counted(open(long()), (calls.0, &calls.1), 0.0, 0.0)).gives(Inconclusive);
+    lets_through(counted(open(slow()), (calls.0, &calls.1), 0.0, 0.0)).gives(Pass);
+}
+
+#[test]
+fn a_breaker_that_opens_without_a_cause_says_nothing_by_opening() {
+    let flaps = slow().breaker(22.0, "replica-0", Open).breaker(23.0, "replica-0", Closed);
+    let why = opens(flaps.breaker(28.0, "replica-0", Open)).gives(Inconclusive);
+    assert!(why.contains("or just before"), "{why}");
+    // It was half-open, and goes back.
+    let half = slow().breaker(10.0, "replica-0", Open).breaker(24.0, "replica-0", HalfOpen);
+    opens(half.breaker(28.0, "replica-0", Open)).gives(Inconclusive);
+    // Another one's is its own matter.
+    let other = slow().breaker(22.0, "replica-1", Open).breaker(23.0, "replica-1", Closed);
+    opens(other.breaker(28.0, "replica-0", Open)).gives(Pass);
+    // By the wire alone.
+    let bare = || drill().healthy().fault("slow", 25.0, Some(40.0), &["replica-0"]);
+    let rejects =
+        |drill: Drill, seconds| drill.load(seconds, Answers::failed(3, Outcome::Shed).breaker_open());
+    opens(rejects(bare(), 27..28)).gives(Pass);
+    let why = opens(rejects(rejects(bare(), 22..23), 27..28)).gives(Inconclusive);
+    assert!(why.contains("already"), "{why}");
+}
+
+#[test]
+fn what_comes_after_the_next_act_may_be_its_doing() {
+    let next = || slow().fault("next", 27.0, Some(60.0), &["replica-1"]);
+    opens(next().breaker(26.0, "replica-0", Open)).gives(Pass);
+    let why = opens(next().breaker(28.0, "replica-0", Open)).gives(Inconclusive);
+    assert!(why.contains("`next` acts from"), "{why}");
+    opens(next()).gives(Inconclusive);
+    // It was late before that.
+    let later = || slow().fault("next", 32.0, Some(60.0), &["replica-1"]);
+    opens(later()).gives(Fail);
+    opens(later().breaker(33.0, "replica-0", Open)).gives(Fail);
+    // Both at once are one cause.
+    let at_once = slow().fault("both", 25.0, Some(60.0), &["replica-1"]);
+    opens(at_once.breaker(28.0, "replica-0", Open)).gives(Pass);
+}
+
+#[test]
+fn who_can_not_come_back_while_another_fault_acts_is_not_blamed() {
+    let open = || slow().breaker(28.0, "replica-0", Open);
+    let other = |until| open().fault("other", 30.0, Some(until), &["replica-0"]);
+    let why = closes(other(80.0)).gives(Inconclusive);
+    assert!(why.contains("`other` acts until"), "{why}");
+    // It had its time after that, too.
+    closes(other(45.0)).gives(Fail);
+    closes(other(45.0).breaker(54.0, "replica-0", Closed)).gives(Inconclusive);
+    closes(other(45.0).breaker(57.0, "replica-0", Closed)).gives(Fail);
+    closes(other(80.0).breaker(44.0, "replica-0", Closed)).gives(Pass);
+    // The next one comes before it is late.
+    let next = open().fault("next", 45.0, Some(60.0), &["replica-0"]);
+    closes(next.breaker(61.0, "replica-0", Closed)).gives(Inconclusive);
+}
+
+#[test]
+fn only_what_a_breaker_may_have_rejected_shows_how_fast_it_is() {
+    let limit =
+        || BreakerExpectation { fails_fast: Some("p95 < 50ms".parse().expect("one")), ..Default::default() };
+    let failed = || Answers::failed(10, Outcome::Http5xx).e2e(3);
+    let open = |drill: Drill| drill.breaker(28.0, "replica-0", Open).breaker(38.0, "replica-0", Closed);
+    let with = |answers| expects(open(slow()).load(29..37, failed()).load(29..37, answers), limit());
+    // Wrong, cut or somebody else's: none of it was rejected.
+    for answers in [
+        Answers::ok(9).mismatch().e2e(1500),
+        Answers::failed(9, Outcome::Truncated).e2e(1500),
+        Answers::failed(9, Outcome::Http5xx).fallback().e2e(1500),
+    ] {
+        with(answers).gives(Pass);
+    }
+    with(Answers::failed(9, Outcome::Timeout).e2e(1500)).gives(Fail);
+    // Another server of its backend serves on: these are its failures.
+    let backend = |other: f64| {
+        let drill = drill().healthy().fault("slow", 25.0, Some(40.0), &["way"]);
+        let drill = drill.breaker(1.0, "llm/s1", Closed).breaker(1.0, "llm/s2", Closed);
+        let drill = drill.breaker(28.0, "llm/s1", Open).breaker(other, "llm/s2", Open);
+        expects(drill.load(30..40, failed()), limit())
+    };
+    backend(28.5).gives(Pass);
+    backend(60.0).gives(Inconclusive);
 }

@@ -43,6 +43,35 @@ fn a_pod_is_replaced() {
 }
 
 #[test]
+fn a_replacement_that_falls_over_is_none() {
+    let back = || killed().gone(25.5, "replica-1").pod(30.0, "replica-3", true);
+    replaced(back().pod(32.0, "replica-3", false)).gives(Fail);
+    replaced(back().pod(32.0, "replica-3", false).pod(34.0, "replica-3", true)).gives(Pass);
+    let loops = back().pod(32.0, "replica-3", false).pod(38.0, "replica-3", true);
+    replaced(loops.pod(40.0, "replica-3", false)).gives(Fail);
+    // Much later, it is another matter.
+    replaced(back().pod(60.0, "replica-0", false).pod(61.0, "replica-0", true)).gives(Pass);
+}
+
+#[test]
+fn a_replacement_that_nobody_could_see_is_not_missing() {
+    let lost = || killed().gone(25.5, "replica-1");
+    replaced(lost().source(27.0, "pods in shop", false)).gives(Inconclusive);
+    replaced(lost().source(27.0, "pods in shop", false).source(29.0, "pods in shop", true)).gives(Fail);
+}
+
+#[test]
+fn failures_of_nobody_may_be_a_new_pods() {
+    let ready = || killed().gone(25.5, "replica-1").pod(30.0, "replica-3", true);
+    let answers = |drill: Drill| drill.load(31..35, Answers::ok(20).pod("replica-3"));
+    warm(answers(ready())).gives(Pass);
+    let refused = answers(ready()).load(31..33, Answers::failed(4, Outcome::ConnectRefused));
+    assert!(warm(refused).gives(Inconclusive).contains("of whom is not known"));
+    let earlier = answers(ready()).load(27..28, Answers::failed(4, Outcome::ConnectRefused));
+    warm(earlier).gives(Pass);
+}
+
+#[test]
 fn a_pod_that_never_went_needs_no_replacement() {
     replaced(killed()).gives(Inconclusive);
     assert!(replaced(killed().pod(60.0, "replica-9", false)).gives(Inconclusive).contains("seen to go"));
@@ -132,6 +161,9 @@ fn a_pod_that_is_broken_gets_no_more_traffic() {
     one_gone().sample(30.0, "kubernetes", &[(&one, 0.0), (&two, 0.0)]).gives(Pass);
     // No longer listed is gone, too.
     one_gone().sample(30.0, "kubernetes", &[(&one, 0.0)]).gives(Pass);
+    // Gone for one look, and back.
+    let flaps = one_gone().sample(30.0, "kubernetes", &[(&one, 0.0), (&two, 0.0)]);
+    flaps.sample(32.0, "kubernetes", &[(&one, 0.0), (&two, 1.0)]).gives(Fail);
     one_gone().sample(50.0, "kubernetes", &[(&one, 0.0), (&two, 0.0)]).gives(Fail);
     assert!(one_gone().checked().evidence.iter().any(|one| one.what.contains("replica-2 is one to the end")));
     one_gone().gives(Fail);

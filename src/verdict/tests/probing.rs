@@ -160,6 +160,9 @@ fn only_the_named_breaker_counts() {
     let open = || cut().breaker_of(Capacity, 27.0, "llm capacity", Open);
     opens(open(), named("llm capacity")).gives(Pass);
     opens(open(), named("llm")).gives(Fail);
+    // Its kind stands for the word more.
+    opens(open(), BreakerExpectation { kind: Some(Capacity), ..named("llm") }).gives(Pass);
+    opens(open(), BreakerExpectation { kind: Some(Capacity), ..named("ll") }).gives(Inconclusive);
     let why = opens(open(), named("lmm")).gives(Inconclusive);
     assert!(why.contains("no breaker `lmm` showed itself; there is llm, llm capacity"), "{why}");
 }

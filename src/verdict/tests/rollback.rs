@@ -80,6 +80,16 @@ fn what_nobody_tells_of_is_judged_by_the_answers() {
 }
 
 #[test]
+fn a_rollback_that_nobody_could_see_is_not_missing() {
+    let absent = || rollout().load(57..64, Answers::ok(2).version("v2"));
+    for check in [detects, completes, promotes] {
+        check(absent().source(60.0, "controller", false)).gives(Inconclusive);
+        check(absent().source(60.0, "controller", false).source(62.0, "controller", true)).gives(Fail);
+        check(absent().source(60.0, "proxy", false)).gives(Fail);
+    }
+}
+
+#[test]
 fn what_is_told_of_another_rollout_is_none_of_this() {
     let other = || Some(RolloutName::from("Deployment other in shop"));
     let absent = || rollout().load(57..90, Answers::ok(2).version("v2"));

@@ -182,6 +182,10 @@ fn replicas_follow_the_load_and_go_again() {
     out(grown(0, 0.0)).gives(Fail);
     out(grown(2, 5.0)).gives(Inconclusive);
     out(drill().healthy()).gives(Inconclusive);
+    // They fall over again at once.
+    out(grown(2, 27.0).pod(29.0, "replica-3", false)).gives(Fail);
+    out(grown(2, 27.0).pod(45.0, "replica-3", false)).gives(Pass);
+    out(grown(1, 27.0).source(28.0, "controller", false)).gives(Inconclusive);
     // One that was lost and is replaced is none more; a rollout's pods are not, either.
     let any = |drill| scaling(drill, |e| (e.to, e.scales_out_within) = (None, Some(Span::secs(10))));
     any(grown(1, 27.0)).gives(Pass);

@@ -213,6 +213,9 @@ fn retries_end_with_the_fault() {
     wants(drill().load(0..90, Answers::ok(20).silent())).gives(Inconclusive);
     wants(drill().load(25..90, Answers::ok(20))).gives(Inconclusive);
     wants(twice(41).load(0..25, Answers::failed(10, Outcome::Timeout).silent())).gives(Inconclusive);
+    // An earlier fault's storm, which never ended, is not what is usual.
+    let storm = drill().load(0..10, Answers::ok(20)).load(10..90, Answers::ok(20).attempts(2));
+    wants(storm.fault("first", 10.0, Some(12.0), &["replica-1"])).gives(Fail);
     // Hits cost nothing.
     wants(twice(90).load(41..90, Answers::ok(900).cache(CacheUse::Hit).attempts(0))).gives(Fail);
     // The gateway counts what the answers don't state.
