@@ -163,6 +163,8 @@ modes!(
         Leaks,
         /// Lets everything through once it is half-open.
         Floods,
+        /// Lets what it rejects wait for that.
+        SlowRejections,
     }
 );
 modes!(

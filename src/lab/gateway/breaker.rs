@@ -187,7 +187,11 @@ impl Breaker {
     fn trip(&mut self, now: Instant) {
         let should = self.consecutive >= CONSECUTIVE || self.mostly_fails(now);
         match self.mode {
-            BreakerMode::On | BreakerMode::NeverCloses | BreakerMode::Leaks | BreakerMode::Floods
+            BreakerMode::On
+            | BreakerMode::NeverCloses
+            | BreakerMode::Leaks
+            | BreakerMode::Floods
+            | BreakerMode::SlowRejections
                 if should =>
             {
                 self.go(BreakerState::Open, now);
@@ -202,7 +206,8 @@ impl Breaker {
             | BreakerMode::OpensLate
             | BreakerMode::NeverCloses
             | BreakerMode::Leaks
-            | BreakerMode::Floods => {}
+            | BreakerMode::Floods
+            | BreakerMode::SlowRejections => {}
         }
     }
 

@@ -23,6 +23,9 @@ use crate::{
     units::{PodName, Version},
 };
 
+/// How long slow rejections take.
+const SLOW: Duration = Duration::from_secs(2);
+
 /// What is kept about a pod as long as it is listed.
 #[derive(Debug)]
 struct Guard {
@@ -217,6 +220,11 @@ impl Fleet {
         Pick::Taken(Ticket { replica, permit })
     }
 
+    /// How long a request waits for its rejection.
+    pub(super) fn rejects_after(&self) -> Duration {
+        if matches!(self.mode, BreakerMode::SlowRejections) { SLOW } else { Duration::ZERO }
+    }
+
     /// The list as it is.
     pub(super) fn status(&self) -> Vec<UpstreamStatus> {
         let now = Instant::now();
@@ -357,6 +365,14 @@ mod tests {
         break_open(&fleet, "r-2");
         assert!(matches!(fleet.pick(Role::Stable, &[]), Pick::Refused));
         assert!(matches!(fleet.pick(Role::Canary, &[]), Pick::Nobody));
+    }
+
+    #[test]
+    fn defect_slow_rejections() {
+        for mode in BreakerMode::ALL {
+            let slow = *mode == BreakerMode::SlowRejections;
+            assert_eq!(fleet(*mode).rejects_after(), if slow { SLOW } else { Duration::ZERO }, "{mode:?}");
+        }
     }
 
     #[test]

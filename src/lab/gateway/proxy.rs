@@ -71,7 +71,12 @@ impl Miss {
         let mut tally = Tally::default();
         match forward(&gateway, asked, self.route.role, &mut tally).await {
             Some(begun) => self.pass_on(begun, &tally, slot),
-            None => self.fail(&tally),
+            None => {
+                if tally.refusal() == Refusal::BreakersOpen {
+                    tokio::time::sleep(gateway.fleet.rejects_after()).await;
+                }
+                self.fail(&tally)
+            }
         }
     }
 

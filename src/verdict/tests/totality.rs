@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::{
     journal::{
         Event,
-        event::{BreakerKind, BreakerState, FaultStep, RolloutPhase, RunEnd, Signal, ToolVerdict},
+        event::{BreakerKind, BreakerState, FaultStep, NO_RULE, RolloutPhase, RunEnd, Signal, ToolVerdict},
         interval::{CacheUse, Outcome},
     },
     plan::model::Subject,
@@ -132,6 +132,11 @@ fn names() -> impl Strategy<Value = String> {
     prop::sample::select(vec!["replica-0", "replica-1", "replica-9", "fallback-0"]).prop_map(str::to_owned)
 }
 
+fn sources() -> impl Strategy<Value = String> {
+    let all = vec!["gateway", "controller", "prometheus", "replica-0"];
+    prop::sample::select(all).prop_map(str::to_owned)
+}
+
 fn versions() -> impl Strategy<Value = String> {
     prop::sample::select(vec!["v0", "v1", "v2"]).prop_map(str::to_owned)
 }
@@ -182,7 +187,15 @@ fn signals() -> impl Strategy<Value = Signal> {
                     .collect(),
             }
         }),
-        (names(), any::<bool>()).prop_map(|(source, up)| Signal::Source { source, up, why: String::new() }),
+        (sources(), any::<bool>()).prop_map(|(source, up)| Signal::Source { source, up, why: String::new() }),
+        (sources(), any::<bool>()).prop_map(|(source, firing)| Signal::Alert {
+            source,
+            name: "Errors".into(),
+            firing
+        }),
+        (sources(), prop::sample::select(vec![NO_RULE, "Restarted"])).prop_map(|(about, reason)| {
+            Signal::Note { about, reason: reason.into(), text: "Errors".into(), warning: true }
+        }),
     ]
 }
 

@@ -88,7 +88,9 @@ fn envoy_whose_retries_have_a_budget_is_told_from_one_that_storms() {
     let budget = "circuit_breakers: { thresholds: [{ retry_budget: { budget_percent: { value: 10 }, min_retry_concurrency: 1 } }] }";
     let cases = [(again(2), budget, Pass), (again(2), FREE, Fail), (again(5), FREE, Fail)];
     let start = |(route, cluster, _): &(String, &str, _)| {
-        Site::cut_off("envoy-retries.yaml", |upstream| envoy(upstream, cluster, route, ""))
+        let site = Site::cut_off("envoy-retries.yaml", |upstream| envoy(upstream, cluster, route, ""));
+        let admin = site.beside();
+        site.set("observe.front.envoy", admin)
     };
     tell_apart(&cases, start, |(route, cluster, verdict), told| {
         told.must(&format!("{route} {cluster}"), &[("retries.fault.amplification", *verdict)]);
