@@ -48,7 +48,8 @@ pub enum System {
     /// A Prometheus server's address, and beside it in `query:` what it is
     /// asked in PromQL: a sample of each series that comes out.
     PrometheusQuery(PromQuery),
-    /// Envoy's admin address: outlier ejection, by cluster.
+    /// Envoy's admin address: by cluster outlier ejection and who is ejected,
+    /// the capacity breaker, retries.
     Envoy(String),
     /// The address of HAProxy's Prometheus exporter, or of its statistics page
     /// as CSV (`…/stats;csv`): servers that are down.
