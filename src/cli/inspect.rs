@@ -14,7 +14,7 @@ use crate::{
         self, Loaded, Override,
         kubernetes::KubernetesTarget,
         model::Target,
-        url::{ProxyUse, UrlTarget},
+        url::{ProxyUse, UrlTarget, names_user},
     },
 };
 
@@ -56,6 +56,7 @@ fn retarget(target: &mut Target, given: &str) -> Result<(), &'static str> {
         ("kubernetes", _) => {
             return Err("the scenario names no service: write `kubernetes:NAMESPACE/SERVICE`");
         }
+        (url, _) if names_user(url) => return Err("a user or a password would be in every report"),
         (url, before) if url.starts_with("http://") || url.starts_with("https://") => match before {
             Target::Url(own) => url.clone_into(&mut own.at),
             Target::Lab(_) | Target::Kubernetes(_) => *before = Target::Url(UrlTarget::new(url)),
@@ -152,18 +153,21 @@ pub(super) fn rbac(args: &args::Rbac) -> Exit {
 pub(super) fn validate(args: &args::Scenario) -> Exit {
     match resolve(args) {
         Ok((loaded, plan)) => {
-            let files = loaded.files.len();
             println!(
-                "{}: valid ({files} file{}, {} checks, {} acts)",
+                "{}: valid ({}, {}, {})",
                 args.scenario.display(),
-                if files == 1 { "" } else { "s" },
-                plan.checks.len(),
-                plan.timeline.len()
+                counted(loaded.files.len(), "file"),
+                counted(plan.checks.len(), "check"),
+                counted(plan.timeline.len(), "act"),
             );
             Exit::Pass
         }
         Err(exit) => exit,
     }
+}
+
+fn counted(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// `firedrill schema`
@@ -207,7 +211,14 @@ mod tests {
         assert_eq!(to(lab(), "kubernetes:c/d:80"), Ok(Target::Kubernetes(there.clone())));
         let kept = KubernetesTarget { healthy_floor: 3, ..there };
         assert_eq!(to(cluster(), "kubernetes:c/d:80"), Ok(Target::Kubernetes(kept)));
-        for wrong in ["kubernetes", "kubernetes:c", "kubernetes:c/d:x", "kubernetes:kube-system/d", "x"] {
+        for wrong in [
+            "http://u:secret@x",
+            "kubernetes",
+            "kubernetes:c",
+            "kubernetes:c/d:x",
+            "kubernetes:kube-system/d",
+            "x",
+        ] {
             assert!(to(lab(), wrong).is_err(), "{wrong}");
         }
     }

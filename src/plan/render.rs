@@ -244,7 +244,12 @@ fn hits(out: &mut String, plan: &Plan, act: &PlannedAct, pods: &[Pod], width: us
     let scope = manifest.chaos.scope();
     let candidates = candidates(&scope.selector, manifest.home(), pods);
     if candidates.is_empty() {
-        line!(out, "{indent}warning: its selector selects nothing now");
+        let there: Vec<String> = pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect();
+        let all = match plan.target {
+            Target::Url(_) => "; `selector: {}` takes it",
+            Target::Lab(_) | Target::Kubernetes(_) => "",
+        };
+        line!(out, "{indent}warning: its selector selects nothing now; there are: {}{all}", there.join(", "));
         return;
     }
     let chosen = select(scope, manifest.home(), pods, plan.seed, act.id.as_str());

@@ -23,6 +23,12 @@ impl UrlTarget {
     }
 }
 
+/// Whether a URL says who asks, in a place that everybody reads.
+pub fn names_user(url: &str) -> bool {
+    let authority = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
+    authority.is_some_and(|authority| authority.contains('@'))
+}
+
 /// The fault proxy, on which NetworkChaos and LinkChaos can be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ProxyUse {

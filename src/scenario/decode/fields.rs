@@ -97,6 +97,11 @@ impl<'n> Fields<'n> {
         }
     }
 
+    /// A key that nobody knows, of which it is known what is meant.
+    pub(super) fn elsewhere(&mut self, cx: &mut Context<'_>, key: &'static str, help: &str) {
+        self.refuse(cx, key, &format!("unknown key `{key}`"), help);
+    }
+
     /// The key's own place, for what concerns it as a whole.
     pub(super) fn key(&self, key: &str) -> Option<&'n Key> {
         self.entries.iter().find(|(k, _)| k.text == key).map(|(key, _)| *key)
@@ -154,8 +159,8 @@ impl<'n> Fields<'n> {
         keys: &[&'static str],
         read: impl FnOnce(&mut Context<'_>, &'static str, &Node) -> Option<T>,
     ) -> Option<Option<T>> {
-        self.asked.extend(keys);
         if !self.entries.iter().any(|(k, _)| keys.contains(&k.text.as_str())) {
+            self.asked.extend(keys);
             return Some(None);
         }
         let (key, node) = self.one_of(cx, keys)?;
@@ -198,7 +203,7 @@ impl<'n> Fields<'n> {
     }
 
     /// All keys were asked for: the others are unknown. Whether there were
-    /// none.
+    /// none, nor any that is not supported here.
     pub(super) fn finish(self, cx: &mut Context<'_>) -> bool {
         let mut meant = Vec::new();
         let unknown: Vec<&Key> =
@@ -226,7 +231,7 @@ impl<'n> Fields<'n> {
         cx.shapes.entry(self.definition).or_default().extend(self.asked.iter());
         #[cfg(not(test))]
         let _ = self.definition;
-        unknown.is_empty()
+        unknown.is_empty() && !self.entries.iter().any(|(key, _)| self.refused.contains(&key.text.as_str()))
     }
 
     /// What was not asked for is for others to judge.

@@ -10,7 +10,7 @@ use crate::{
     },
     scenario::{
         model::Target,
-        url::{ProxyUse, UrlTarget},
+        url::{ProxyUse, UrlTarget, names_user},
         yaml::{Node, Value},
     },
     units::{Rate, Span, Version},
@@ -31,6 +31,10 @@ pub(super) fn target(cx: &mut Context<'_>, node: &Node) -> Option<Target> {
         }
         Some(_) | None => {}
     }
+    if matches!(node.value, Value::List(_)) {
+        let help = "workloads that go to other addresses have `at: \"http://…\"`";
+        return cx.fail(&node.place, "expected one target, found a list", help);
+    }
     if !matches!(node.value, Value::Map(_)) {
         return cx
             .mistyped(node, "a target: `lab`, `{ lab: { … } }`, `{ url: … }` or `{ kubernetes: { … } }`");
@@ -42,6 +46,11 @@ pub(super) fn target(cx: &mut Context<'_>, node: &Node) -> Option<Target> {
         Some((_, node)) => kubernetes(cx, node).map(Target::Kubernetes),
         None => None,
     };
+    let help = match &target {
+        Some(Target::Url(UrlTarget { at, .. })) => format!("write `url: {{ at: \"{at}\", proxy: on }}`"),
+        _ => "it stands under `url:`, beside `at:`, or under `kubernetes:`".to_owned(),
+    };
+    fields.elsewhere(cx, "proxy", &help);
     fields.finish(cx);
     target
 }
@@ -66,11 +75,26 @@ fn url_target(cx: &mut Context<'_>, node: &Node) -> Option<UrlTarget> {
 
 pub(super) fn url(cx: &mut Context<'_>, node: &Node) -> Option<String> {
     let text = cx.text(node, "a URL such as `http://127.0.0.1:8000`")?;
+    if names_user(&text) {
+        let help = "leave them out: a workload says who asks by `auth: { bearer: { env: TOKEN } }`, and a source \
+                    has to answer without";
+        let message = "a user or a password in a URL would be in the plan and in every report";
+        return cx.fail(&node.place, message, help);
+    }
+    if is_url(&text) {
+        return Some(text.trim_end_matches('/').to_owned());
+    }
+    let with_scheme = format!("http://{text}");
+    let help = match text.contains(':') && is_url(&with_scheme) {
+        true => format!("write `{with_scheme}`"),
+        false => String::new(),
+    };
+    cx.fail(&node.place, format!("`{text}` is not a URL such as `http://127.0.0.1:8000`"), help)
+}
+
+fn is_url(text: &str) -> bool {
     let uri: Option<http::Uri> = text.parse().ok();
-    let right =
-        uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
-    let message = format!("`{text}` is not a URL such as `http://127.0.0.1:8000`");
-    if right { Some(text.trim_end_matches('/').to_owned()) } else { cx.fail(&node.place, message, "") }
+    uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some())
 }
 
 fn lab(cx: &mut Context<'_>, node: &Node) -> Option<LabConfig> {

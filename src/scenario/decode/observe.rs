@@ -32,7 +32,7 @@ const SYSTEMS: [&str; 13] = [
 
 pub(super) fn sources(cx: &mut Context<'_>, node: &Node) -> Option<Vec<Observed>> {
     let mut names: Vec<String> = Vec::new();
-    cx.list(node, "sources of signals", |cx, node| {
+    let all = cx.list(node, "sources of signals", |cx, node| {
         let source = source(cx, node)?;
         if names.contains(&source.name) {
             let help = "each source needs a name of its own";
@@ -47,7 +47,10 @@ pub(super) fn sources(cx: &mut Context<'_>, node: &Node) -> Option<Vec<Observed>
             Tells::Breakers | Tells::Figures => {}
         }
         Some(source)
-    })
+    });
+    // One that can't be read may be the one that does.
+    cx.names.tells_of_alerts |= all.is_none();
+    all
 }
 
 fn source(cx: &mut Context<'_>, node: &Node) -> Option<Observed> {
@@ -55,6 +58,14 @@ fn source(cx: &mut Context<'_>, node: &Node) -> Option<Observed> {
         Fields::of(cx, node, "Observed", "a source: `{ name: front, haproxy: \"http://…/metrics\" }`")?;
     let name = fields.required(cx, "name", "front", |cx, node| cx.identifier(node, "a source's name"));
     let system = fields.one_of(cx, &SYSTEMS);
+    for key in ["auth", "headers"] {
+        let help = "sources are asked without a key or a password: let it answer this machine without";
+        fields.elsewhere(cx, key, help);
+    }
+    for key in ["vllm", "triton", "llama-cpp"] {
+        let help = "write `prometheus: \"http://…/metrics\"`, and judge its figures by `metric:`";
+        fields.elsewhere(cx, key, help);
+    }
     let query = query(cx, &mut fields, system.map(|(kind, _)| kind));
     let every = fields.optional(cx, "every", |cx, node| {
         let every = unit::<Span>(cx, node)?;
@@ -68,20 +79,20 @@ fn source(cx: &mut Context<'_>, node: &Node) -> Option<Observed> {
     let system = match kind {
         "prometheus" => System::Prometheus(url(cx, node)?),
         "prometheus-query" => {
-            let (at, query) = (url(cx, node), query.flatten());
+            let (at, query) = (address(cx, kind, node), query.flatten());
             System::PrometheusQuery(PromQuery { at: at?, query: query? })
         }
-        "envoy" => System::Envoy(url(cx, node)?),
+        "envoy" => System::Envoy(address(cx, kind, node)?),
         "haproxy" => System::Haproxy(url(cx, node)?),
         "traefik" => System::Traefik(url(cx, node)?),
         "litellm" => System::Litellm(url(cx, node)?),
         "redis" => System::Redis(store(cx, node)?),
         "nginx" => System::Nginx(url(cx, node)?),
         "varnish" => System::Varnish(instance(cx, node)?),
-        "prometheus-alerts" => System::PrometheusAlerts(url(cx, node)?),
-        "alertmanager" => System::Alertmanager(url(cx, node)?),
+        "prometheus-alerts" => System::PrometheusAlerts(address(cx, kind, node)?),
+        "alertmanager" => System::Alertmanager(address(cx, kind, node)?),
         "alert-webhook" => System::AlertWebhook(listened(cx, node)?),
-        _ => System::Resilience4j(url(cx, node)?),
+        _ => System::Resilience4j(exposed(cx, node)?),
     };
     let every = every?.unwrap_or_else(|| system.usual_period());
     Some(Observed { name: name?, system, every })
@@ -103,14 +114,58 @@ fn query(cx: &mut Context<'_>, fields: &mut Fields<'_>, kind: Option<&str>) -> O
     }
 }
 
+/// The address of a system of whose paths it is known which are asked: they
+/// are added to it, and must not stand there as well.
+fn address(cx: &mut Context<'_>, kind: &str, node: &Node) -> Option<String> {
+    let at = url(cx, node)?;
+    let added: &[&str] = match kind {
+        "envoy" => &["/stats/prometheus", "/stats", "/clusters"],
+        "alertmanager" => &["/api/v2/alerts", "/api/v2"],
+        "prometheus-alerts" => &["/api/v1/alerts", "/api/v1"],
+        _ => &["/api/v1/query", "/api/v1"],
+    };
+    let path = at.split('?').next().unwrap_or_default();
+    match added.iter().find_map(|added| Some((added, path.strip_suffix(added)?))) {
+        Some((added, right)) => {
+            let message = format!("`{added}` is added to this address by itself");
+            cx.fail(&node.place, message, format!("write `{right}`"))
+        }
+        None => Some(at),
+    }
+}
+
+/// Spring's list of what it shows is taken for the exposition.
+fn exposed(cx: &mut Context<'_>, node: &Node) -> Option<String> {
+    let at = url(cx, node)?;
+    if at.ends_with("/actuator") {
+        let help = format!("write `{at}/prometheus`");
+        return cx.fail(&node.place, "this is the list of what the application shows, without figures", help);
+    }
+    Some(at)
+}
+
 /// Nobody is told what was written where a password may stand.
 fn store(cx: &mut Context<'_>, node: &Node) -> Option<HostPort> {
-    match node.text() {
-        Some(text) if text.contains('@') => {
-            cx.fail(&node.place, "no user and no password is sent to Redis", "write its host and port alone")
-        }
-        Some(_) | None => unit::<HostPort>(cx, node),
+    let text = node.text().unwrap_or_default();
+    if text.contains('@') {
+        return cx.fail(
+            &node.place,
+            "no user and no password is sent to Redis",
+            "write its host and port alone",
+        );
     }
+    if let Some(right) = without_database(text) {
+        let message = "what Redis tells is of the whole server, not of a database";
+        return cx.fail(&node.place, message, format!("write `{right}`"));
+    }
+    unit::<HostPort>(cx, node)
+}
+
+/// `redis://HOST/0`, without the 0.
+fn without_database(text: &str) -> Option<HostPort> {
+    let (at, database) = text.strip_prefix("redis://")?.split_once('/')?;
+    let is_one = !database.is_empty() && database.chars().all(|c| c.is_ascii_digit());
+    format!("redis://{at}").parse().ok().filter(|_| is_one)
 }
 
 /// It is handed to a program as an argument.
