@@ -251,15 +251,21 @@ fn alert(acts: &Acts<'_>, e: &AlertExpectation) -> Result<Demands, PlanError> {
         let resolves =
             e.resolves_within.map(|d| AlertExpectation { resolves_within: Some(d), ..timed.clone() });
         for (id, demand) in [("fires-within", fires), ("resolves-within", resolves)] {
-            let id = format!("alert.{entry}.{name}.{id}");
+            let id = format!("alert.{entry}.{}.{id}", in_an_id(&name));
             demands.extend(demand.map(|demand| (id, Expectation::Alert(demand))));
         }
     }
     if let Some(phase) = &e.quiet_in {
         let demand = AlertExpectation { quiet_in: Some(phase.clone()), ..none };
-        demands.push((format!("alert.{name}.quiet-in.{phase}"), Expectation::Alert(demand)));
+        demands.push((format!("alert.{}.quiet-in.{phase}", in_an_id(&name)), Expectation::Alert(demand)));
     }
     Ok(demands)
+}
+
+/// A name that others gave, as a part of a check's id: those are typed.
+fn in_an_id(name: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    name.chars().map(|c| if plain(c) { c } else { '-' }).collect()
 }
 
 fn cache(acts: &Acts<'_>, e: &CacheExpectation) -> Result<Demands, PlanError> {

@@ -1,6 +1,6 @@
 //! Rollouts, and what programs of the user's do.
 
-use super::{Context, Fields, TargetKind, kubernetes, lab};
+use super::{Context, Fields, TargetKind, fit, kubernetes, lab};
 use crate::{
     lab::config::VersionDefect,
     scenario::{
@@ -38,12 +38,15 @@ enum How {
 pub(super) fn deploy(cx: &mut Context<'_>, node: &Node) -> Option<Deploy> {
     let mut fields = Fields::of(cx, node, "Deploy", "a rollout: `{ version: v2 }`")?;
     let place = fields.place().clone();
-    let version = fields
-        .required(cx, "version", "v2", |cx, node| cx.identifier(node, "a version such as `v2`").map(Version));
+    let version =
+        fields.required(cx, "version", "v2", |cx, node| cx.word(node, "a version such as `v2`").map(Version));
     let defect = fields.or(cx, "defect", VersionDefect::None, |cx, node| {
         cx.choice(node, "a defect that the lab's versions can have", VersionDefect::ALL)
     });
     let of = fields.at_most_one_of(cx, &OF, of);
+    for key in ["canary", "flagger"] {
+        fields.elsewhere(cx, key, "name the Deployment that the Canary looks after: `deployment: ai-model`");
+    }
     let namespace = fields.optional(cx, "namespace", |cx, node| cx.object_name(node, "a namespace"));
     let spec = fields.optional(cx, "spec", |cx, node| match &node.value {
         Value::Map(_) => cx.json(node),
@@ -64,6 +67,7 @@ pub(super) fn deploy(cx: &mut Context<'_>, node: &Node) -> Option<Deploy> {
         .into_iter()
         .filter(|key| fields.key(key).is_some())
         .collect();
+    let mut all_fit = true;
     for key in given {
         let fits = match how {
             How::Workload => key != "spec" && (key != "namespace" || matches!(of, Some(Some(_)))),
@@ -73,9 +77,11 @@ pub(super) fn deploy(cx: &mut Context<'_>, node: &Node) -> Option<Deploy> {
         if let (false, Some(found)) = (fits, fields.key(key)) {
             let message = format!("`{key}` has no meaning for what is deployed here");
             cx.report(Diagnostic::error(&found.place, message));
+            all_fit = false;
         }
     }
-    fields.finish(cx);
+    let defect_place = fields.key("defect").map(|key| key.place.clone());
+    let known = fields.finish(cx);
     let deploy = Deploy {
         version: version?,
         defect: defect?,
@@ -84,6 +90,10 @@ pub(super) fn deploy(cx: &mut Context<'_>, node: &Node) -> Option<Deploy> {
         spec: spec?,
         patch: patch?,
     };
+    // What is misspelt or out of place may be what is missing.
+    if known && all_fit {
+        fit::rollout(cx, &deploy, &place, defect_place.as_ref())?;
+    }
     if how == How::Spec && deploy.spec.is_none() {
         let help = "write what makes it that version, such as `spec: { source: { targetRevision: v2 } }`";
         return cx.fail(&place, "`spec` is missing", help);
@@ -147,6 +157,10 @@ pub(super) fn command(cx: &mut Context<'_>, node: &Node) -> Option<Command> {
 }
 
 fn program(cx: &mut Context<'_>, node: &Node) -> Option<Program> {
+    if let Some(text) = node.text() {
+        let message = "expected a list of a program and its arguments, found a text";
+        return cx.fail(&node.place, message, format!("write `{}`", as_words(text)));
+    }
     let words = cx.some_list(node, "a program and its arguments", |cx, node| match node.text() {
         Some(text) => Some(text.to_owned()),
         None => cx.mistyped(node, "a word"),
@@ -155,4 +169,20 @@ fn program(cx: &mut Context<'_>, node: &Node) -> Option<Program> {
         true => cx.fail(&node.place, "the program's name is empty", ""),
         false => Some(Program(words)),
     }
+}
+
+/// A line as people write it for a shell, as the list that is wanted.
+fn as_words(line: &str) -> String {
+    let quoted = |text: &str| match text.contains('"') {
+        true => format!("'{}'", text.replace('\'', "''")),
+        false => format!("\"{text}\""),
+    };
+    if line.contains(['|', '&', ';', '<', '>', '$', '*', '"', '\'', '`', '(']) {
+        return format!("[sh, -c, {}]", quoted(line));
+    }
+    let plain = |word: &str| match word.contains([',', '{', '}', '[', ']', '#', ':']) {
+        true => quoted(word),
+        false => word.to_owned(),
+    };
+    format!("[{}]", line.split_whitespace().map(plain).collect::<Vec<_>>().join(", "))
 }

@@ -1,7 +1,14 @@
 //! What must hold and what must react.
 
+pub(super) use super::after::{ENTRY, after};
 use super::{
-    ActKind, Context, Fields, breaker, listed, may_mean, metric::metric, mitigations, scalars::unit, serving,
+    ActKind, Context, Fields,
+    after::{act, example},
+    breaker, fit,
+    metric::metric,
+    mitigations,
+    scalars::{as_percentage, unit},
+    serving,
 };
 use crate::{
     scenario::{
@@ -35,9 +42,6 @@ const MECHANISMS: [&str; 14] = [
     "drift",
     "metric",
 ];
-
-/// What an `after:` names.
-pub(super) const ENTRY: &str = "entry in `chaos:` with the id";
 
 pub(super) fn slo(cx: &mut Context<'_>, node: &Node) -> Option<Slo> {
     let mut fields = Fields::of(cx, node, "Slo", "an SLO such as `{ ttft: \"p95 < 500ms\" }`")?;
@@ -88,73 +92,14 @@ pub(super) fn share_threshold(cx: &mut Context<'_>, node: &Node) -> Option<Ratio
     if (0.0..=1.0).contains(&threshold.limit.0) {
         return Some(threshold);
     }
-    cx.fail(&node.place, format!("{} is not a share between 0% and 100%", threshold.limit.percent()), "")
+    let help = as_percentage(threshold.limit, node).map(|right| format!("write `{} {right}`", threshold.op));
+    let message = format!("{} is not a share between 0% and 100%", threshold.limit.percent());
+    cx.fail(&node.place, message, help.unwrap_or_default())
 }
 
 pub(super) fn phase(cx: &mut Context<'_>, node: &Node) -> Option<PhaseName> {
     let known: Vec<String> = cx.names.phases.iter().map(|(name, _)| name.clone()).collect();
     cx.reference(node, "phase", &known).map(PhaseName)
-}
-
-/// An entry of `chaos:` that an expectation of this kind can react to.
-fn act(cx: &mut Context<'_>, node: &Node, kind: ActKind) -> Option<FaultId> {
-    let known = cx.names.acts.clone();
-    let id = FaultId(cx.reference(node, ENTRY, &known)?);
-    let wrong = cx.names.timeline.iter().any(|act| act.id == id && !may_mean(kind, act));
-    if wrong {
-        let others: Vec<String> = meant(cx, kind);
-        let help = if others.is_empty() {
-            String::new()
-        } else {
-            format!("one of {}", listed(others.iter().map(String::as_str)))
-        };
-        return cx.fail(&node.place, format!("`{id}` is not {}", kind_name(kind)), help);
-    }
-    Some(id)
-}
-
-fn kind_name(kind: ActKind) -> &'static str {
-    match kind {
-        ActKind::Fault => "a fault",
-        ActKind::PodFault => "a fault that takes pods away",
-        ActKind::Rollout => "a rollout",
-    }
-}
-
-fn meant(cx: &Context<'_>, kind: ActKind) -> Vec<String> {
-    cx.names.timeline.iter().filter(|act| may_mean(kind, act)).map(|act| act.id.0.clone()).collect()
-}
-
-/// Reads `after:`. Where it isn't there and `needed` says so, exactly one act
-/// must be one that it can mean.
-pub(super) fn after(
-    cx: &mut Context<'_>,
-    fields: &mut Fields<'_>,
-    kind: ActKind,
-    needed: bool,
-    place: &Place,
-) -> Option<Option<FaultId>> {
-    let given = fields.optional(cx, "after", |cx, node| act(cx, node, kind))?;
-    if given.is_some() || !needed || cx.names.timeline_broken {
-        return Some(given);
-    }
-    let candidates = meant(cx, kind);
-    match candidates.as_slice() {
-        [_] => Some(None),
-        [] => cx.fail(
-            place,
-            format!("there is nothing to react to: `chaos:` has no entry that is {}", kind_name(kind)),
-            "",
-        ),
-        [first, ..] => {
-            let all = listed(candidates.iter().map(String::as_str));
-            cx.fail(
-                place,
-                format!("`after` is missing: more than one entry could be meant ({all})"),
-                format!("write `after: {first}`"),
-            )
-        }
-    }
 }
 
 pub(super) fn expectation(cx: &mut Context<'_>, node: &Node) -> Option<Expectation> {
@@ -201,6 +146,8 @@ fn breaker(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<BreakerEx
     let leaks = fields.optional(cx, "leaks", share_threshold);
     let closes_within = fields.optional(cx, "closes-within", unit::<Span>);
     let quiet_in = fields.optional(cx, "quiet-in", phase);
+    fields.elsewhere(cx, "half-open", "what a half-open one lets through is limited by `probes: \"<= 5\"`");
+    fields.elsewhere(cx, "sheds", "what an open one lets through is limited by `leaks: \"<= 5%\"`");
     let known = fields.finish(cx);
     let expectation = BreakerExpectation {
         after: after?,
@@ -214,13 +161,15 @@ fn breaker(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<BreakerEx
         quiet_in: quiet_in?,
     };
     let any = breaker::demands(&expectation);
+    if timed {
+        fit::notices(cx, "circuit breaker", place);
+    }
     demands(cx, place, any || !known, "opens-within: 5s").map(|()| expectation)
 }
 
 fn alert(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<AlertExpectation> {
     let mut fields = Fields::of(cx, node, "AlertExpectation", "what an alert must do")?;
-    let name =
-        fields.required(cx, "name", "HighErrorRate", |cx, node| cx.identifier(node, "an alert's name"));
+    let name = fields.required(cx, "name", "HighErrorRate", |cx, node| cx.text(node, "an alert's name"));
     let timed = node.get("fires-within").is_some() || node.get("resolves-within").is_some();
     let after = after(cx, &mut fields, ActKind::Fault, timed, place);
     let fires_within = fields.optional(cx, "fires-within", unit::<Span>);
@@ -249,7 +198,7 @@ fn cache(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<CacheExpect
     let hit_ratio = fields.optional(cx, "hit-ratio", share_threshold);
     let hit = fields.optional(cx, "hit", latency);
     let speed_up = fields.optional(cx, "speed-up", mitigations::speed_up);
-    let stale = fields.optional(cx, "stale", share_threshold);
+    let stale = fields.optional(cx, "stale", mitigations::stale);
     let of_stale = node.get("stale").is_some();
     let phase_of_stale =
         fields.optional(cx, "in", |cx, node| mitigations::phase_of_stale(cx, node, of_stale));
@@ -284,7 +233,7 @@ fn rollback(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<Rollback
     let completes_within = fields.optional(cx, "completes-within", unit::<Span>);
     let promotes_within = fields.optional(cx, "promotes-within", unit::<Span>);
     let exposure = fields.optional(cx, "exposure", share_threshold);
-    let to = fields.optional(cx, "to", |cx, node| cx.identifier(node, "a version such as `v1`").map(Version));
+    let to = fields.optional(cx, "to", |cx, node| cx.word(node, "a version such as `v1`").map(Version));
     let known = fields.finish(cx);
     let expectation = RollbackExpectation {
         promotes_within: promotes_within?,
@@ -317,6 +266,9 @@ fn fallback(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<Fallback
         disengages_within: disengages_within?,
     };
     let any = FallbackExpectation { after: None, ..expectation.clone() } != FallbackExpectation::default();
+    if timed {
+        fit::notices(cx, "fallback", place);
+    }
     demands(cx, place, any || !known, "engages-within: 3s").map(|()| expectation)
 }
 
@@ -382,7 +334,8 @@ fn recovery(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<Recovery
     let within = fields.optional(cx, "within", unit::<Span>);
     let known = fields.finish(cx);
     if acts.is_empty() && !cx.names.timeline_broken {
-        return cx.fail(place, "there is nothing to recover from: `chaos:` is empty", "");
+        let help = example(cx, ActKind::Fault);
+        return cx.fail(place, "there is nothing to recover from: `chaos:` is empty", help);
     }
     let expectation = RecoveryExpectation { after: after?.map(FaultId), within: within? };
     demands(cx, place, expectation.within.is_some() || !known, "within: 20s").map(|()| expectation)

@@ -3,7 +3,7 @@
 use super::{Context, judge};
 use crate::{
     scenario::yaml::Node,
-    units::{PhaseName, RatioThreshold},
+    units::{PhaseName, RatioThreshold, Span},
 };
 
 /// A floor on a factor: `>= 3x`.
@@ -18,6 +18,17 @@ pub(super) fn speed_up(cx: &mut Context<'_>, node: &Node) -> Option<RatioThresho
         return cx.fail(&node.place, "this is content with hits that are slower than misses", help);
     }
     Some(threshold)
+}
+
+/// A share of the hits. An age is another thing.
+pub(super) fn stale(cx: &mut Context<'_>, node: &Node) -> Option<RatioThreshold> {
+    let text = node.text().unwrap_or_default();
+    let age = text.trim_start_matches(['<', '>', '=', ' ']);
+    if age.ends_with(char::is_alphabetic) && age.parse::<Span>().is_ok() {
+        let help = format!("write `stale: \"<= 0%\"`; how old hits may be is `max-age: {age}`");
+        return cx.fail(&node.place, "`stale` is a share of the hits, not an age", help);
+    }
+    judge::share_threshold(cx, node)
 }
 
 /// The phase that `stale` is about.

@@ -1,6 +1,7 @@
 //! From a located tree to the model. Nothing here stops at the first error:
 //! each part is read as far as it goes, and all that is wrong is said at once.
 
+mod after;
 mod arrivals;
 mod breaker;
 mod custom;
@@ -8,11 +9,13 @@ mod data;
 mod deploy;
 mod endpoint;
 mod fields;
+mod fit;
 mod http;
 mod judge;
 mod kserve;
 mod kubernetes;
 mod lab;
+mod limits;
 mod load;
 mod manifest;
 mod metric;
@@ -95,7 +98,12 @@ struct Names {
 enum TargetKind {
     #[default]
     Lab,
+    /// A URL with nothing before it.
     Url,
+    /// A URL with a fault proxy somewhere.
+    Proxied,
+    /// A URL with a fault proxy of the run's own: before all of it.
+    Fronted,
     Cluster,
 }
 

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::{Context, Fields, TargetKind, judge, lab, load, observe, scalars::unit, timeline, workload};
+use super::{Context, Fields, fit, judge, lab, limits, load, observe, scalars::unit, timeline, workload};
 use crate::{
     scenario::{
         diagnostic::Diagnostic,
@@ -51,6 +51,9 @@ pub(in crate::scenario) fn scenario(cx: &mut Context<'_>, root: &Node) -> Option
     let slos = fields.or(cx, "slos", Vec::new(), |cx, node| cx.list(node, "SLOs", judge::slo));
     let expect =
         fields.or(cx, "expect", Vec::new(), |cx, node| cx.list(node, "expectations", judge::expectation));
+    if let Some(node) = fields.get("expect") {
+        limits::beyond_the_end(cx, node);
+    }
     let searches = load.as_ref().is_some_and(|load: &Vec<Load>| {
         load.iter().any(|load| matches!(load.executor, Executor::Capacity(_)))
     });
@@ -186,10 +189,5 @@ fn collect_names(cx: &mut Context<'_>, root: &Node) {
         cx.names.sources =
             sources.iter().filter_map(|source| source.get("name")?.text().map(str::to_owned)).collect();
     }
-    let names = |key| root.get("target").is_some_and(|target| target.get(key).is_some());
-    cx.names.target = match (names("url"), names("kubernetes")) {
-        (_, true) => TargetKind::Cluster,
-        (true, false) => TargetKind::Url,
-        (false, false) => TargetKind::Lab,
-    };
+    cx.names.target = fit::kind(root.get("target"));
 }

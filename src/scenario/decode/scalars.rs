@@ -30,6 +30,16 @@ impl Context<'_> {
         self.check_identifier(&text, &node.place, what).then_some(text)
     }
 
+    /// A name that others gave, as it stands in answers: a version, who serves.
+    pub(super) fn word(&mut self, node: &Node, what: &str) -> Option<String> {
+        let text = self.text(node, what)?;
+        if text.len() <= 253 && text.chars().all(|c| c.is_ascii_graphic()) {
+            return Some(text);
+        }
+        let help = "it is made of up to 253 letters, digits and signs, without spaces";
+        self.fail(&node.place, format!("`{text}` can't be {what}"), help)
+    }
+
     /// Whether a name can be part of a folder's and of a check's; reported if
     /// not.
     pub(super) fn check_identifier(&mut self, text: &str, place: &Place, what: &str) -> bool {
@@ -88,7 +98,9 @@ impl Context<'_> {
         if (0.0..=1.0).contains(&ratio.0) {
             Some(ratio)
         } else {
-            self.fail(&node.place, format!("{} is not a share between 0% and 100%", ratio.percent()), "")
+            let help = as_percentage(ratio, node).map(|right| format!("write `{right}`"));
+            let message = format!("{} is not a share between 0% and 100%", ratio.percent());
+            self.fail(&node.place, message, help.unwrap_or_default())
         }
     }
 
@@ -162,6 +174,12 @@ impl Context<'_> {
         self.report(error);
         None
     }
+}
+
+/// A bare number that was meant in per cent.
+pub(super) fn as_percentage(ratio: Ratio, node: &Node) -> Option<String> {
+    let bare = node.text().is_some_and(|text| text.trim_end().ends_with(|c: char| c.is_ascii_digit()));
+    (bare && (1.0..=100.0).contains(&ratio.0)).then(|| format!("{}%", ratio.0))
 }
 
 /// The name of a plain variant.

@@ -1,7 +1,7 @@
 //! Expectations of who serves, and how many.
 
 use super::{
-    ActKind, Context, Fields,
+    ActKind, Context, Fields, fit,
     judge::{after, demands, phase, share_threshold},
     scalars::unit,
 };
@@ -25,7 +25,8 @@ pub(super) fn probes(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option
     let expectation =
         ProbesExpectation { after: after?.map(FaultId), early: early?, removed_within: removed_within? };
     let any = expectation.early.is_some() || expectation.removed_within.is_some();
-    demands(cx, place, any || !known, "early: \"<= 0%\"").map(|()| expectation)
+    demands(cx, place, any || !known, "early: \"<= 0%\"")?;
+    fit::pods(cx, place).map(|()| expectation)
 }
 
 pub(super) fn autoscaling(
@@ -51,6 +52,10 @@ pub(super) fn autoscaling(
         || expectation.in_slo_within.is_some()
         || expectation.scales_in_within.is_some();
     demands(cx, place, any || !known, "scales-out-within: 60s")?;
+    // Whether latency is as it should be, users tell.
+    if expectation.scales_out_within.is_some() || expectation.scales_in_within.is_some() {
+        fit::pods(cx, place)?;
+    }
     let names = &cx.names.phases;
     let is = |at: Option<&(String, Option<Span>)>| at.is_some_and(|(name, _)| *name == expectation.phase.0);
     if is(names.first()) {
@@ -70,7 +75,7 @@ pub(super) fn failover(cx: &mut Context<'_>, node: &Node, place: &Place) -> Opti
     let known_workloads = cx.names.workloads.clone();
     let workload =
         fields.optional(cx, "workload", |cx, node| cx.reference(node, "workload", &known_workloads));
-    let to = fields.optional(cx, "to", |cx, node| cx.identifier(node, "who serves, such as `zone-b`"));
+    let to = fields.optional(cx, "to", |cx, node| cx.word(node, "who serves, such as `zone-b`"));
     let within = fields.optional(cx, "within", unit::<Span>);
     let back_within = fields.optional(cx, "back-within", unit::<Span>);
     let known = fields.finish(cx);
@@ -82,6 +87,7 @@ pub(super) fn failover(cx: &mut Context<'_>, node: &Node, place: &Place) -> Opti
         back_within: back_within?,
     };
     let any = expectation.within.is_some() || expectation.back_within.is_some();
+    fit::notices(cx, "failover", place);
     demands(cx, place, any || !known, "within: 5s").map(|()| expectation)
 }
 

@@ -1,9 +1,8 @@
 //! The timeline: what happens to the target, when, and when to stop.
 
-use super::{Context, Fields, TargetKind, deploy, manifest};
+use super::{Context, Fields, deploy, fit, manifest};
 use crate::{
     scenario::{
-        chaos::Chaos,
         diagnostic::Diagnostic,
         model::{Act, Action, Applied, At, FaultDriver, StopCondition},
         source::Place,
@@ -50,7 +49,7 @@ fn act(cx: &mut Context<'_>, node: &Node) -> Option<Act> {
         None => None,
     };
     if let Some(Action::Apply(applied)) = &action {
-        check_place(cx, applied, fields.get("apply")?)?;
+        fit::fault(cx, &applied.manifest.chaos, &fields.get("apply")?.place)?;
     }
     let place = fields.get("duration").map(|node| node.place.clone());
     let duration = fields.optional(cx, "duration", |cx, node| {
@@ -73,20 +72,6 @@ fn act(cx: &mut Context<'_>, node: &Node) -> Option<Act> {
         check_duration(cx, &act, &place)?;
     }
     Some(act)
-}
-
-/// A tool's own controller acts on a cluster only.
-fn check_place(cx: &mut Context<'_>, applied: &Applied, node: &Node) -> Option<()> {
-    let mut chaos = &applied.manifest.chaos;
-    if let Chaos::Schedule(schedule) = chaos {
-        chaos = &schedule.template;
-    }
-    match chaos {
-        Chaos::Custom(custom) if cx.names.target != TargetKind::Cluster => {
-            cx.fail(&node.place, format!("`{}`: {}", chaos.kind(), custom.only_on_a_cluster()), "")
-        }
-        _ => Some(()),
-    }
 }
 
 /// A `duration` must have something to end.
