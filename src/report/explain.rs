@@ -1,6 +1,7 @@
 //! `firedrill explain`: the chain of evidence of one check, down to the lines
 //! of the journal that it stands on.
 
+mod requests;
 mod samples;
 
 use std::fmt::Write as _;
@@ -93,7 +94,10 @@ pub fn explain(input: &Input<'_>, id: &str) -> Option<String> {
     }
     if let Some(phase) = check.phase.as_ref().filter(|_| check.kind == CheckKind::Slo) {
         line(format!("\nRequests that were due in {phase}"));
-        requests(input, phase).into_iter().for_each(&mut line);
+        requests::of_phase(input, phase).into_iter().for_each(&mut line);
+    } else if requests::are_judged(check.kind) {
+        line(format!("\nRequests that were due from {from} to {to}, by how they ended and who answered"));
+        requests::between(input, from, to).into_iter().for_each(&mut line);
     }
     Some(out)
 }
@@ -197,41 +201,4 @@ fn signals(input: &Input<'_>, kind: CheckKind, from: RunTime, to: RunTime) -> Ve
         _ => false,
     });
     listed(all.map(|(index, record)| told(index, record)).collect())
-}
-
-/// A phase's requests by how they ended, and where they are in the journal.
-fn requests(input: &Input<'_>, phase: &PhaseName) -> Vec<String> {
-    let mut out = Vec::new();
-    let holds = |line: &crate::journal::Interval| {
-        line.cells.iter().any(|cell| cell.key.phase.as_ref() == Some(phase))
-    };
-    let found: Vec<usize> = input
-        .record
-        .intervals
-        .iter()
-        .enumerate()
-        .filter(|(_, line)| holds(line))
-        .map(|(index, _)| index + 1)
-        .collect();
-    let mut by: indexmap::IndexMap<&str, u64> = indexmap::IndexMap::new();
-    let cells = input.record.cells().filter(|cell| cell.key.phase.as_ref() == Some(phase));
-    for cell in cells {
-        *by.entry(cell.key.outcome.as_str()).or_default() += cell.count;
-    }
-    for (outcome, count) in by {
-        out.push(format!("  {outcome}: {}", text::count(count)));
-    }
-    if let Some(figures) = input.verdict.latency.get(phase.as_str()) {
-        for (measure, quantiles) in &figures.quantiles {
-            let all = quantiles.successes.iter().map(|(name, ms)| format!("{name} {}", text::ms(*ms)));
-            let all: Vec<String> = all.collect();
-            if !all.is_empty() {
-                out.push(format!("  {measure} of {}: {}", text::count(quantiles.n), all.join(", ")));
-            }
-        }
-    }
-    if let (Some(first), Some(last)) = (found.first(), found.last()) {
-        out.push(format!("  intervals.jsonl:{first}–{last}, {} lines", found.len()));
-    }
-    out
 }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     journal::{Event, Record, event::Signal},
     units::Seen,
+    verdict::model::CheckKind,
 };
 
 fn odd_runs() -> Vec<(&'static str, Run)> {
@@ -155,6 +156,15 @@ fn each_check_is_explained_down_to_the_journal() {
             let told = explain(&input, id).unwrap_or_else(|| panic!("{name}: {id}"));
             assert!(told.contains(id) && told.contains(&check.why), "{told}");
             assert!(check.evidence.iter().all(|one| told.contains(&one.what)), "{told}");
+            let by_requests = !matches!(
+                check.kind,
+                CheckKind::Fault
+                    | CheckKind::Generator
+                    | CheckKind::Alert
+                    | CheckKind::Metric
+                    | CheckKind::Capacity
+            );
+            assert!(!by_requests || told.contains("\nRequests that were due "), "{told}");
             // The lines that it names hold what it says.
             for line in told.lines().filter_map(|line| line.trim().strip_prefix("events.jsonl:")) {
                 let number = line.split_whitespace().next().and_then(|word| word.parse::<usize>().ok());
