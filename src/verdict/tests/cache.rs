@@ -3,7 +3,10 @@
 use crate::{
     journal::{
         event::RolloutPhase::*,
-        interval::CacheUse::{self, *},
+        interval::{
+            CacheUse::{self, *},
+            Outcome,
+        },
     },
     scenario::model::{CacheExpectation, Expectation},
     units::Span,
@@ -68,6 +71,38 @@ fn it_serves_during_a_phase() {
     wants(cut(drill().load(20..25, of(Hit, 8)).load(25..50, of(Miss, 8)))).gives(Fail);
     wants(cut(drill().load(25..40, of(Miss, 8)).load(40..50, of(Hit, 8)))).gives(Fail);
     wants(serving().planned("cut", 25.0, Some(40.0), some_fault())).gives(Inconclusive);
+}
+
+#[test]
+fn an_error_that_it_kept_is_no_hit() {
+    let errors = |seconds| drill().load(seconds, Answers::failed(20, Outcome::Http5xx).cache(Hit));
+    let wants = |drill: Drill| {
+        let drill = drill.fault("down", 25.0, Some(40.0), &["replica-0"]).load(0..90, of(Miss, 1));
+        expects(drill, CacheExpectation { serves_during: Some("fault".into()), ..Default::default() })
+    };
+    assert!(wants(errors(25..41)).gives(Fail).contains("the cache gave 280 errors"));
+    // One that is right or wrong is an answer.
+    wants(errors(25..41).load(30..31, of(Hit, 1))).gives(Pass);
+    wants(errors(25..41).load(30..31, of(Hit, 1).mismatch())).gives(Pass);
+    let ratio = |drill| {
+        let limit = Some(">= 30%".parse().expect("one"));
+        expects(drill, CacheExpectation { hit_ratio: limit, ..Default::default() })
+    };
+    ratio(errors(0..90).load(0..90, of(Miss, 10))).gives(Fail);
+    ratio(errors(0..90).load(0..90, of(Hit, 12))).gives(Pass);
+    // They show that there is a cache.
+    ratio(errors(0..90).load(0..90, Answers::ok(20))).gives(Fail);
+}
+
+#[test]
+fn between_two_faults_it_serves_nobody_in_need() {
+    let wants = |drill: Drill| {
+        let drill = drill.fault("one", 22.0, Some(28.0), &["replica-0"]);
+        let drill = drill.fault("two", 40.0, Some(46.0), &["replica-0"]).load(20..50, of(Miss, 8));
+        expects(drill, CacheExpectation { serves_during: Some("fault".into()), ..Default::default() })
+    };
+    wants(drill().load(30..38, of(Hit, 8))).gives(Fail);
+    wants(drill().load(42..44, of(Hit, 8))).gives(Pass);
 }
 
 #[test]

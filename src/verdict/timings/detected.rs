@@ -50,7 +50,10 @@ impl Mechanism<'_> {
             Self::Cache(_) if mute(&|cell| cell.key.served.cache != CacheUse::Unknown) => {
                 missing(Absence::Unsignalled)
             }
-            Self::Cache(_) => first(&|cell| cell.key.served.cache == CacheUse::Hit),
+            Self::Cache(_) => first(&|cell| {
+                let answered = matches!(cell.key.outcome, Outcome::Ok | Outcome::Mismatch);
+                answered && cell.key.served.cache == CacheUse::Hit
+            }),
             Self::Shedding(phase) => first(&|cell| {
                 let shed = cell.key.outcome == Outcome::Shed && !cell.key.served.breaker_open;
                 shed && cell.key.phase.as_ref() == Some(phase)
