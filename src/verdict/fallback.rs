@@ -1,14 +1,17 @@
 //! Fallbacks: they step in, fast, with sense, and step back.
 
+mod strays;
+
 use std::time::Duration;
 
+use self::strays::{STRAYS, stepped_back, stepped_in};
 use super::{
     facts::Facts,
     finding::{Finding, Rigour, counted, latency, percent, ratio},
     judge::Title,
     model::{CheckKind, Verdict},
     stand_in,
-    times::{first_end, within},
+    times::within,
 };
 use crate::{
     journal::{
@@ -27,8 +30,8 @@ const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// How long before the fault a fallback that was on already is noticed.
 const BEFORE: Duration = Duration::from_secs(5);
-/// Share of the answers before the fault that it may have given all the same.
-const STRAYS: f64 = 0.01;
+/// A fallback that answers a tenth of those in need, or less, is none.
+const HELPED: u64 = 10;
 /// Answers of others without which it is not known to have stepped back.
 const ENOUGH: u64 = 5;
 
@@ -65,12 +68,14 @@ pub(super) fn judge(facts: &Facts<'_>, e: &FallbackExpectation) -> (Title, Findi
 
 /// Answers that a fallback gave, itself, at or after `since`.
 pub(super) fn answers<'a>(facts: &Facts<'a>, since: RunTime) -> impl Iterator<Item = &'a Cell> + use<'a> {
-    facts.cells_in(None).filter(move |cell| {
-        cell.key.served.fallback
-            && cell.key.served.cache != CacheUse::Hit
-            && (cell.key.outcome == Outcome::Ok || nonsense(cell.key.outcome))
-            && cell.last_end >= since
-    })
+    facts.cells_in(None).filter(move |cell| is_given(cell) && cell.last_end >= since)
+}
+
+/// Whether a fallback gave these answers, itself.
+fn is_given(cell: &Cell) -> bool {
+    let served = &cell.key.served;
+    let came = cell.key.outcome == Outcome::Ok || nonsense(cell.key.outcome);
+    served.fallback && served.cache != CacheUse::Hit && came
 }
 
 /// Whether an answer came, and was not one.
@@ -87,46 +92,58 @@ pub(super) fn since(facts: &Facts<'_>, after: Option<&FaultId>) -> Result<Seen, 
     }
 }
 
-/// No answer came from a fallback: a failure where requests failed that it
-/// could have answered.
+/// No answer came from a fallback, or hardly any: a failure where requests failed
+/// that it could have answered.
 pub(super) fn nobody(facts: &Facts<'_>, after: Option<&FaultId>, t0: Seen) -> Finding {
     let end = facts.fault_end(after).map_or(facts.end, |seen| seen.by) + AFTERMATH;
     let felt = (t0.not_before.second(), end.second());
-    let during = facts.cells_in(None).filter(|cell| (felt.0..=felt.1).contains(&cell.key.second));
-    let (failed, all) = during.fold((0, 0), |(failed, all), cell| {
-        let could_help = match cell.key.outcome {
-            Outcome::Http5xx | Outcome::ConnectRefused | Outcome::ConnectTimeout | Outcome::Timeout => true,
-            Outcome::Shed => cell.key.served.breaker_open,
-            // Broken in the middle, or not a replica's doing.
-            Outcome::Ok
-            | Outcome::Http4xx
-            | Outcome::Reset
-            | Outcome::Truncated
-            | Outcome::InBandError
-            | Outcome::Stalled
-            | Outcome::Short
-            | Outcome::Discontinuous
-            | Outcome::Malformed
-            | Outcome::Mismatch
-            | Outcome::Cancelled => false,
-        };
-        (failed + if could_help { cell.count } else { 0 }, all + cell.count)
-    });
-    let shown = format!("{failed} of {} failed for want of a replica", counted(all, "request"));
-    let finding = if failed as f64 >= HARM * all as f64 && failed > 0 {
-        Finding::fail(format!(
-            "no answer came from a fallback, and {shown} ({})",
-            percent(failed as f64 / all as f64)
-        ))
-    } else {
-        Finding::inconclusive(format!("no answer came from a fallback; none was needed: {shown}"))
+    let during = || facts.cells_in(None).filter(|cell| (felt.0..=felt.1).contains(&cell.key.second));
+    let count = |wanted: &dyn Fn(&Cell) -> bool| -> u64 {
+        during().filter(|cell| wanted(cell)).map(|cell| cell.count).sum()
     };
-    finding.on("wire", format!("while the fault was felt, {shown}; 0 answers from a fallback"))
+    let (failed, given, all) = (count(&could_help), count(&is_given), count(&|_| true));
+    let shown = format!("{failed} of {} failed for want of a replica", counted(all, "request"));
+    let came = match given {
+        0 => "no answer came from a fallback".to_owned(),
+        n => format!("only {} came from a fallback, no more than it may always give", counted(n, "answer")),
+    };
+    let harmed = failed as f64 >= HARM * all as f64 && failed > 0;
+    let finding = if harmed && given.saturating_mul(HELPED) <= failed {
+        Finding::fail(format!("{came}, and {shown} ({})", percent(failed as f64 / all as f64)))
+    } else if harmed {
+        Finding::inconclusive(format!("{came}: too few to tell, while {shown}"))
+    } else {
+        Finding::inconclusive(format!("{came}; none was needed: {shown}"))
+    };
+    finding.on(
+        "wire",
+        format!("while the fault was felt, {shown}; {} from a fallback", counted(given, "answer")),
+    )
+}
+
+/// Whether they failed in a way in which a fallback could have helped.
+fn could_help(cell: &Cell) -> bool {
+    match cell.key.outcome {
+        Outcome::Http5xx | Outcome::ConnectRefused | Outcome::ConnectTimeout | Outcome::Timeout => true,
+        Outcome::Shed => cell.key.served.breaker_open,
+        // Broken in the middle, or not a replica's doing.
+        Outcome::Ok
+        | Outcome::Http4xx
+        | Outcome::Reset
+        | Outcome::Truncated
+        | Outcome::InBandError
+        | Outcome::Stalled
+        | Outcome::Short
+        | Outcome::Discontinuous
+        | Outcome::Malformed
+        | Outcome::Mismatch
+        | Outcome::Cancelled => false,
+    }
 }
 
 pub(super) fn engages(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
     let t0 = facts.effect(after)?;
-    let Some(first) = first_end(answers(facts, t0.not_before), t0.not_before) else {
+    let Some(stepped_in) = stepped_in(facts, t0) else {
         return Err(nobody(facts, after, t0));
     };
     let since = RunTime(t0.not_before.0.saturating_sub(BEFORE.as_micros() as u64));
@@ -139,20 +156,32 @@ pub(super) fn engages(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -
         let why = format!("a fallback gave {part} of the answers already before the fault acted");
         return Err(Finding::inconclusive(why).on("wire", format!("{already} of {usual} since {since}")));
     }
-    let finding = within(t0, Some(first), facts.end, limit, "the first answer from a fallback ended");
+    let finding = within(t0, Some(stepped_in), facts.end, limit, "the first answer from a fallback ended");
     let n = answers(facts, t0.not_before).map(|cell| cell.count).sum();
     Ok(finding.on("wire", format!("{} from a fallback", counted(n, "answer"))))
 }
 
 fn fast(facts: &Facts<'_>, after: Option<&FaultId>, limit: &LatencyThreshold) -> Result<Finding, Finding> {
     let t0 = since(facts, after)?;
-    let mut latencies = Distribution::default();
-    answers(facts, t0.not_before).for_each(|cell| latencies.merge(&cell.service_ttft));
-    if latencies.is_empty() {
+    if answers(facts, t0.not_before).next().is_none() {
         return Err(nobody(facts, after, t0));
     }
+    let (mut tokens, mut whole) = (Distribution::default(), Distribution::default());
+    for cell in answers(facts, t0.not_before) {
+        tokens.merge(&cell.service_ttft);
+        if matches!(cell.key.outcome, Outcome::Ok | Outcome::Mismatch) {
+            whole.merge(&cell.service_e2e);
+        }
+    }
+    // Where there are no tokens, the whole answer has to do.
+    let (what, latencies) = if tokens.is_empty() { ("E2E", whole) } else { ("TTFT", tokens) };
+    if latencies.is_empty() {
+        return Err(Finding::inconclusive(
+            "no whole answer came from a fallback, so none tells how fast it is",
+        ));
+    }
     let finding = latency(&latencies, 0, limit, "fallback answer", Rigour::Reaction);
-    Ok(finding.on("wire", format!("TTFT from sent, of {}", counted(latencies.len(), "fallback answer"))))
+    Ok(finding.on("wire", format!("{what} from sent, of {}", counted(latencies.len(), "fallback answer"))))
 }
 
 fn wrong(facts: &Facts<'_>, after: Option<&FaultId>, limit: &RatioThreshold) -> Result<Finding, Finding> {
@@ -175,20 +204,19 @@ fn wrong(facts: &Facts<'_>, after: Option<&FaultId>, limit: &RatioThreshold) -> 
 fn disengages(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
     let (t0, end) = (facts.effect(after)?, facts.fault_end(after)?);
     let until = facts.undisturbed_until(end.by, after);
-    let mine = || answers(facts, t0.not_before).filter(|cell| cell.first_end <= until);
-    let Some(last) = mine().map(|cell| cell.last_end.min(until)).max() else {
+    let Some(last) = stepped_back(facts, t0, until) else {
         return Err(Finding::inconclusive(
-            "no answer had come from a fallback, so it had nothing to step back from",
+            "no answers had come from a fallback, or too few to tell, so it had nothing to step back from",
         ));
     };
-    let finding =
-        within(end, Some(Seen::at(last)), facts.end, limit, "the last answer from a fallback ended");
+    let finding = within(end, Some(last), facts.end, limit, "the last answer from a fallback ended");
     let watched = until.since(end.by).as_secs_f64();
-    let after_end: u64 = mine().filter(|cell| cell.first_end > end.by).map(|cell| cell.count).sum();
+    let after_end = answers(facts, end.by).filter(|cell| cell.first_end > end.by && cell.first_end <= until);
+    let after_end: u64 = after_end.map(|cell| cell.count).sum();
     let others = facts.cells_in(None).filter(|cell| {
         cell.key.served.is_own()
             && cell.key.outcome == Outcome::Ok
-            && cell.first_end > last
+            && cell.first_end > last.by
             && cell.key.due() < until
     });
     let others: u64 = others.map(|cell| cell.count).sum();

@@ -45,7 +45,8 @@ pub(super) struct Answers {
     outcome: Outcome,
     served: Served,
     golden: bool,
-    ttft_ms: u64,
+    /// None: their endpoint gives no tokens.
+    ttft_ms: Option<u64>,
     e2e_ms: u64,
     attempts: u64,
     overlapping: u64,
@@ -67,7 +68,7 @@ impl Answers {
             outcome: Outcome::Ok,
             served: Served { version: Some(Version::from("v1")), ..Served::default() },
             golden: false,
-            ttft_ms: 100,
+            ttft_ms: Some(100),
             e2e_ms: 400,
             attempts: 1,
             overlapping: 0,
@@ -88,7 +89,13 @@ impl Answers {
     }
 
     pub(super) fn ttft(mut self, ms: u64) -> Self {
-        self.ttft_ms = ms;
+        self.ttft_ms = Some(ms);
+        self
+    }
+
+    /// They are no streams of tokens.
+    pub(super) fn without_tokens(mut self) -> Self {
+        self.ttft_ms = None;
         self
     }
 
@@ -221,9 +228,9 @@ impl Answers {
         cell.count = self.count;
         cell.good = if self.good { self.count } else { 0 };
         let answered = !matches!(self.outcome, Outcome::Shed | Outcome::Timeout | Outcome::Http5xx);
-        if answered {
-            cell.ttft.record_n(self.ttft_ms * 1000, self.count);
-            cell.service_ttft.record_n(self.ttft_ms * 1000, self.count);
+        if let Some(ms) = self.ttft_ms.filter(|_| answered) {
+            cell.ttft.record_n(ms * 1000, self.count);
+            cell.service_ttft.record_n(ms * 1000, self.count);
             cell.itl.record_n(12_000, self.count * 10);
             cell.tpot.record_n(12_000, self.count);
         }
