@@ -1,14 +1,19 @@
 //! Failover: while something is down, something else serves in its place, and
 //! those serve again that did before.
 
+mod back;
+mod roles;
+
 use std::collections::BTreeSet;
 
+use self::back::fails_back;
+pub(super) use self::roles::Roles;
 use super::{
     facts::Facts,
     finding::{Finding, counted, percent},
     judge::Title,
     model::{CheckKind, Verdict},
-    times::{interval, within},
+    strays::STRAYS,
     windows,
 };
 use crate::{
@@ -17,10 +22,8 @@ use crate::{
     units::{PodName, RunTime, Seen, Span, WorkloadName},
 };
 
-/// Share of the answers in which others may be met that should not serve.
-const STRAYS: f64 = 0.01;
-/// Who serves again must do so until so long before the end.
-const LATELY: std::time::Duration = std::time::Duration::from_secs(3);
+/// Of whom so many answers would be due, and none came, has fallen silent.
+const CERTAIN: f64 = 10.0;
 
 /// Judges the one demand that is set.
 pub(super) fn judge(facts: &Facts<'_>, e: &FailoverExpectation) -> (Title, Finding) {
@@ -55,49 +58,6 @@ fn answers<'a>(facts: &Facts<'a>, whose: Option<&WorkloadName>) -> impl Iterator
     ok.map(|cell| (cell.key.due(), cell))
 }
 
-/// Who is who.
-pub(super) struct Roles<'a> {
-    /// Whom the fault hits, as answers name them; nobody, where answers name
-    /// others than the fault does.
-    hit: Vec<&'a PodName>,
-    /// Who served before.
-    before: BTreeSet<&'a PodName>,
-    to: Option<&'a str>,
-    /// Of this workload's answers. None: of all.
-    whose: Option<&'a WorkloadName>,
-}
-
-impl<'a> Roles<'a> {
-    pub(super) fn of(facts: &Facts<'a>, e: &'a FailoverExpectation) -> Result<Self, Finding> {
-        let effect = facts.effect(e.after.as_ref())?;
-        let targets = e.after.as_ref().and_then(|id| facts.faults.get(id));
-        let targets = targets.map_or(&[][..], |history| history.targets);
-        let whose = e.workload.as_ref();
-        let before: BTreeSet<&PodName> = answers(facts, whose)
-            .filter(|(_, cell)| cell.last_end < effect.not_before && !cell.key.served.fallback)
-            .filter_map(|(_, cell)| cell.key.served.pod.as_ref())
-            .collect();
-        if before.is_empty() {
-            let why = "no answer before the fault names who served (`x-served-by`)";
-            return Err(Finding::inconclusive(why));
-        }
-        // Answers and the fault name the same things: then all that it hits are
-        // meant, also those that stood by.
-        let same = targets.iter().any(|pod| before.contains(pod));
-        let hit = if same { targets.iter().collect() } else { Vec::new() };
-        Ok(Self { hit, before, to: e.to.as_deref(), whose })
-    }
-
-    /// Whether a pod may serve in the place of what is down.
-    pub(super) fn stands_in(&self, pod: &PodName) -> bool {
-        match self.to {
-            Some(to) => pod.as_str().starts_with(to),
-            None if self.hit.is_empty() => !self.before.contains(pod),
-            None => !self.hit.contains(&pod),
-        }
-    }
-}
-
 /// Answers in an interval, by who gave them.
 #[derive(Default)]
 struct Counted {
@@ -106,6 +66,8 @@ struct Counted {
     fallback: u64,
     nameless: u64,
     names: BTreeSet<String>,
+    /// Of those that served before.
+    still: BTreeSet<PodName>,
 }
 
 fn count(facts: &Facts<'_>, roles: &Roles<'_>, from: RunTime, to: RunTime) -> Counted {
@@ -121,7 +83,10 @@ fn count(facts: &Facts<'_>, roles: &Roles<'_>, from: RunTime, to: RunTime) -> Co
                 counted.right += cell.count;
                 counted.names.insert(pod.to_string());
             }
-            Some(_) => counted.wrong += cell.count,
+            Some(pod) => {
+                counted.wrong += cell.count;
+                counted.still.insert(pod.clone());
+            }
         }
     }
     counted
@@ -171,6 +136,15 @@ fn by_whom(facts: &Facts<'_>, roles: &Roles<'_>, held: Seen, until: RunTime, fin
     );
     let judged = if named == 0 {
         Finding::inconclusive("no answer while the fault acts names who served (`x-served-by`)")
+    } else if share(by.wrong) > STRAYS
+        && finding.verdict == Verdict::Pass
+        && let Some(silent) = roles.fell_silent(&by.still, named)
+    {
+        let from = strays(by.wrong);
+        Finding::inconclusive(format!(
+            "in SLO; {from} came from those that served before, and {silent} fell silent, which may be whom \
+             the fault hit: say `to:`"
+        ))
     } else if share(by.wrong) > STRAYS && finding.verdict != Verdict::Inconclusive {
         let whom = if roles.hit.is_empty() { "those that served before" } else { "whom the fault hit" };
         let whom = if roles.to.is_some() { "others" } else { whom };
@@ -184,56 +158,4 @@ fn by_whom(facts: &Facts<'_>, roles: &Roles<'_>, held: Seen, until: RunTime, fin
         finding
     };
     judged.on("wire", shown)
-}
-
-fn fails_back(facts: &Facts<'_>, e: &FailoverExpectation, limit: Span) -> Result<Finding, Finding> {
-    let after = e.after.as_ref();
-    let (t0, end) = (facts.effect(after)?, facts.fault_end(after)?);
-    if !facts.lasts(after) {
-        return Err(Finding::inconclusive("what is gone for good does not serve again"));
-    }
-    let roles = Roles::of(facts, e)?;
-    let until = facts.undisturbed_until(end.by, after);
-    let meanwhile = count(facts, &roles, t0.by, end.not_before);
-    if meanwhile.right == 0 {
-        return Err(Finding::inconclusive("nobody had served in its place, so nothing had to go back"));
-    }
-    // What was due before may have waited for the end.
-    let since = RunTime(end.not_before.0 / 1_000_000 * 1_000_000);
-    let mine = |back: &dyn Fn(&PodName) -> bool| -> Vec<Seen> {
-        let those = answers(facts, roles.whose).filter(|(due, cell)| {
-            *due >= since
-                && *due < until
-                && cell.first_end > end.not_before
-                && !cell.key.served.fallback
-                && cell.key.served.pod.as_ref().is_some_and(back)
-        });
-        those.map(|(due, cell)| Seen { not_before: due.min(cell.first_end), by: cell.first_end }).collect()
-    };
-    let returned = mine(&|pod| {
-        let served = roles.hit.contains(&pod) || (roles.hit.is_empty() && roles.before.contains(pod));
-        served && !(roles.to.is_some() && roles.stands_in(pod))
-    });
-    let first = returned.iter().copied().min_by_key(|seen| seen.by);
-    // Where others had to stand in that did not serve before, they have to go.
-    let standing = roles.hit.is_empty() || roles.to.is_some();
-    let strangers = mine(&|pod| standing && roles.stands_in(pod) && !roles.before.contains(pod));
-    let last = strangers.iter().copied().max_by_key(|seen| seen.by);
-    let (seen, what) = match (first, last) {
-        (None, _) => (None, "those served again that did before"),
-        (Some(first), Some(last)) if last.by > first.by => (Some(last), "nobody else served any more"),
-        (Some(first), _) => (Some(first), "those served again that did before"),
-    };
-    // One that came back for a moment only is not back.
-    let lately = until.0.saturating_sub(LATELY.as_micros() as u64);
-    let still = returned.iter().any(|seen| seen.by.0 >= lately);
-    let for_good = still && seen.is_none_or(|seen| seen.by + std::time::Duration::from_secs(1) < until);
-    let finding = match for_good {
-        true => within(end, seen, until, limit, what),
-        false => within(end, None, until, limit, what),
-    };
-    Ok(match seen {
-        Some(seen) => finding.on("wire", format!("{what}, at {}", interval(seen))),
-        None => finding.on("wire", "none of them answered after the fault's end"),
-    })
 }

@@ -1,16 +1,14 @@
 //! Fallbacks: they step in, fast, with sense, and step back.
 
-mod strays;
-
 use std::time::Duration;
 
-use self::strays::{STRAYS, stepped_back, stepped_in};
 use super::{
     facts::Facts,
     finding::{Finding, Rigour, counted, latency, percent, ratio},
     judge::Title,
     model::{CheckKind, Verdict},
     stand_in,
+    strays::{Before, STRAYS, Seconds},
     times::within,
 };
 use crate::{
@@ -78,6 +76,11 @@ fn is_given(cell: &Cell) -> bool {
     served.fallback && served.cache != CacheUse::Hit && came
 }
 
+/// Whether one gave answers before the fault.
+fn before(facts: &Facts<'_>, t0: Seen) -> Before {
+    Before::of(facts.cells_in(None).any(|cell| is_given(cell) && cell.last_end < t0.not_before))
+}
+
 /// Whether an answer came, and was not one.
 fn nonsense(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Mismatch | Outcome::Malformed | Outcome::Discontinuous | Outcome::Short)
@@ -143,7 +146,8 @@ fn could_help(cell: &Cell) -> bool {
 
 pub(super) fn engages(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
     let t0 = facts.effect(after)?;
-    let Some(stepped_in) = stepped_in(facts, t0) else {
+    let seconds = Seconds::of(facts.cells_in(None), (t0.not_before, RunTime(u64::MAX)), is_given);
+    let Some(stepped_in) = seconds.stepped_in(before(facts, t0)) else {
         return Err(nobody(facts, after, t0));
     };
     let since = RunTime(t0.not_before.0.saturating_sub(BEFORE.as_micros() as u64));
@@ -204,7 +208,8 @@ fn wrong(facts: &Facts<'_>, after: Option<&FaultId>, limit: &RatioThreshold) -> 
 fn disengages(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
     let (t0, end) = (facts.effect(after)?, facts.fault_end(after)?);
     let until = facts.undisturbed_until(end.by, after);
-    let Some(last) = stepped_back(facts, t0, until) else {
+    let seconds = Seconds::of(facts.cells_in(None), (t0.not_before, until), is_given);
+    let Some(last) = seconds.stepped_back(before(facts, t0)) else {
         return Err(Finding::inconclusive(
             "no answers had come from a fallback, or too few to tell, so it had nothing to step back from",
         ));

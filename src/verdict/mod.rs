@@ -75,6 +75,7 @@ mod stale;
 mod stand_in;
 mod states;
 mod stats;
+mod strays;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod breaker;
 mod budget;
 mod cache;
 mod capacity;
+mod failover;
 mod fallback;
 mod load;
 mod metric;
