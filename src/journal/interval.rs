@@ -249,6 +249,10 @@ pub struct Cell {
     pub ages_stated: u64,
     /// Misses that were forwarded while one for the same prompt was under way.
     pub overlapping_misses: u64,
+    /// Misses of prompts that may be asked again, so that they could be found to
+    /// overlap. 0 in journals that did not count them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub comparable_misses: u64,
     /// Hits that were found to be what the origin answers to the same request, told
     /// with the answer that showed it: the hit itself, or the origin's.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -288,6 +292,7 @@ impl Cell {
             oldest_hit: 0,
             ages_stated: 0,
             overlapping_misses: 0,
+            comparable_misses: 0,
             hits_alike: 0,
             hits_unlike: 0,
         }
@@ -315,6 +320,7 @@ impl Cell {
         self.oldest_hit = self.oldest_hit.max(other.oldest_hit);
         self.ages_stated += other.ages_stated;
         self.overlapping_misses += other.overlapping_misses;
+        self.comparable_misses += other.comparable_misses;
         self.hits_alike += other.hits_alike;
         self.hits_unlike += other.hits_unlike;
     }

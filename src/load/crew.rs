@@ -19,7 +19,7 @@ use super::{
     connection::Connections,
     exchange::Exchange,
     feed::{Ask, Feed, Talk},
-    misses::Misses,
+    misses::{Company, Misses},
     origin::{Compared, Giver, Origins},
     protocol::Protocol,
     record::Recorder,
@@ -222,11 +222,11 @@ impl Crew {
         let at = |instant| self.clock.at(instant);
         let sent = at(exchange.sent);
         let served = exchange.labels.served;
-        let overlapping_miss = match (served.cache, prompt.id, exchange.first_byte) {
+        let miss: Option<Company> = match (served.cache, prompt.id, exchange.first_byte) {
             (CacheUse::Miss, Some(id), Some(first_byte)) => {
-                self.misses.overlaps(self.workload, id, served.version.clone(), sent, at(first_byte))
+                Some(self.misses.told(self.workload, id, served.version.clone(), sent, at(first_byte)))
             }
-            _ => false,
+            _ => None,
         };
         if self.recorder.is_exemplary(exchange.outcome, self.workload, claim.scheduled) {
             self.sink.event(Event::Exemplar(Exemplar {
@@ -266,7 +266,7 @@ impl Crew {
                 attempts: exchange.labels.attempts,
                 age: exchange.labels.age,
                 sendings: exchange.attempts,
-                overlapping_miss,
+                miss,
                 compared,
             },
         );

@@ -13,6 +13,15 @@ type Entry = (u16, u64, Option<Version>);
 /// How many misses of one entry are remembered.
 const REMEMBERED: usize = 16;
 
+/// Whether a miss was alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Company {
+    /// None of the same entry was under way.
+    Alone,
+    /// One was.
+    Overlaps,
+}
+
 /// The misses of the last while.
 #[derive(Debug, Default)]
 pub(crate) struct Misses {
@@ -23,14 +32,14 @@ impl Misses {
     /// A miss of `prompt` was sent at `sent` and had its first byte at
     /// `first_byte`. Whether another one of the same workload, prompt and
     /// version, told earlier, was under way at the same time.
-    pub(crate) fn overlaps(
+    pub(crate) fn told(
         &self,
         workload: u16,
         prompt: u64,
         version: Option<Version>,
         sent: RunTime,
         first_byte: RunTime,
-    ) -> bool {
+    ) -> Company {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let misses = recent.entry((workload, prompt, version)).or_default();
         let overlaps = misses.iter().any(|&(from, to)| from < first_byte && sent < to);
@@ -38,7 +47,7 @@ impl Misses {
             misses.remove(0);
         }
         misses.push((sent, first_byte));
-        overlaps
+        if overlaps { Company::Overlaps } else { Company::Alone }
     }
 }
 
@@ -50,7 +59,8 @@ mod tests {
     fn only_misses_under_way_together_overlap() {
         let misses = Misses::default();
         let told = |prompt, version: &str, from, to| {
-            misses.overlaps(0, prompt, Some(Version::from(version)), RunTime(from), RunTime(to))
+            let company = misses.told(0, prompt, Some(Version::from(version)), RunTime(from), RunTime(to));
+            company == Company::Overlaps
         };
         assert!(!told(1, "v1", 0, 10));
         assert!(!told(1, "v1", 10, 20), "one after the other");
@@ -58,6 +68,7 @@ mod tests {
         assert!(told(1, "v1", 5, 8), "whoever is told later");
         assert!(!told(2, "v1", 0, 30), "another prompt");
         assert!(!told(1, "v2", 0, 30), "another version");
-        assert!(!misses.overlaps(1, 1, Some(Version::from("v1")), RunTime(0), RunTime(30)));
+        let other = misses.told(1, 1, Some(Version::from("v1")), RunTime(0), RunTime(30));
+        assert_eq!(other, Company::Alone, "another workload");
     }
 }

@@ -1,6 +1,6 @@
 //! A request that has ended, and whether it was good.
 
-use super::origin::Compared;
+use super::{misses::Company, origin::Compared};
 use crate::{
     journal::{
         Feature,
@@ -47,8 +47,8 @@ pub(crate) struct Ended {
     pub(crate) age: Option<u32>,
     /// Upstream attempts, if stated.
     pub(crate) attempts: Option<u64>,
-    /// A miss while one for the same prompt was under way.
-    pub(crate) overlapping_miss: bool,
+    /// Of a miss that others could have had company of: whether it had.
+    pub(crate) miss: Option<Company>,
     /// Hits that its answer makes comparable with the origin's.
     pub(crate) compared: Compared,
 }
@@ -101,7 +101,7 @@ pub(crate) mod tests {
             features: Vec::new(),
             sendings: 1,
             attempts: Some(2),
-            overlapping_miss: false,
+            miss: None,
             compared: Compared::default(),
         }
     }

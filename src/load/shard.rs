@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
-use super::{record::Tally, request::Ended};
+use super::{misses::Company, record::Tally, request::Ended};
 use crate::{
     journal::{
         Cell, CellKey, Distribution,
@@ -85,7 +85,10 @@ impl Row {
             cell.oldest_hit = cell.oldest_hit.max(age);
             cell.ages_stated += 1;
         }
-        cell.overlapping_misses += u64::from(request.overlapping_miss);
+        if let Some(company) = request.miss {
+            cell.comparable_misses += 1;
+            cell.overlapping_misses += u64::from(company == Company::Overlaps);
+        }
         cell.hits_alike += u64::from(request.compared.alike);
         cell.hits_unlike += u64::from(request.compared.unlike);
     }

@@ -38,6 +38,13 @@ pub(super) fn sampled(seconds: f64) -> Seen {
     Seen { not_before: at((seconds - 0.5).max(0.0)), by: at(seconds) }
 }
 
+/// Whether prompts are asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeats {
+    Maybe,
+    Never,
+}
+
 /// Requests that are alike, of one second.
 #[derive(Debug, Clone)]
 pub(super) struct Answers {
@@ -50,6 +57,7 @@ pub(super) struct Answers {
     e2e_ms: u64,
     attempts: u64,
     overlapping: u64,
+    repeats: Repeats,
     compared: (u64, u64),
     workload: &'static str,
     good: bool,
@@ -72,6 +80,7 @@ impl Answers {
             e2e_ms: 400,
             attempts: 1,
             overlapping: 0,
+            repeats: Repeats::Maybe,
             compared: (0, 0),
             workload: "chat",
             good: true,
@@ -106,6 +115,12 @@ impl Answers {
 
     pub(super) fn version(mut self, version: &str) -> Self {
         self.served.version = Some(Version::from(version));
+        self
+    }
+
+    /// They name no version.
+    pub(super) fn nameless(mut self) -> Self {
+        self.served.version = None;
         self
     }
 
@@ -176,6 +191,12 @@ impl Answers {
         self
     }
 
+    /// Nobody asks the same again.
+    pub(super) fn unique(mut self) -> Self {
+        self.repeats = Repeats::Never;
+        self
+    }
+
     /// So many hits were found to be the origin's answers, and so many not to be.
     pub(super) fn compared(mut self, alike: u64, unlike: u64) -> Self {
         self.compared = (alike, unlike);
@@ -241,6 +262,9 @@ impl Answers {
             cell.attempts_stated = self.count;
         }
         cell.overlapping_misses = self.overlapping;
+        if self.served.cache == CacheUse::Miss && self.repeats == Repeats::Maybe {
+            cell.comparable_misses = self.count;
+        }
         (cell.hits_alike, cell.hits_unlike) = self.compared;
         if let Some(age) = self.age {
             (cell.oldest_hit, cell.ages_stated) = (age, self.count);

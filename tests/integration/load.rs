@@ -521,6 +521,7 @@ async fn answers_are_told_apart_by_who_gave_them() {
     assert_eq!((sum.attempts, sum.attempts_stated), (80, 40));
     // Two prompts in all, four at a time: nearly all misses had company.
     assert!(sum.overlapping_misses > 20, "{}", sum.overlapping_misses);
+    assert_eq!(sum.comparable_misses, 40);
     let wrong: u64 = driven.cells().filter(|c| c.key.golden).map(|c| c.count).sum();
     assert_eq!(driven.summary.outcomes.get(&Outcome::Mismatch), Some(&wrong));
     assert!((8..=32).contains(&wrong), "{wrong}");

@@ -7,7 +7,7 @@ use crate::{
     units::FaultId,
     verdict::{
         facts::Facts,
-        finding::{Finding, counted, evidence},
+        finding::{Finding, counted},
         model::Verdict,
         rollback,
     },
@@ -15,6 +15,9 @@ use crate::{
 
 /// An answer may be on its way from the cache while the rollback is done.
 const GRACE: Duration = Duration::from_secs(1);
+/// Share of the hits that may keep back their version: the withdrawn one may be
+/// behind them.
+const NAMELESS: f64 = 0.01;
 
 /// Judges that no hit is of the version that this rollout withdrew.
 pub(super) fn fresh(facts: &Facts<'_>, id: &FaultId) -> Result<Finding, Finding> {
@@ -37,18 +40,25 @@ pub(super) fn fresh(facts: &Facts<'_>, id: &FaultId) -> Result<Finding, Finding>
             && (due_after || cell.first_end > since)
             && cell.first_end < rollout.until
     });
-    let (mut stale, mut fresh) = (0, 0);
+    let (mut stale, mut fresh, mut nameless) = (0, 0, 0_u64);
     for cell in hits {
         match &cell.key.served.version {
             Some(version) if version == rollout.candidate => stale += cell.count,
             Some(_) => fresh += cell.count,
-            None => {}
+            None => nameless += cell.count,
         }
     }
-    let shown =
-        evidence("wire", format!("hits after {since}: {stale} of {}, {fresh} of others", rollout.candidate));
+    let shown = format!(
+        "hits after {since}: {stale} of {}, {fresh} of others, {nameless} that do not say",
+        rollout.candidate
+    );
+    let all = stale + fresh + nameless;
     let finding = match (stale, fresh) {
         (0, 0) => Finding::inconclusive("no hit named its version after the rollback"),
+        (0, _) if nameless as f64 > NAMELESS * all as f64 => Finding::inconclusive(format!(
+            "{nameless} of {} after the rollback did not name their version",
+            counted(all, "hit")
+        )),
         (0, fresh) => Finding::pass(format!(
             "none of {} after the rollback was of {}",
             counted(fresh, "hit"),
@@ -64,5 +74,5 @@ pub(super) fn fresh(facts: &Facts<'_>, id: &FaultId) -> Result<Finding, Finding>
         Verdict::Inconclusive => finding,
         Verdict::Pass | Verdict::Fail | Verdict::Aborted => finding.observed(stale as f64, "count"),
     };
-    Ok(finding.with([shown]))
+    Ok(finding.on("wire", shown))
 }

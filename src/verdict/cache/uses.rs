@@ -23,6 +23,8 @@ pub(in crate::verdict) struct Uses {
     collapsed: u64,
     /// Answered `ok` without a word of a cache, or around it.
     silent: u64,
+    /// Misses of prompts that may be asked again, and those of them that had company.
+    pub(super) comparable: u64,
     pub(super) overlapping: u64,
 }
 
@@ -40,6 +42,7 @@ impl Uses {
                 CacheUse::Hit => uses.broken += cell.count,
                 CacheUse::Miss => {
                     uses.misses += cell.count;
+                    uses.comparable += cell.comparable_misses;
                     uses.overlapping += cell.overlapping_misses;
                 }
                 CacheUse::Collapsed => uses.collapsed += cell.count,

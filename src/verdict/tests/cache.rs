@@ -109,9 +109,15 @@ fn between_two_faults_it_serves_nobody_in_need() {
 fn it_forgets_in_time() {
     let wants =
         |drill| expects(drill, CacheExpectation { max_age: Some(Span::secs(30)), ..Default::default() });
-    wants(serving().load(10..20, of(Hit, 2).aged(25))).gives(Pass);
-    wants(serving().load(10..20, of(Hit, 2).aged(25)).load(60..61, of(Hit, 1).aged(55))).gives(Fail);
-    wants(serving().load(10..20, of(Hit, 2).aged(30))).gives(Inconclusive);
+    let aged = || drill().load(0..90, of(Hit, 8).aged(25)).load(0..90, of(Miss, 10));
+    wants(aged()).gives(Pass);
+    wants(aged().load(60..61, of(Hit, 1).aged(55))).gives(Fail);
+    wants(aged().load(10..20, of(Hit, 2).aged(30))).gives(Inconclusive);
+    // One that does not say may be older than those that do.
+    let why = wants(aged().load(60..61, of(Hit, 1))).gives(Inconclusive);
+    assert!(why.contains("1 of 721 hits do not state their age"), "{why}");
+    wants(serving().load(10..20, of(Hit, 2).aged(25))).gives(Inconclusive);
+    wants(serving().load(60..61, of(Hit, 1).aged(55))).gives(Fail);
     // No hit says how old it is; there is no hit; there is no cache.
     wants(serving()).gives(Inconclusive);
     wants(drill().load(0..90, of(Miss, 8))).gives(Inconclusive);
@@ -180,6 +186,11 @@ fn it_forgets_a_version_that_was_withdrawn() {
     fresh(rolled_back().load(0..90, of(Hit, 5))).gives(Pass);
     let stale = rolled_back().load(0..90, of(Hit, 5)).load(66..80, of(Hit, 1).version("v2"));
     assert!(fresh(stale).gives(Fail).contains("14 hits"));
+    // Of those that do not name their version, any may be of the withdrawn one.
+    let some = |n| rolled_back().load(0..90, of(Hit, 5)).load(66..80, of(Hit, n).nameless());
+    assert!(fresh(some(3)).gives(Inconclusive).contains("42 of"));
+    fresh(some(3).load(66..80, of(Hit, 1).version("v2"))).gives(Fail);
+    fresh(rolled_back().load(0..90, of(Hit, 5)).load(70..71, of(Hit, 1).nameless())).gives(Pass);
     fresh(rolled_back()).gives(Inconclusive);
     fresh(drill().healthy().deploy("bad", 55.0)).gives(Inconclusive);
 }
@@ -202,4 +213,10 @@ fn it_does_not_stampede() {
     wants(serving()).gives(Pass);
     wants(serving().load(20..60, of(Miss, 5).overlapping(4))).gives(Fail);
     wants(drill().healthy()).gives(Inconclusive);
+    // Where nobody asks the same again, nothing can overlap.
+    let unique = || drill().load(0..90, of(Hit, 8)).load(0..90, of(Miss, 10).unique());
+    assert!(wants(unique()).gives(Inconclusive).contains("asked again"));
+    // Some do: they are judged, beside many that don't.
+    wants(unique().load(0..90, of(Miss, 2))).gives(Pass);
+    wants(unique().load(0..90, of(Miss, 2).overlapping(1))).gives(Fail);
 }
