@@ -160,7 +160,8 @@ pub(super) fn engages(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -
         let why = format!("a fallback gave {part} of the answers already before the fault acted");
         return Err(Finding::inconclusive(why).on("wire", format!("{already} of {usual} since {since}")));
     }
-    let finding = within(t0, Some(stepped_in), facts.end, limit, "the first answer from a fallback ended");
+    let what = "the first answer from a fallback ended";
+    let finding = facts.reacts(after, t0, Some(stepped_in), limit, what);
     let n = answers(facts, t0.not_before).map(|cell| cell.count).sum();
     Ok(finding.on("wire", format!("{} from a fallback", counted(n, "answer"))))
 }

@@ -19,6 +19,9 @@
 //!   withdrawn version still serves is the rollback's, a wrong hit of a version
 //!   that is wrong by itself is the version's, a breaker that reopens under the
 //!   next fault is that fault's.
+//! * What follows the next act may be that one's doing, and what does not come
+//!   back while another act lasts may not be able to: neither is a merit or a
+//!   fault of its own.
 //! * What the system says and what the wire shows are both looked at. Where
 //!   they contradict each other and users are harmed, it fails.
 //! * Error budgets, the times of each reaction and what else was noticed are

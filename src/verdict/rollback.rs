@@ -1,31 +1,32 @@
 //! Rollbacks: noticed in time, finished in time, to the right version, and
 //! true on the wire.
 
-use std::{collections::BTreeMap, time::Duration};
+mod answers;
+mod demands;
 
+use std::time::Duration;
+
+pub(super) use self::answers::answered_by;
+use self::answers::answers_after;
 use super::{
     blind::watches_rollouts,
     facts::{Facts, RolloutSeen},
-    finding::{Finding, counted},
+    finding::Finding,
     judge::Title,
-    model::{CheckKind, Verdict},
+    model::CheckKind,
     promotion,
-    times::{interval, within},
+    times::interval,
 };
 use crate::{
-    journal::{Cell, event::RolloutPhase, interval::Outcome},
+    journal::{Cell, event::RolloutPhase},
     plan::model::PlannedAction,
     scenario::model::{Deployed, RollbackExpectation, Target},
-    units::{FaultId, RunTime, Seen, Span, Version},
+    units::{FaultId, RunTime, Seen, Version},
 };
 
 /// How long after the rollback was said to be done requests may be due that
 /// the withdrawn version still answers.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
-
-/// Share of the answers that may keep back their version: another one may be
-/// behind them.
-const NAMELESS: f64 = 0.01;
 
 /// Judges the one demand that is set.
 pub(super) fn judge(facts: &Facts<'_>, e: &RollbackExpectation) -> (Title, Finding) {
@@ -244,187 +245,4 @@ impl<'a, 'f> Rollout<'a, 'f> {
                 .on("controller", format!("{} stable at {at}: {}", promoted.stable, promoted.reason)),
         )
     }
-
-    fn detects(&self, limit: Span) -> Result<Finding, Finding> {
-        if let Some(promoted) = self.promoted() {
-            return Ok(promoted);
-        }
-        let Some(first) = self.first_served() else {
-            return Err(Finding::inconclusive(format!("{} never got any traffic", self.candidate)));
-        };
-        let detected = self.detected();
-        let what = format!("the rollback of {} started", self.candidate);
-        let finding = within(first, self.began(), self.until, limit, &what);
-        let finding = self.if_watched(finding);
-        let finding = finding.on("wire", format!("{} first served at {}", self.candidate, interval(first)));
-        Ok(match detected {
-            Some(signal) => {
-                finding.on("controller", format!("at {}: {}", interval(signal.seen), signal.reason))
-            }
-            None => finding,
-        })
-    }
-
-    fn completes(&self, limit: Span) -> Result<Finding, Finding> {
-        if let Some(promoted) = self.promoted() {
-            return Ok(promoted);
-        }
-        let what = format!("{} served no more", self.candidate);
-        let Some(back) = self.rolled_back() else {
-            let finding = within(self.started, None, self.until, limit, &what);
-            let finding = self.if_watched(finding);
-            return Ok(self.with_last_word(finding.on("controller", "no rollback was completed")));
-        };
-        let (late, last) = self.served_since(back.by + GRACE);
-        if late > 0 {
-            return Ok(Finding::fail(format!(
-                "said to be rolled back at {}, yet {} served {} due later, until {last}",
-                interval(back),
-                self.candidate,
-                counted(late, "request"),
-            ))
-            .observed(last.since(self.started.not_before).as_secs_f64(), "s")
-            .on("controller", format!("rolled back at {}", interval(back)))
-            .on("wire", format!("{} of {} until {last}", counted(late, "answer"), self.candidate)));
-        }
-        let over = match self.last_served() {
-            Some(last) if last > back.by => Seen::at(last),
-            Some(last) => Seen { not_before: back.not_before.max(last), by: back.by },
-            None => back,
-        };
-        let finding = within(self.started, Some(over), self.until, limit, &what);
-        let wire = match self.last_served() {
-            Some(last) => format!("last answer of {} ended at {last}", self.candidate),
-            None => format!("no answer of {} was seen", self.candidate),
-        };
-        let said = match self.told {
-            true => format!("rolled back at {}", interval(back)),
-            false => "nobody tells of this rollout: it is judged by the answers alone".to_owned(),
-        };
-        let finding = self.confirmed(finding, back.by + GRACE).on("controller", said).on("wire", wire);
-        Ok(finding.on("steps", self.steps(back)))
-    }
-
-    /// What came after what, as far as it was seen.
-    fn steps(&self, back: Seen) -> String {
-        let told = |what: &str, seen: Option<Seen>| Some(format!("{what} {}", interval(seen?)));
-        let steps = [
-            told("asked for", Some(self.started)),
-            told("first traffic", self.first_served()),
-            told("decided", self.detected().map(|signal| signal.seen)),
-            told("last answer", self.last_served().map(Seen::at)),
-            told("said to be done", self.done().map(|_| back)),
-        ];
-        steps.into_iter().flatten().collect::<Vec<_>>().join(" → ")
-    }
-
-    /// Passes only what the answers from `since` on bear out: some name their
-    /// version, and hardly any keep it back.
-    pub(super) fn confirmed(&self, finding: Finding, since: RunTime) -> Finding {
-        if finding.verdict != Verdict::Pass {
-            return finding;
-        }
-        let named: u64 = answered_by(self, since).values().sum();
-        let nameless = self.nameless(since, self.until);
-        let said = match (named, nameless as f64 > NAMELESS * (named + nameless) as f64) {
-            (0, _) => "no answer after that named its version".to_owned(),
-            (_, true) => format!("{} after that did not name their version", counted(nameless, "answer")),
-            (_, false) => return finding,
-        };
-        Finding::inconclusive(format!("{}, but {said}", finding.why))
-    }
-
-    /// Answers due from `since` to `until` that may be any version's: they name none.
-    pub(super) fn nameless(&self, since: RunTime, until: RunTime) -> u64 {
-        let until = until.min(self.until);
-        let those = self.facts.cells_in(None).filter(|cell| {
-            let due = cell.key.due();
-            due >= since && due < until && cell.key.served.version.is_none() && may_be_a_versions(cell)
-        });
-        those.map(|cell| cell.count).sum()
-    }
-
-    fn ends_at(&self, to: &Version) -> Result<Finding, Finding> {
-        if let Some(promoted) = self.promoted() {
-            return Ok(promoted);
-        }
-        let Some(back) = self.rolled_back() else {
-            return Err(Finding::inconclusive(format!("{} was not rolled back", self.candidate)));
-        };
-        let stable = self.done().map(|signal| signal.stable).filter(|stable| stable.is_named());
-        let since = back.by + GRACE;
-        let mut others = answered_by(self, since);
-        let right = others.remove(to).unwrap_or_default();
-        let wrong: u64 = others.values().sum();
-        let named: Vec<String> = others.iter().map(|(version, n)| format!("{n} by {version}")).collect();
-        let finding = match (right, wrong) {
-            (0, 0) => Finding::inconclusive("no answer named its version after the rollback"),
-            (_, 0) if stable.is_some_and(|stable| stable != to) => Finding::inconclusive(format!(
-                "{} answers by {to}, but the controller calls {} stable",
-                right,
-                stable.map_or("", Version::as_str)
-            )),
-            (right, 0) => {
-                Finding::pass(format!("all {} after the rollback came from {to}", counted(right, "answer")))
-            }
-            (right, _) => Finding::fail(format!(
-                "after the rollback {} came from {to}, but {}",
-                counted(right, "answer"),
-                named.join(", ")
-            )),
-        };
-        let finding = self
-            .confirmed(finding, since)
-            .observed(wrong as f64, "count")
-            .on("wire", format!("answers due after {since}: {right} by {to}, {wrong} by others"));
-        Ok(match stable {
-            Some(stable) => finding.on("controller", format!("stable is {stable} at {}", interval(back))),
-            None => finding,
-        })
-    }
-}
-
-/// Answers to requests due at or after `since`, until the next rollout, by the
-/// version that they name.
-pub(super) fn answered_by<'a>(rollout: &Rollout<'a, '_>, since: RunTime) -> BTreeMap<&'a Version, u64> {
-    let mut by = BTreeMap::new();
-    for (version, cell) in answers_after(rollout, since) {
-        *by.entry(version).or_default() += cell.count;
-    }
-    by
-}
-
-/// Whether a version gave this answer: what caches and fallbacks say is none's,
-/// and what was shed or refused met none.
-fn may_be_a_versions(cell: &Cell) -> bool {
-    let met = match cell.key.outcome {
-        Outcome::Shed | Outcome::ConnectRefused | Outcome::ConnectTimeout | Outcome::Cancelled => false,
-        Outcome::Ok
-        | Outcome::Http4xx
-        | Outcome::Http5xx
-        | Outcome::Reset
-        | Outcome::Timeout
-        | Outcome::Stalled
-        | Outcome::Truncated
-        | Outcome::InBandError
-        | Outcome::Short
-        | Outcome::Discontinuous
-        | Outcome::Malformed
-        | Outcome::Mismatch => true,
-    };
-    met && cell.key.served.is_own()
-}
-
-/// Those answers.
-fn answers_after<'a>(
-    rollout: &Rollout<'a, '_>,
-    since: RunTime,
-) -> impl Iterator<Item = (&'a Version, &'a Cell)> {
-    let until = rollout.until;
-    rollout.facts.cells_in(None).filter_map(move |cell| {
-        let due = cell.key.due();
-        let served = &cell.key.served;
-        let counts = due >= since && due < until && may_be_a_versions(cell);
-        served.version.as_ref().filter(|_| counts).map(|version| (version, cell))
-    })
 }

@@ -36,6 +36,13 @@ fn falling_back(drill: Drill, seconds: std::ops::Range<u32>) -> Drill {
     drill.load(seconds, Answers::ok(20).fallback())
 }
 
+#[test]
+fn what_comes_after_the_next_act_may_be_its_doing() {
+    let next = |from| cut().fault("next", from, Some(60.0), &["replica-2"]);
+    engages(falling_back(next(28.0), 26..42)).gives(Pass);
+    engages(falling_back(failing(next(26.0), 25..27), 27..42)).gives(Inconclusive);
+}
+
 /// One answer of a fallback in each of these seconds.
 fn stray(drill: Drill, seconds: &[u32]) -> Drill {
     seconds.iter().fold(drill, |drill, &second| drill.load(second..second + 1, Answers::ok(1).fallback()))
