@@ -11,7 +11,7 @@ use super::{
     finding::{Finding, counted},
     judge::Title,
     model::CheckKind,
-    states,
+    pods, states,
     times::{interval, within},
     windows,
 };
@@ -68,7 +68,7 @@ fn replicas(facts: &Facts<'_>) -> Vec<(Seen, u64)> {
                 continue;
             }
             Signal::Pod { name, phase, ready: says, .. } => {
-                ready.insert(name, super::pods::serves(*says, phase));
+                ready.insert(name, pods::serves(*says, phase));
             }
             Signal::PodGone { name } => drop(ready.remove(name)),
             _ => continue,
@@ -117,7 +117,11 @@ pub(super) fn scales_out(
             format!("{} were ready before the phase, so nothing had to follow", counted(usual, "replica"));
         return Err(Finding::inconclusive(why));
     }
-    let seen = states::stays(&steps, start, end, |count| *count >= wanted).filter(|seen| seen.by <= end);
+    // It may take them away again as it sees fit; those that fall over never stood.
+    let falls = pods::falls(facts);
+    let stands = |seen: &Seen| !falls.iter().any(|fell| *fell > seen.by && *fell <= seen.by + states::STAYS);
+    let enough = steps.iter().filter(|(seen, count)| seen.by > start && *count >= wanted);
+    let seen = enough.map(|(seen, _)| *seen).find(stands).filter(|seen| seen.by <= end);
     let by = seen.map_or(end, |seen| seen.by);
     let rolls = facts.plan.timeline.iter().filter(|act| matches!(act.action, PlannedAction::Deploy(_)));
     let rolls = rolls.filter_map(|act| Some((act, facts.faults.get(&act.id)?.effect?)));

@@ -81,6 +81,28 @@ pub(super) fn serves(ready: bool, phase: &str) -> bool {
     ready && !matches!(phase, "Terminating" | "Failed" | "Succeeded")
 }
 
+/// When pods that had been ready fell over, and were not taken away: they say that
+/// they are not ready, or were started again.
+pub(super) fn falls(facts: &Facts<'_>) -> Vec<RunTime> {
+    let mut before: BTreeMap<&PodName, (bool, u32)> = BTreeMap::new();
+    let mut falls = Vec::new();
+    for (seen, signal) in &facts.signals {
+        match signal {
+            Signal::Pod { name, phase, ready, restarts, .. } => {
+                let was = before.insert(name, (serves(*ready, phase), *restarts));
+                let taken_away = matches!(phase.as_str(), "Terminating" | "Succeeded");
+                let fell = was.is_some_and(|(served, times)| (served && !ready) || *restarts > times);
+                if fell && !taken_away {
+                    falls.push(seen.by);
+                }
+            }
+            Signal::PodGone { name } => drop(before.remove(name)),
+            _ => {}
+        }
+    }
+    falls
+}
+
 fn replaced(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<Finding, Finding> {
     let loss = Loss::of(facts, after)?;
     let t0 = loss.effect;
@@ -129,7 +151,7 @@ fn replaced(facts: &Facts<'_>, after: Option<&FaultId>, limit: Span) -> Result<F
     // It acted at the latest when a pod was seen to go.
     let t0 =
         Seen { not_before: t0.not_before.min(lost.not_before.max(loss.requested)), by: t0.by.min(lost.by) };
-    let until = facts.judged().1.max(t0.by);
+    let until = facts.undisturbed_until(t0.by, after);
     let back = states::stays(&steps, loss.requested, until, |ready| *ready >= wanted);
     let what = format!("{} ready again", counted(wanted as u64, "pod"));
     let finding = facts.reacts(after, t0, back, limit, &what);

@@ -25,7 +25,7 @@ pub(super) fn settled<S>(
 
 /// How long a state must last to have come to stay: who falls over again at once
 /// never stood.
-const STAYS: Duration = Duration::from_secs(10);
+pub(super) const STAYS: Duration = Duration::from_secs(10);
 
 /// When a state of `rest` was entered after `since` that came to stay: no other
 /// follows it soon, or before `until`.

@@ -49,6 +49,9 @@ fn a_replacement_that_falls_over_is_none() {
     replaced(back().pod(32.0, "replica-3", false).pod(34.0, "replica-3", true)).gives(Pass);
     let loops = back().pod(32.0, "replica-3", false).pod(38.0, "replica-3", true);
     replaced(loops.pod(40.0, "replica-3", false)).gives(Fail);
+    // The next act may take another one.
+    let next = back().fault("next", 33.0, Some(60.0), &["replica-0"]);
+    replaced(next.pod(34.0, "replica-0", false)).gives(Pass);
     // Much later, it is another matter.
     replaced(back().pod(60.0, "replica-0", false).pod(61.0, "replica-0", true)).gives(Pass);
 }

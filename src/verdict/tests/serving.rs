@@ -185,6 +185,8 @@ fn replicas_follow_the_load_and_go_again() {
     // They fall over again at once.
     out(grown(2, 27.0).pod(29.0, "replica-3", false)).gives(Fail);
     out(grown(2, 27.0).pod(45.0, "replica-3", false)).gives(Pass);
+    // It thinks better of it: that is no fall.
+    out(grown(2, 27.0).gone(32.0, "replica-3")).gives(Pass);
     out(grown(1, 27.0).source(28.0, "controller", false)).gives(Inconclusive);
     // One that was lost and is replaced is none more; a rollout's pods are not, either.
     let any = |drill| scaling(drill, |e| (e.to, e.scales_out_within) = (None, Some(Span::secs(10))));
