@@ -62,8 +62,9 @@ pub(super) fn met<S>(
     let mut maybe = None;
     for (i, (seen, _)) in states.iter().enumerate().filter(|(_, (_, state))| on(state)) {
         let next = states.get(i + 1).map(|(next, _)| *next);
+        // Where one look saw it come and go, it may have gone as soon as it came.
         let (sure_until, perhaps_until) =
-            next.map_or((last, last), |next| (next.not_before.max(seen.by), next.by));
+            next.map_or((last, last), |next| (next.not_before.max(seen.not_before), next.by));
         if seen.by <= end && sure_until >= start {
             return Some(Met::Surely(*seen));
         }

@@ -22,7 +22,8 @@ fn acting(facts: &Facts<'_>, phase: &PhaseName) -> Result<Vec<Range<u32>>, Findi
     let within: Vec<&FaultId> =
         faults.filter(|act| act.at >= start && act.at < end).map(|act| &act.id).collect();
     if within.is_empty() {
-        return Ok(vec![start.second()..end.second().saturating_add(1)]);
+        let all = start.second()..end.second().saturating_add(1);
+        return Ok(vec![all]);
     }
     let acted = within.iter().filter_map(|id| {
         let over = facts.fault_end(Some(id)).ok().filter(|_| facts.lasts(Some(id)));

@@ -19,5 +19,6 @@ mod recovery;
 mod rollback;
 mod run;
 mod serving;
+mod states;
 mod totality;
 mod users;
