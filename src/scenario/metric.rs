@@ -11,7 +11,7 @@ use crate::units::{FaultId, FigureThreshold, ParseUnitError, PhaseName, Span, se
 const NAMED: usize = 4;
 
 /// A figure that a source in `observe:` shows must hold in a phase, or hold
-/// again after a fault.
+/// again after a fault; or a counter must grow in a phase, or must not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct MetricExpectation {
@@ -22,8 +22,12 @@ pub struct MetricExpectation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<Series>,
     /// What must hold of every sample.
-    pub must: FigureThreshold,
-    /// The phase in which it must hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub must: Option<FigureThreshold>,
+    /// By how much a counter must grow in the phase `in`, whatever it was before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grows: Option<FigureThreshold>,
+    /// The phase in which it must hold, or grow.
     #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
     pub phase: Option<PhaseName>,
     /// The fault after which it must hold again.

@@ -1,6 +1,8 @@
 //! Figures that a source shows: they hold in a phase, or hold again after a
-//! fault. What was not seen does not hold: a stretch without a sample makes it
-//! inconclusive.
+//! fault, or grow. What was not seen does not hold: a stretch without a sample
+//! makes it inconclusive.
+
+mod growth;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -27,14 +29,18 @@ pub(super) fn judge(facts: &Facts<'_>, e: &MetricExpectation) -> (Title, Finding
         Some(series) => format!("{}: {series}", e.source),
         None => e.source.clone(),
     };
-    if let Some(phase) = &e.phase {
-        let title = Title::of(CheckKind::Metric, &what, e.must.to_string());
-        let finding = holds(facts, e, phase).unwrap_or_else(|finding| finding);
+    if let (Some(phase), Some(grows)) = (&e.phase, e.grows) {
+        let title = Title::of(CheckKind::Metric, &format!("{what} grows"), format!("by {grows}"));
+        let finding = growth::judge(facts, e, grows, phase).unwrap_or_else(|finding| finding);
         (Title { phase: Some(phase.clone()), ..title }, finding)
-    } else if let Some(limit) = e.recovers_within {
-        let expected = format!("{} again within {limit}", e.must);
+    } else if let (Some(phase), Some(must)) = (&e.phase, e.must) {
+        let title = Title::of(CheckKind::Metric, &what, must.to_string());
+        let finding = holds(facts, e, must, phase).unwrap_or_else(|finding| finding);
+        (Title { phase: Some(phase.clone()), ..title }, finding)
+    } else if let (Some(limit), Some(must)) = (e.recovers_within, e.must) {
+        let expected = format!("{must} again within {limit}");
         let title = Title::of(CheckKind::Metric, &format!("{what} recovers"), expected);
-        (title, recovers(facts, e, limit).unwrap_or_else(|finding| finding))
+        (title, recovers(facts, e, must, limit).unwrap_or_else(|finding| finding))
     } else {
         (Title::of(CheckKind::Metric, &what, String::new()), Finding::inconclusive("it demands nothing"))
     }
@@ -129,7 +135,12 @@ fn chosen<'f>(facts: &'f Facts<'_>, e: &MetricExpectation) -> Result<&'f str, Fi
     }
 }
 
-fn holds(facts: &Facts<'_>, e: &MetricExpectation, phase: &PhaseName) -> Result<Finding, Finding> {
+fn holds(
+    facts: &Facts<'_>,
+    e: &MetricExpectation,
+    must: FigureThreshold,
+    phase: &PhaseName,
+) -> Result<Finding, Finding> {
     let Some((start, end)) = facts.phase(phase) else {
         return Err(Finding::inconclusive("the phase was not reached"));
     };
@@ -140,25 +151,25 @@ fn holds(facts: &Facts<'_>, e: &MetricExpectation, phase: &PhaseName) -> Result<
         let why = format!("{} has no sample of {} in {phase}", e.source, watched.series);
         return Err(watched.silence(start, end).unwrap_or_else(|| Finding::inconclusive(why)));
     };
-    let worst = if e.must.op.is_ceiling() { high } else { low };
+    let worst = if must.op.is_ceiling() { high } else { low };
     let told = |finding: Finding| {
         let shown =
             format!("{} is {low} to {high} in {}", watched.series, counted(inside.len() as u64, "sample"));
         finding.observed(worst, "").on(watched.source, shown)
     };
-    let broken: Vec<&&(Seen, f64)> = inside.iter().filter(|(_, value)| !e.must.holds(*value)).collect();
+    let broken: Vec<&&(Seen, f64)> = inside.iter().filter(|(_, value)| !must.holds(*value)).collect();
     if let Some((seen, value)) = broken.first() {
         let why = format!(
             "{} of {} not {}, the first at {}: {value}",
             broken.len(),
             counted(inside.len() as u64, "sample"),
-            e.must,
+            must,
             interval(*seen)
         );
         return Ok(told(Finding::fail(why)));
     }
     let touches = |seen: &Seen| seen.not_before < end && seen.by > start;
-    let maybe = watched.values.iter().find(|(seen, value)| touches(seen) && !e.must.holds(*value));
+    let maybe = watched.values.iter().find(|(seen, value)| touches(seen) && !must.holds(*value));
     if let Some((seen, value)) = maybe {
         let why = format!("{} was {value} at {}, perhaps in {phase}", watched.series, interval(*seen));
         return Err(Finding::inconclusive(why));
@@ -168,12 +179,17 @@ fn holds(facts: &Facts<'_>, e: &MetricExpectation, phase: &PhaseName) -> Result<
         None => Ok(told(Finding::pass(format!(
             "{} hold, the {} is {worst}",
             counted(inside.len() as u64, "sample"),
-            if e.must.op.is_ceiling() { "highest" } else { "lowest" }
+            if must.op.is_ceiling() { "highest" } else { "lowest" }
         )))),
     }
 }
 
-fn recovers(facts: &Facts<'_>, e: &MetricExpectation, limit: Span) -> Result<Finding, Finding> {
+fn recovers(
+    facts: &Facts<'_>,
+    e: &MetricExpectation,
+    must: FigureThreshold,
+    limit: Span,
+) -> Result<Finding, Finding> {
     let (t0, end) = (facts.effect(e.after.as_ref())?, facts.fault_end(e.after.as_ref())?);
     let until = facts.undisturbed_until(end.by, e.after.as_ref());
     let watched = Watched::of(facts, e)?;
@@ -183,8 +199,8 @@ fn recovers(facts: &Facts<'_>, e: &MetricExpectation, limit: Span) -> Result<Fin
         let why = format!("{source} has no sample of {series} between the fault's end and {until}");
         return Err(Finding::inconclusive(why));
     };
-    let what = format!("{series} was {} again", e.must);
-    let changes = watched.changes(e.must);
+    let what = format!("{series} was {must} again");
+    let changes = watched.changes(must);
     // Changes alternate: the last one decides.
     let latest = changes.iter().rev().find(|(seen, _)| seen.by <= until);
     let Some(settled) = latest.filter(|(_, holds)| *holds).map(|(seen, _)| *seen) else {
@@ -199,7 +215,7 @@ fn recovers(facts: &Facts<'_>, e: &MetricExpectation, limit: Span) -> Result<Fin
         let first = first.map(|seen| Seen { not_before: end.not_before.min(seen.by), by: seen.by });
         within(end, first, until, limit, &what)
     } else if settled.by <= t0.not_before {
-        let why = format!("{series} was {} all the time: there was nothing to recover from", e.must);
+        let why = format!("{series} was {must} all the time: there was nothing to recover from");
         Finding::pass(why).observed(0.0, "s")
     } else {
         within(end, Some(settled), until, limit, &what)
@@ -209,6 +225,6 @@ fn recovers(facts: &Facts<'_>, e: &MetricExpectation, limit: Span) -> Result<Fin
     {
         return Err(silent);
     }
-    let shown = format!("{series} is {} from {} to {until}", e.must, interval(settled));
+    let shown = format!("{series} is {must} from {} to {until}", interval(settled));
     Ok(finding.on(source, shown))
 }

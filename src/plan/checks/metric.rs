@@ -8,14 +8,25 @@ use crate::{
 
 pub(super) fn metric(acts: &Acts<'_>, e: &MetricExpectation) -> Result<Demands, PlanError> {
     let mut demands = Vec::new();
-    let none = MetricExpectation { phase: None, after: None, recovers_within: None, ..e.clone() };
-    if let Some(phase) = &e.phase {
-        let demand = MetricExpectation { phase: Some(phase.clone()), ..none.clone() };
+    let none = MetricExpectation {
+        phase: None,
+        after: None,
+        recovers_within: None,
+        must: None,
+        grows: None,
+        ..e.clone()
+    };
+    if let (Some(phase), Some(must)) = (&e.phase, e.must) {
+        let demand = MetricExpectation { phase: Some(phase.clone()), must: Some(must), ..none.clone() };
         demands.push((format!("metric.{}.in.{phase}", e.source), Expectation::Metric(demand)));
+    }
+    if let (Some(phase), Some(grows)) = (&e.phase, e.grows) {
+        let demand = MetricExpectation { phase: Some(phase.clone()), grows: Some(grows), ..none.clone() };
+        demands.push((format!("metric.{}.grows.{phase}", e.source), Expectation::Metric(demand)));
     }
     if e.recovers_within.is_some() {
         let (entry, after) = acts.resolved(e.after.as_ref(), ActKind::Fault, "metric")?;
-        let demand = MetricExpectation { after, recovers_within: e.recovers_within, ..none };
+        let demand = MetricExpectation { after, must: e.must, recovers_within: e.recovers_within, ..none };
         let id = format!("metric.{entry}.{}.recovers-within", e.source);
         demands.push((id, Expectation::Metric(demand)));
     }
@@ -45,7 +56,7 @@ chaos: [ { id: cut, at: fault, duration: 2s, command: { run: [x], undo: [x], pro
 expect:
   - metric: { source: business, series: 'up{job="a"}', must: ">= 10", in: fault, recovers-within: 5s }
   - metric: { source: business, must: "< 50%", in: fault }
-  - metric: { source: store, series: evicted_keys, must: "<= 0", in: baseline }
+  - metric: { source: store, series: maxmemory, must: "> 0", grows: "<= 0", in: baseline }
 "#;
 
     #[test]
@@ -61,14 +72,17 @@ expect:
         let told: Vec<(&str, String)> = metrics
             .map(|(id, e)| {
                 let after = e.after.as_ref().map(ToString::to_string).unwrap_or_default();
-                (id, format!("{} {after} {}", e.must, e.phase.is_some() != e.recovers_within.is_some()))
+                let limit = e.must.or(e.grows).map(|limit| limit.to_string()).unwrap_or_default();
+                assert!(e.must.is_none() || e.grows.is_none());
+                (id, format!("{limit} {after} {}", e.phase.is_some() != e.recovers_within.is_some()))
             })
             .collect();
         let wanted = [
             ("metric.business.in.fault", ">= 10  true"),
             ("metric.cut.business.recovers-within", ">= 10 cut true"),
             ("metric.business.in.fault#2", "< 0.5  true"),
-            ("metric.store.in.baseline", "<= 0  true"),
+            ("metric.store.in.baseline", "> 0  true"),
+            ("metric.store.grows.baseline", "<= 0  true"),
         ];
         assert_eq!(told, wanted.map(|(id, e)| (id, e.to_owned())));
         // As written to `plan.json`.

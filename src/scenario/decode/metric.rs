@@ -1,4 +1,4 @@
-//! `metric:`: figures that must hold, or hold again.
+//! `metric:`: figures that must hold, or hold again, and counters that must grow.
 
 use super::{
     ActKind, Context, Fields,
@@ -19,7 +19,8 @@ pub(super) fn metric(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option
     let mut fields = Fields::of(cx, node, "MetricExpectation", "what a figure must do")?;
     let source = fields.required(cx, "source", "business", source);
     let series = fields.optional(cx, "series", series);
-    let must = fields.required(cx, "must", "\">= 10\"", unit::<FigureThreshold>);
+    let must = fields.optional(cx, "must", unit::<FigureThreshold>);
+    let grows = fields.optional(cx, "grows", growth);
     let timed = node.get("recovers-within").is_some();
     let after = after(cx, &mut fields, ActKind::Fault, timed, place);
     let phase = fields.optional(cx, "in", phase);
@@ -27,15 +28,43 @@ pub(super) fn metric(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option
     let known = fields.finish(cx);
     let any = timed || phase.as_ref().is_none_or(Option::is_some);
     let demanded = demands(cx, place, any || !known, "in: baseline");
+    let limited = limits(cx, node, place);
     let expectation = MetricExpectation {
         source: source?,
         series: series?,
         must: must?,
+        grows: grows?,
         phase: phase?,
         after: after?,
         recovers_within: recovers_within?,
     };
-    demanded.map(|()| expectation)
+    demanded.and(limited).map(|()| expectation)
+}
+
+/// There is a limit for what is demanded, and no limit for nothing.
+fn limits(cx: &mut Context<'_>, node: &Node, place: &Place) -> Option<()> {
+    let has = |key: &str| node.get(key).is_some();
+    if !has("must") && !has("grows") {
+        let help = "`must: \">= 10\"` of the figure itself, or `grows: \">= 1\"` of a counter";
+        return cx.fail(place, "a metric needs a limit: `must` or `grows`", help);
+    }
+    if has("recovers-within") && !has("must") {
+        return cx.fail(place, "`recovers-within` needs `must`", "what has to hold again");
+    }
+    if has("grows") && !has("in") {
+        return cx.fail(place, "`grows` needs the phase in which it has to", "add `in: fault`");
+    }
+    Some(())
+}
+
+/// A limit that some counter may break, and some may keep to.
+fn growth(cx: &mut Context<'_>, node: &Node) -> Option<FigureThreshold> {
+    let limit: FigureThreshold = cx.unit(node)?;
+    if limit.holds(0.0) == limit.holds(f64::INFINITY) {
+        let help = "a counter never falls: `>= 1` that it grew at all, `<= 0` that it did not";
+        return cx.fail(&node.place, format!("`{limit}` is so of every counter, or of none"), help);
+    }
+    Some(limit)
 }
 
 /// No guess is made of what else it may have been.

@@ -35,7 +35,8 @@ fn expects(must: &str) -> MetricExpectation {
     MetricExpectation {
         source: "business".to_owned(),
         series: None,
-        must: must.parse().expect("a threshold"),
+        must: Some(must.parse().expect("a threshold")),
+        grows: None,
         phase: None,
         after: None,
         recovers_within: None,
@@ -146,6 +147,55 @@ fn a_recovery_that_was_not_seen_is_none() {
     let silent = |again: u32| orders(orders(cut(), 0..26, 12.0), again..89, 12.0);
     recovers(silent(42)).gives(Pass);
     recovers(silent(55)).gives(Inconclusive);
+}
+
+/// It must grow by so much in the phase `fault`, which is from 20 to 50 s.
+fn grows(drill: Drill, limit: &str) -> Drill {
+    let grows = Some(limit.parse().expect("a threshold"));
+    let of = MetricExpectation { must: None, grows, phase: Some("fault".into()), ..expects(">= 0") };
+    drill.expect(Expectation::Metric(of))
+}
+
+#[test]
+fn what_a_counter_was_before_is_no_matter() {
+    let rises = |from: u32| orders(orders(cut(), 0..from, 100.0), from..90, 103.0);
+    let check = grows(rises(30), ">= 3").checked();
+    assert_eq!((check.verdict, check.observed), (Pass, Some(3.0)), "{}", check.why);
+    grows(rises(30), ">= 4").gives(Fail);
+    grows(rises(30), "<= 0").gives(Fail);
+    // Before the phase, or after it.
+    for from in [10, 55] {
+        grows(rises(from), ">= 1").gives(Fail);
+        grows(rises(from), "<= 0").gives(Pass);
+    }
+    // Between the last look before it and the first in it.
+    assert!(grows(rises(20), ">= 1").gives(Inconclusive).contains("edge"));
+    grows(rises(20), "<= 0").gives(Inconclusive);
+}
+
+#[test]
+fn growth_that_nobody_saw_is_not_known() {
+    let silent = |rest| orders(orders(cut(), 0..30, 100.0), 35..90, rest);
+    assert!(grows(silent(100.0), ">= 1").gives(Inconclusive).contains("did not tell"));
+    grows(silent(100.0), "<= 0").gives(Inconclusive);
+    // It grew, whatever else happened meanwhile.
+    grows(silent(101.0), ">= 1").gives(Pass);
+    grows(silent(101.0), "<= 0").gives(Fail);
+    grows(cut(), "<= 0").gives(Inconclusive);
+    grows(orders(cut(), 30..31, 100.0), "<= 0").gives(Inconclusive);
+    grows(orders(cut(), 0..10, 100.0), "<= 0").gives(Inconclusive);
+}
+
+#[test]
+fn a_counter_that_begins_anew_may_have_lost_some() {
+    let anew = |rest| orders(orders(cut(), 0..30, 100.0), 30..90, rest);
+    assert!(grows(anew(0.0), "<= 0").gives(Inconclusive).contains("began anew"));
+    grows(anew(0.0), ">= 1").gives(Inconclusive);
+    let grown = orders(orders(orders(cut(), 0..30, 100.0), 30..40, 0.0), 40..90, 2.0);
+    grows(grown.clone(), ">= 2").gives(Pass);
+    grows(grown, "<= 1").gives(Fail);
+    // After the phase it does not matter.
+    grows(orders(orders(cut(), 0..60, 100.0), 60..90, 0.0), "<= 0").gives(Pass);
 }
 
 #[test]

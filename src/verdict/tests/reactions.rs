@@ -217,7 +217,8 @@ fn each_mechanism_shows_itself_by_its_own_sign() {
     let metric = MetricExpectation {
         source: "shop".to_owned(),
         series: None,
-        must: "<= 10".parse().expect("one"),
+        must: Some("<= 10".parse().expect("one")),
+        grows: None,
         phase: None,
         after: after(),
         recovers_within: Some(Span::secs(5)),

@@ -123,9 +123,17 @@ pub(super) fn every_check(mut drill: Drill) -> Drill {
 
 /// Of the one source of samples that there is.
 fn metric(phase: Option<PhaseName>, after: Option<FaultId>) -> MetricExpectation {
-    let must = ">= 10".parse().expect("a threshold");
+    let must = Some(">= 10".parse().expect("a threshold"));
     let recovers_within = phase.is_none().then(|| Span::secs(5));
-    MetricExpectation { source: "gateway".into(), series: None, must, phase, after, recovers_within }
+    MetricExpectation {
+        source: "gateway".into(),
+        series: None,
+        must,
+        grows: None,
+        phase,
+        after,
+        recovers_within,
+    }
 }
 
 fn names() -> impl Strategy<Value = String> {

@@ -116,9 +116,12 @@ fn lost(facts: &Facts<'_>, id: &FaultId, t0: Seen) -> Option<Seen> {
 
 /// When a figure first did not hold any more.
 fn leaves(facts: &Facts<'_>, e: &MetricExpectation, t0: Seen) -> Result<Finding, Finding> {
-    let changes = metric::Watched::of(facts, e)?.changes(e.must);
+    let Some(must) = e.must else {
+        return Err(Finding::inconclusive("nothing is demanded of the figure itself"));
+    };
+    let changes = metric::Watched::of(facts, e)?.changes(must);
     if states::at(&changes, t0.not_before) == Some(false) {
-        let why = format!("it was not {} already when the fault acted", e.must);
+        let why = format!("it was not {must} already when the fault acted");
         return Err(Finding::inconclusive(why));
     }
     let left = changes.iter().find(|(seen, holds)| !holds && seen.by > t0.not_before);

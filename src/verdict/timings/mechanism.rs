@@ -80,10 +80,11 @@ impl<'a> Mechanism<'a> {
     pub(super) fn name(self) -> Option<String> {
         match self {
             Self::Alert(e) => Some(e.name.clone()),
-            Self::Metric(e) => Some(match &e.series {
-                Some(series) => format!("{}: {series} {}", e.source, e.must),
-                None => format!("{}: {}", e.source, e.must),
-            }),
+            Self::Metric(e) => {
+                let series = e.series.as_ref().map(|series| format!("{series} ")).unwrap_or_default();
+                let must = e.must.map(|must| must.to_string()).unwrap_or_default();
+                Some(format!("{}: {series}{must}", e.source))
+            }
             Self::Failover(e) => e.to.clone(),
             Self::Promotion(_) => Some("promotion".to_owned()),
             Self::Breaker(e) => e.which(),

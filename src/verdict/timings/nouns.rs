@@ -105,7 +105,8 @@ impl Mechanism<'_> {
             Self::Recovery(_) => ("the service", "reacted", "react"),
             Self::Alert(e) => return (format!("the alert {}", e.name), "fired", "fire"),
             Self::Metric(e) => {
-                return (format!("{} (wanted {})", e.source, e.must), "left its range", "leave its range");
+                let wanted = e.must.map(|must| format!(" (wanted {must})")).unwrap_or_default();
+                return (format!("{}{wanted}", e.source), "left its range", "leave its range");
             }
         };
         (who.to_owned(), did, to_do)

@@ -95,7 +95,7 @@ fn varnish_with_grace_and_a_whole_key_is_told_from_one_without() {
         // Its own counter tells which of them served what had run out.
         let (vcl, verdicts) = case;
         let stale = if vcl.contains("1m") { Pass } else { Fail };
-        told.must(vcl, &[("metric.edge.in.recovery", stale)]);
+        told.must(vcl, &[("metric.edge.grows.fault", stale)]);
         if *verdicts == [Pass; 3] {
             told.must(vcl, &[(AGE, Pass)]);
         }

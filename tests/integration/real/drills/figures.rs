@@ -62,8 +62,11 @@ fn a_redis_that_keeps_what_it_holds_is_told_from_one_that_does_not() {
         site.set("observe.store.redis", at).set("chaos.filled.command", tools)
     };
     tell_apart(&cases, start, |(options, _, verdict), told| {
-        let wanted =
-            [("metric.store.in.baseline", Pass), ("metric.store.in.fault", *verdict), ("fault.filled", Pass)];
+        let wanted = [
+            ("metric.store.grows.baseline", Pass),
+            ("metric.store.grows.fault", *verdict),
+            ("fault.filled", Pass),
+        ];
         told.must(options, &wanted);
         let restarted = told.events.1.iter().any(|event| event["reason"] == "Restarted");
         assert_eq!(restarted, *verdict == Inconclusive, "{told}");
