@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     journal::{Event, Record, event::Signal},
-    units::Seen,
+    units::{RolloutName, Seen},
     verdict::model::CheckKind,
 };
 
@@ -135,6 +135,39 @@ fn a_check_on_samples_shows_a_few_of_them() {
     assert_eq!(lines.count(), 2, "{told}");
     // A check that stands on no samples shows none.
     assert!(!explain(&run.input(), "recovery.cut-off").expect("the check").contains("Samples"));
+}
+
+#[test]
+fn two_rollouts_at_once_have_a_row_each() {
+    let with = |names: &[&str]| {
+        let Run { plan, mut record, .. } = run(Health::Ill);
+        let events = record.events.drain(..).flat_map(|line| {
+            let named = |name: &&str| {
+                let mut line = line.clone();
+                if let Event::Signal { signal: Signal::Rollout { of, .. }, .. } = &mut line.event {
+                    *of = Some(RolloutName::from(*name));
+                }
+                line
+            };
+            let all: Vec<Record> = match &line.event {
+                Event::Signal { signal: Signal::Rollout { .. }, .. } => names.iter().map(named).collect(),
+                _ => vec![line.clone()],
+            };
+            all
+        });
+        let events = events.collect();
+        record.events = events;
+        Run::of(plan, record)
+    };
+    let (one, other) = ("Deployment llm in shop", "Deployment rank in shop");
+    let (alone, both) = (with(&[one]), with(&[one, other]));
+    let page = |run: &Run| html(&run.input()).expect("HTML");
+    // One needs no name beside its row.
+    let rows = |page: &str, name: &str| page.matches(name).count();
+    assert!(rows(&page(&both), one) > rows(&page(&alone), one), "its row has its name");
+    assert!(rows(&page(&both), other) > 0);
+    let picture = |run: &Run| summary_png(&run.input()).expect("a picture");
+    assert!(picture(&alone) != picture(&both));
 }
 
 #[test]
