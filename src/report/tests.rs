@@ -166,8 +166,15 @@ fn two_rollouts_at_once_have_a_row_each() {
     let rows = |page: &str, name: &str| page.matches(name).count();
     assert!(rows(&page(&both), one) > rows(&page(&alone), one), "its row has its name");
     assert!(rows(&page(&both), other) > 0);
-    let picture = |run: &Run| summary_png(&run.input()).expect("a picture");
-    assert!(picture(&alone) != picture(&both));
+    let mechanisms = |run: &Run| {
+        let charts = super::png::charts(&run.input()).expect("charts");
+        charts.into_iter().find(|(name, _)| *name == "mechanisms").expect("a chart").1
+    };
+    let (alone, both) = (mechanisms(&alone), mechanisms(&both));
+    if let Some(folder) = std::env::var_os("FIREDRILL_PICTURES") {
+        fs::write(Path::new(&folder).join("two-rollouts.png"), &both).expect("a file");
+    }
+    assert!(alone != both);
 }
 
 #[test]

@@ -100,9 +100,11 @@ pub(super) fn rollout(pen: &mut Pen<'_>) {
     let of: IndexSet<_> = bands.iter().map(|band| &band.of).collect();
     let strip = size * 1.5 * of.len() as f64;
     let height = pen.at_least(52.0, keys.len().min(4) + 1).max(strip + 26.0) - strip;
+    let several = of.len() > 1;
     for (row, of) in of.into_iter().enumerate() {
+        let whose = of.as_ref().filter(|_| several).map_or(String::new(), |of| format!("{of}: "));
         for band in merged(bands.iter().filter(|band| band.of == *of)) {
-            phase(pen, &band, top + size * 1.5 * row as f64, size * 1.3);
+            phase(pen, &band, (top + size * 1.5 * row as f64, size * 1.3), &whose);
         }
     }
     let (plot, scale) = (top + strip, Scale::linear(1.0, 2).with_ticks(vec![0.0, 1.0]));
@@ -137,7 +139,7 @@ fn merged<'b>(bands: impl Iterator<Item = &'b RolloutBand>) -> Vec<RolloutBand> 
     merged
 }
 
-fn phase(pen: &mut Pen<'_>, band: &RolloutBand, top: f64, tall: f64) {
+fn phase(pen: &mut Pen<'_>, band: &RolloutBand, (top, tall): (f64, f64), whose: &str) {
     let candidate = band.candidate.as_ref().map(|version| version.as_str()).unwrap_or_default();
     let (fill, ink, text) = match band.phase {
         RolloutPhase::Stable => {
@@ -156,7 +158,7 @@ fn phase(pen: &mut Pen<'_>, band: &RolloutBand, top: f64, tall: f64) {
     };
     let (x0, x1) = (pen.x(band.start), pen.x(band.end));
     pen.scene.rect((x0, top), (x1 - x0, tall), fill);
-    pen.inside((x0, x1), top + tall * 0.74, &text, ink);
+    pen.inside((x0, x1), top + tall * 0.74, &format!("{whose}{text}"), ink);
 }
 
 /// Pods that were ready.
