@@ -151,7 +151,8 @@ proptest! {
         let whole = drill.record();
         let mut without = whole.clone();
         let source = SOURCES[which];
-        without.events.retain(|line| !matches!(&line.event, Event::Signal { signal: Signal::Sample { source: of, .. }, .. } if of == source));
+        // It shows nothing, and never says that it is back.
+        without.events.retain(|line| !matches!(&line.event, Event::Signal { signal: Signal::Sample { source: of, .. } | Signal::Source { source: of, .. }, .. } if of == source));
         let down = Signal::Source { source: source.to_owned(), up: false, why: "it is gone".to_owned() };
         let event = Event::Signal { seen: Seen::at(RunTime::ZERO), signal: down };
         without.events.insert(0, Record { at: RunTime::ZERO, event });
