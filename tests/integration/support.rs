@@ -100,7 +100,9 @@ impl Running {
                     return (drill, run);
                 }
             }
-            assert!(!drill.is_over(), "it ended before {needle}");
+            if drill.is_over() {
+                panic!("it ended before {needle}: {}", said(&drill.ended()));
+            }
             assert!(Instant::now() < deadline, "the journal never told of {needle}");
             std::thread::sleep(Duration::from_millis(50));
         }
